@@ -1,0 +1,1 @@
+"""Shared module of the notebooks: config → datasets → representation → space → clusterer → metrics → report."""
