@@ -1,0 +1,234 @@
+"""Studies and profiles: YAML files turned into validated, typed objects before anything runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config"
+
+Dataset = Literal["mnist", "fashion_mnist", "cifar10", "mnist5k", "digits"]
+Metric = Literal[
+    "ari",
+    "nmi",
+    "ami",
+    "homogeneity",
+    "completeness",
+    "v_measure",
+    "purity",
+    "acc",
+    "silhouette",
+    "davies_bouldin",
+    "calinski_harabasz",
+]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class UserError(Exception):
+    """A mistake a person can mend; the text is one line: what, where, what is allowed."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Images(_Model):
+    """Which images of the dataset a study uses, in the dataset's own order."""
+
+    split: Literal["all", "train"] = "all"
+    first: int | None = Field(default=None, gt=0)
+    resize: int | None = Field(default=None, gt=0, description="side in pixels, bilinear")
+
+
+class Optimizer(_Model):
+    """Optimiser and its settings; what is not given is PyTorch's default."""
+
+    name: Literal["adam", "adadelta"]
+    learning_rate: float = Field(gt=0)
+    rho: float | None = Field(default=None, gt=0, lt=1)
+
+
+class Autoencoder(_Model):
+    """Architecture and training protocol of an autoencoder."""
+
+    architecture: Name
+    options: dict[str, int | float | list[int]] = {}
+    loss: Literal["binary_cross_entropy", "mean_squared_error"]
+    optimizer: Optimizer
+    batch_size: int = Field(gt=0)
+    epochs: int = Field(gt=0)
+
+
+class Space(_Model):
+    """The space in which a representation is clustered and scored."""
+
+    name: Literal["raw", "pca"]
+    n_components: int | None = Field(default=None, gt=0)
+
+    @property
+    def label(self) -> str:
+        """Name of the space in every table: ``raw`` or, for 50 components, ``pca50``."""
+        return self.name if self.n_components is None else f"{self.name}{self.n_components}"
+
+
+class KMeans(_Model):
+    """Settings of k-means; `random_state` is the run's seed unless the protocol fixes one."""
+
+    n_clusters: int = Field(gt=1)
+    n_init: int = Field(default=10, gt=0)
+    random_state: int | None = None
+
+
+class Reported(_Model):
+    """One figure of a paper, and where ours for it is found in the table of metrics."""
+
+    figure: str
+    metric: Metric
+    value: float
+    representation: str
+    space: str
+    clusterer: str
+    source: str
+    tolerance: float = Field(gt=0, description="absolute; widens our interval for the verdict")
+
+
+class Claim(_Model):
+    """A statement of the paper that the report tests."""
+
+    text: str
+    source: str
+
+
+class Choice(_Model):
+    """Something the paper leaves open, what was run instead, and why."""
+
+    topic: str
+    paper: str
+    run: str
+    why: str
+
+
+class Study(_Model):
+    """One paper's experiment under its published protocol."""
+
+    study: Name
+    title: str
+    citation: str
+    dataset: Dataset
+    images: Images = Images()
+    autoencoder: Autoencoder
+    space: Space
+    kmeans: KMeans
+    backbone: str
+    reported: list[Reported]
+    claims: list[Claim] = []
+    choices: list[Choice] = []
+
+
+class Profile(_Model):
+    """How much of a study to run."""
+
+    profile: Name
+    reduced: bool = Field(description="true if this is not the published scale")
+    description: str
+    max_images: int | None = Field(default=None, gt=0)
+    max_epochs: int | None = Field(default=None, gt=0)
+    seeds: int = Field(gt=0)
+    map_points: int = Field(gt=0, description="points in a t-SNE map")
+    backbone_images: int = Field(gt=0, description="images put through the pre-trained network")
+    allow_substitute_data: bool = Field(description="embedded MNIST when the full data is away")
+
+
+def study_names() -> list[str]:
+    """List the studies that have a file in ``config/studies``."""
+    return sorted(path.stem for path in (CONFIG / "studies").glob("*.yaml"))
+
+
+def profile_names() -> list[str]:
+    """List the profiles that have a file in ``config/profiles``."""
+    return sorted(path.stem for path in (CONFIG / "profiles").glob("*.yaml"))
+
+
+def load_study(name: str) -> Study:
+    """Read and validate ``config/studies/<name>.yaml``.
+
+    Raises
+    ------
+    UserError
+        If there is no such study, or its file is malformed; the file, the key and what is allowed
+        are named.
+    """
+    return _load(Study, "study", name, CONFIG / "studies", study_names())
+
+
+def load_profile(name: str) -> Profile:
+    """Read and validate ``config/profiles/<name>.yaml``.
+
+    Raises
+    ------
+    UserError
+        If there is no such profile, or its file is malformed; the file, the key and what is allowed
+        are named.
+    """
+    return _load(Profile, "profile", name, CONFIG / "profiles", profile_names())
+
+
+def data_dir() -> Path:
+    """Return the folder of cached data: ``$DATA_DIR``, or ``data`` in the repository."""
+    return Path(os.environ.get("DATA_DIR") or ROOT / "data").expanduser().resolve()
+
+
+def _load(model: type[_Model], kind: str, name: str, folder: Path, allowed: list[str]):
+    if name not in allowed:
+        raise UserError(f"unknown {kind} {name!r}: allowed are {', '.join(allowed)} ({folder})")
+    return _validate(model, kind, folder / f"{name}.yaml")
+
+
+def _validate(model: type[_Model], kind: str, path: Path):
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise UserError(f"{path}: not valid YAML: {where}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected keys and values, found {type(content).__name__}")
+    try:
+        loaded = model.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error, model)}") from None
+    if getattr(loaded, kind) != path.stem:
+        raise UserError(f"{path}: key '{kind}' must be {path.stem!r}, the name of the file")
+    return loaded
+
+
+def _explain(error: ValidationError, model: type[_Model]) -> str:
+    parts = []
+    for problem in error.errors():
+        key = ".".join(str(step) for step in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            allowed = _fields_at(model, problem["loc"][:-1])
+            parts.append(f"unknown key '{key}': allowed are {', '.join(allowed)}")
+        else:
+            parts.append(f"key '{key}': {problem['msg']} (found {problem['input']!r})")
+    return "; ".join(parts)
+
+
+def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
+    """Name the keys that are allowed at `location`, a path of keys and list positions."""
+    for step in location:
+        if isinstance(step, str):
+            model = _model_in(model.model_fields[step].annotation)
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel]:
+    """Find the model class inside an annotation such as ``list[Model]`` or ``Model | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(_model_in(part) for part in annotation.__args__ if part is not type(None))
