@@ -1,0 +1,166 @@
+"""Architectures of the studies' autoencoders, by name, and their layer tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from utils.config import UserError
+
+ImageShape = tuple[int, int, int]  # channels, height, width
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder whose output is logits; the sigmoid of them is the reconstruction.
+
+    Parameters
+    ----------
+    encoder : Module
+        Maps images ``(N, C, H, W)`` in [0, 1] to latents ``(N, …)``.
+    decoder : Module
+        Maps latents to logits ``(N, C, H, W)``. The final sigmoid is left to the loss, where it is
+        numerically safe, and to `reconstruct`.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the reconstruction's logits, float ``(N, C, H, W)``."""
+        return self.decoder(self.encoder(images))
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Return flat latents, float ``(N, D)``; a feature map is flattened channel by channel."""
+        return self.encoder(images).flatten(1)
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
+        """Return reconstructions in [0, 1], float ``(N, C, H, W)``."""
+        return torch.sigmoid(self(images))
+
+
+def conv_batchnorm(shape: ImageShape, channels: Sequence[int]) -> Autoencoder:
+    """Blocks of convolution, batch norm, ReLU and max-pooling, mirrored by strided deconvolutions.
+
+    The architecture that study ``mnist-cae`` describes (Das 2025, section II-B).
+    """
+    steps = [shape[0], *channels]
+    _require_divisible(shape, 2 ** len(channels))
+    encoder: list[nn.Module] = []
+    for before, after in pairwise(steps):
+        encoder += [
+            nn.Conv2d(before, after, 3, padding=1),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
+    decoder: list[nn.Module] = []
+    for before, after in zip(steps[:0:-1], steps[-2::-1], strict=True):
+        decoder += [
+            nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1),
+            nn.ReLU(),
+        ]
+    return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder[:-1]))
+
+
+ARCHITECTURES: dict[str, Callable[..., Autoencoder]] = {
+    "conv_batchnorm": conv_batchnorm,
+}
+
+
+def build(architecture: str, shape: ImageShape, options: dict[str, Any], seed: int) -> Autoencoder:
+    """Make a freshly initialised autoencoder.
+
+    Parameters
+    ----------
+    architecture : str
+        A key of `ARCHITECTURES`.
+    shape : tuple of int
+        Channels, height and width of an image.
+    options : dict
+        Keyword arguments of the architecture.
+    seed : int
+        Seed of the initial weights.
+
+    Raises
+    ------
+    UserError
+        If the architecture is unknown or does not fit the options or the images.
+    """
+    if architecture not in ARCHITECTURES:
+        allowed = ", ".join(ARCHITECTURES)
+        raise UserError(f"unknown architecture {architecture!r}: allowed are {allowed}")
+    torch.manual_seed(seed)
+    try:
+        return ARCHITECTURES[architecture](shape, **options)
+    except TypeError as error:
+        raise UserError(f"architecture {architecture!r} cannot take {options}: {error}") from None
+
+
+def layer_table(model: Autoencoder, shape: ImageShape) -> list[dict[str, Any]]:
+    """List the layers with their output shapes and trainable parameters.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        The model; it is left as it was.
+    shape : tuple of int
+        Channels, height and width of an image.
+
+    Returns
+    -------
+    list of dict
+        A row per layer in the order of execution: ``layer`` (name and kernel), ``output_shape``
+        (tuple without the batch), ``parameters`` (int) and ``part`` ("encoder" or "decoder").
+    """
+    rows: list[dict[str, Any]] = []
+    hooks = [
+        layer.register_forward_hook(_recorder(rows, part))
+        for part in ("encoder", "decoder")
+        for layer in getattr(model, part).modules()
+        if not list(layer.children())
+    ]
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        model(torch.zeros(1, *shape))
+    model.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return rows
+
+
+def _recorder(rows: list[dict[str, Any]], part: str) -> Callable:
+    def record(layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        rows.append(
+            {
+                "part": part,
+                "layer": _layer_name(layer),
+                "output_shape": tuple(output.shape[1:]),
+                "parameters": sum(p.numel() for p in layer.parameters() if p.requires_grad),
+            }
+        )
+
+    return record
+
+
+def _layer_name(layer: nn.Module) -> str:
+    name = type(layer).__name__
+    kernel = getattr(layer, "kernel_size", None)
+    if kernel is None:
+        return name
+    side = kernel[0] if isinstance(kernel, tuple) else kernel
+    return f"{name} {side}×{side}"
+
+
+def _require_divisible(shape: ImageShape, factor: int) -> None:
+    if shape[1] % factor or shape[2] % factor:
+        raise UserError(
+            f"images of {shape[1]}×{shape[2]} pixels do not fit this architecture: "
+            f"their sides must be multiples of {factor}; set images.resize in the study's file"
+        )

@@ -1,0 +1,301 @@
+"""Training of autoencoders on images held in memory, and encoding with a trained one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from utils.artifacts import atomic_path, fingerprint
+from utils.autoencoders import Autoencoder, build
+from utils.config import Autoencoder as Protocol
+from utils.config import UserError
+
+ENCODE_BATCH = 1000
+
+
+class TrainingError(UserError):
+    """Training cannot go on: the loss is no longer a number."""
+
+
+@dataclass
+class TrainingRun:
+    """A trained model and how it got there.
+
+    Attributes
+    ----------
+    model : Autoencoder
+        In evaluation mode, with the last weights.
+    history : dict of str to list of float
+        ``loss`` (mean over the epoch's images) and ``seconds``, a value per epoch.
+    """
+
+    model: Autoencoder
+    history: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "seconds": []})
+
+
+def pick_device() -> torch.device:
+    """Return the GPU where there is one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether the processor multiplies bfloat16 natively, so that it is the faster type."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def image_shape(images: np.ndarray, resize: int | None = None) -> tuple[int, int, int]:
+    """Return channels, height and width of images ``(N, H, W[, C])`` after resizing."""
+    channels = 1 if images.ndim == 3 else images.shape[3]
+    height, width = (resize, resize) if resize else images.shape[1:3]
+    return channels, height, width
+
+
+def to_pixels(images: torch.Tensor, resize: int | None = None) -> torch.Tensor:
+    """Scale uint8 images ``(N, C, H, W)`` to float32 in [0, 1], bilinearly resized if asked."""
+    pixels = images.float().div_(255)
+    if resize and pixels.shape[-2:] != (resize, resize):
+        pixels = functional.interpolate(pixels, size=(resize, resize), mode="bilinear")
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def on_device(images: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Move uint8 images to the device once, as ``(N, C, H, W)``."""
+    stack = torch.from_numpy(np.ascontiguousarray(images))
+    stack = stack.unsqueeze(1) if stack.ndim == 3 else stack.permute(0, 3, 1, 2)
+    return stack.to(device)
+
+
+def train(
+    images: np.ndarray,
+    protocol: Protocol,
+    seed: int,
+    resize: int | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int, float, float], None] | None = None,
+) -> TrainingRun:
+    """Train an autoencoder to reconstruct `images`; no label is seen.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, C)
+        Training images.
+    protocol : config.Autoencoder
+        Architecture, loss, optimiser, batch size and number of epochs.
+    seed : int
+        Seed of the initial weights, of the order of the images and of dropout.
+    resize : int, optional
+        Side in pixels to which each image is resized bilinearly.
+    checkpoint : Path, optional
+        File that is rewritten after every epoch. If it exists and belongs to this very training,
+        training goes on from it, with the result of an undisturbed run. The caller removes it once
+        the result is stored.
+    on_epoch : callable, optional
+        Called with the epoch's number from 1, its loss and its seconds.
+
+    Returns
+    -------
+    TrainingRun
+
+    Raises
+    ------
+    TrainingError
+        If the loss of a batch is not finite; the epoch and the batch are named.
+    """
+    device = pick_device()
+    shape = image_shape(images, resize)
+    model = build(protocol.architecture, shape, protocol.options, seed)
+    model = model.to(device, memory_format=torch.channels_last)
+    optimizer = _make_optimizer(protocol, model)
+    run = TrainingRun(model)
+    identity = fingerprint(
+        [protocol.model_dump(mode="json"), seed, resize, list(images.shape), str(device)]
+    )
+    if checkpoint is not None and checkpoint.is_file():
+        _restore(checkpoint, identity, run, optimizer)
+    stack = on_device(images, device)
+    model.train()
+    for epoch in range(len(run.history["loss"]) + 1, protocol.epochs + 1):
+        started = time.perf_counter()
+        loss = _train_epoch(model, optimizer, stack, protocol, resize, seed, epoch)
+        run.history["loss"].append(loss)
+        run.history["seconds"].append(time.perf_counter() - started)
+        if checkpoint is not None:
+            _save(checkpoint, identity, run, optimizer)
+        if on_epoch is not None:
+            on_epoch(epoch, loss, run.history["seconds"][-1])
+    model.eval()
+    return run
+
+
+def _train_epoch(
+    model: Autoencoder,
+    optimizer: torch.optim.Optimizer,
+    stack: torch.Tensor,
+    protocol: Protocol,
+    resize: int | None,
+    seed: int,
+    epoch: int,
+) -> float:
+    # Every epoch has random streams of its own, so that a resumed run repeats them exactly.
+    generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
+    torch.manual_seed(_epoch_seed(seed, epoch))
+    order = torch.randperm(len(stack), generator=generator).to(stack.device)
+    losses = []
+    for rows in order.split(protocol.batch_size):
+        pixels = to_pixels(stack[rows], resize)
+        optimizer.zero_grad(set_to_none=True)
+        loss = reconstruction_loss(model, pixels, protocol.loss)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    values = torch.stack(losses)
+    _require_finite(values, epoch)
+    sizes = torch.tensor([len(rows) for rows in order.split(protocol.batch_size)])
+    return float((values.cpu().double() * sizes).sum() / len(stack))
+
+
+def reconstruction_loss(model: Autoencoder, pixels: torch.Tensor, loss: str) -> torch.Tensor:
+    """Return the mean loss per pixel, float32 scalar.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Gives logits.
+    pixels : Tensor, shape (N, C, H, W)
+        Float32 in [0, 1]; input and target.
+    loss : {"binary_cross_entropy", "mean_squared_error"}
+        Compared with the sigmoid of the logits.
+    """
+    device = pixels.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+        logits = model(pixels)
+    if loss == "binary_cross_entropy":
+        return functional.binary_cross_entropy_with_logits(logits.float(), pixels)
+    return functional.mse_loss(torch.sigmoid(logits.float()), pixels)
+
+
+def encode(model: Autoencoder, images: np.ndarray, resize: int | None = None) -> np.ndarray:
+    """Encode images in float32.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        In evaluation mode.
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, C)
+    resize : int, optional
+        Side in pixels, as in training.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, D)
+    """
+    return _apply(model.encode, model, images, resize)
+
+
+def reconstruct(model: Autoencoder, images: np.ndarray, resize: int | None = None) -> np.ndarray:
+    """Reconstruct images: float32 ``(N, C, H, W)`` in [0, 1]."""
+    return _apply(model.reconstruct, model, images, resize)
+
+
+@torch.inference_mode()
+def _apply(
+    function: Callable, model: nn.Module, images: np.ndarray, resize: int | None
+) -> np.ndarray:
+    device = next(model.parameters()).device
+    out: np.ndarray | None = None
+    for start in range(0, len(images), ENCODE_BATCH):
+        pixels = to_pixels(on_device(images[start : start + ENCODE_BATCH], device), resize)
+        part = function(pixels).cpu().numpy()
+        if out is None:
+            out = np.empty((len(images), *part.shape[1:]), part.dtype)
+        out[start : start + len(part)] = part
+    if out is None:
+        raise UserError("there are no images to encode")
+    return out
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _require_finite(losses: torch.Tensor, epoch: int) -> None:
+    bad = torch.nonzero(~torch.isfinite(losses))
+    if len(bad):
+        batch = int(bad[0]) + 1
+        raise TrainingError(
+            f"the loss became {losses[batch - 1].item()} in epoch {epoch}, batch {batch} of "
+            f"{len(losses)}: lower autoencoder.optimizer.learning_rate in the study's file"
+        )
+
+
+def _make_optimizer(protocol: Protocol, model: nn.Module) -> torch.optim.Optimizer:
+    settings: dict[str, Any] = {"lr": protocol.optimizer.learning_rate}
+    if protocol.optimizer.name == "adam":
+        return torch.optim.Adam(model.parameters(), **settings, fused=True)
+    if protocol.optimizer.rho is not None:
+        settings["rho"] = protocol.optimizer.rho
+    return torch.optim.Adadelta(model.parameters(), **settings)
+
+
+def _save(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim.Optimizer) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {f"model.{name}": value for name, value in run.model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+    for name, values in run.history.items():
+        tensors[f"history.{name}"] = torch.tensor(values, dtype=torch.float64)
+    # safetensors stores rows in memory order; channels-last weights are made plain first.
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(plain, temporary, metadata={"identity": identity})
+
+
+def _restore(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim.Optimizer) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("identity") != identity:
+                return
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError:
+        print(f"the checkpoint {path.name} is damaged: training starts from the first epoch")
+        return
+    run.model.load_state_dict(_with_prefix(tensors, "model."))
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in _with_prefix(tensors, "optimizer.").items():
+        index, key = name.split(".", 1)
+        states.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
+    _match_memory_format(optimizer)
+    run.history = {
+        name: values.tolist() for name, values in _with_prefix(tensors, "history.").items()
+    }
+    print(f"training goes on after epoch {len(run.history['loss'])}, from its checkpoint")
+
+
+def _match_memory_format(optimizer: torch.optim.Optimizer) -> None:
+    """Lay out restored moments as their weights are: the fused step reads both as plain memory."""
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter).copy_(value)
+
+
+def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,76 @@
+import pytest
+import torch
+
+from utils import autoencoders
+from utils.config import UserError
+
+MNIST = (1, 28, 28)
+
+
+def test_conv_batchnorm_has_the_parameters_its_layers_add_up_to():
+    model = autoencoders.build("conv_batchnorm", MNIST, {"channels": [32, 64]}, seed=0)
+    # By hand: weights + biases of each layer; batch norm has a scale and a shift per channel.
+    encoder = (1 * 9 * 32 + 32) + 2 * 32 + (32 * 9 * 64 + 64) + 2 * 64
+    decoder = (64 * 9 * 32 + 32) + (32 * 9 * 1 + 1)
+    assert sum(p.numel() for p in model.encoder.parameters()) == encoder == 19_008
+    assert sum(p.numel() for p in model.decoder.parameters()) == decoder == 18_753
+
+
+def test_layer_table_gives_every_shape_in_order():
+    model = autoencoders.build("conv_batchnorm", MNIST, {"channels": [32, 64]}, seed=0)
+    rows = autoencoders.layer_table(model, MNIST)
+    assert [row["output_shape"] for row in rows if "Conv" in row["layer"]] == [
+        (32, 28, 28),
+        (64, 14, 14),
+        (32, 14, 14),
+        (1, 28, 28),
+    ]
+    assert [row["layer"] for row in rows[:4]] == [
+        "Conv2d 3×3",
+        "BatchNorm2d",
+        "ReLU",
+        "MaxPool2d 2×2",
+    ]
+    assert sum(row["parameters"] for row in rows) == sum(p.numel() for p in model.parameters())
+    assert {row["part"] for row in rows} == {"encoder", "decoder"}
+
+
+def test_layer_table_leaves_batch_norm_and_mode_untouched():
+    model = autoencoders.build("conv_batchnorm", MNIST, {"channels": [4]}, seed=0).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    autoencoders.layer_table(model, MNIST)
+    assert model.training
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_reconstruction_has_the_input_shape_and_range():
+    model = autoencoders.build("conv_batchnorm", (3, 32, 32), {"channels": [8, 16, 32]}, 0).eval()
+    images = torch.rand(5, 3, 32, 32)
+    reconstruction = model.reconstruct(images)
+    assert reconstruction.shape == images.shape
+    assert reconstruction.min() >= 0
+    assert reconstruction.max() <= 1
+    assert model.encode(images).shape == (5, 32 * 4 * 4)
+
+
+def test_the_seed_decides_the_weights():
+    def weights(seed):
+        return next(
+            autoencoders.build("conv_batchnorm", MNIST, {"channels": [4]}, seed).parameters()
+        )
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape", "options", "words"),
+    [
+        ("convnet", MNIST, {}, "unknown architecture 'convnet': allowed are conv_batchnorm"),
+        ("conv_batchnorm", MNIST, {"width": 3}, "cannot take"),
+        ("conv_batchnorm", (1, 28, 30), {"channels": [4, 8]}, "multiples of 4"),
+    ],
+)
+def test_what_does_not_fit_is_named(architecture, shape, options, words):
+    with pytest.raises(UserError, match=words):
+        autoencoders.build(architecture, shape, options, seed=0)

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+import torch
+
+from utils import training
+from utils.config import Autoencoder, UserError
+
+
+def protocol(**changes):
+    content = {
+        "architecture": "conv_batchnorm",
+        "options": {"channels": [4, 8]},
+        "loss": "binary_cross_entropy",
+        "optimizer": {"name": "adam", "learning_rate": 1e-2},
+        "batch_size": 16,
+        "epochs": 3,
+    }
+    return Autoencoder.model_validate(content | changes)
+
+
+@pytest.fixture(scope="module")
+def images():
+    # Bars at random places: simple enough to be learnt in a few steps.
+    generator = np.random.default_rng(0)
+    images = np.zeros((72, 28, 28), np.uint8)
+    for image, column in zip(images, generator.integers(2, 25, len(images)), strict=True):
+        image[4:24, column : column + 3] = 255
+    return images
+
+
+def weights(run):
+    return {name: value.clone() for name, value in run.model.state_dict().items()}
+
+
+def same(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"name": "adam", "learning_rate": 1e-2},
+        {"name": "adadelta", "learning_rate": 1.0, "rho": 0.95},
+    ],
+    ids=["adam", "adadelta"],
+)
+def test_loss_falls(images, loss, optimizer):
+    run = training.train(images, protocol(loss=loss, optimizer=optimizer, epochs=6), seed=0)
+    losses = run.history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    assert len(losses) == len(run.history["seconds"]) == 6
+    assert not run.model.training
+
+
+def test_the_same_seed_gives_the_same_model_and_another_does_not(images):
+    first, second, other = (training.train(images, protocol(), seed=s) for s in (1, 1, 2))
+    assert first.history["loss"] == second.history["loss"]
+    assert same(weights(first), weights(second))
+    assert not same(weights(first), weights(other))
+
+
+def test_the_loss_is_the_mean_over_images_also_with_a_short_last_batch(images, monkeypatch):
+    """72 images in batches of 50: the second batch has 22 and counts less."""
+    values = iter([1.0, 2.0])
+
+    def fake_loss(model, pixels, loss):
+        return next(values) + 0 * next(model.parameters()).sum()
+
+    monkeypatch.setattr(training, "reconstruction_loss", fake_loss)
+    run = training.train(images, protocol(batch_size=50, epochs=1), seed=0)
+    assert run.history["loss"] == [pytest.approx((50 * 1 + 22 * 2) / 72)]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(images, tmp_path):
+    undisturbed = training.train(images, protocol(epochs=4), seed=3)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+
+    def stop_after_two(epoch, _loss, _seconds):
+        if epoch == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        training.train(images, protocol(epochs=4), 3, None, checkpoint, stop_after_two)
+    epochs = []
+    resumed = training.train(
+        images, protocol(epochs=4), 3, None, checkpoint, lambda e, _l, _s: epochs.append(e)
+    )
+    assert epochs == [3, 4]
+    assert resumed.history["loss"] == undisturbed.history["loss"]
+    assert same(weights(resumed), weights(undisturbed))
+
+
+def test_a_checkpoint_of_another_training_is_not_used(images, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    training.train(images, protocol(), 0, None, checkpoint)
+    other = training.train(images, protocol(), 1, None, checkpoint)
+    assert same(weights(other), weights(training.train(images, protocol(), 1)))
+
+
+def test_a_damaged_checkpoint_is_named_and_not_used(images, tmp_path, capsys):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    training.train(images, protocol(), 0, None, checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    run = training.train(images, protocol(), 0, None, checkpoint)
+    assert "damaged" in capsys.readouterr().out
+    assert len(run.history["loss"]) == 3
+
+
+def test_a_loss_that_is_no_number_is_caught_at_its_batch(images, monkeypatch):
+    losses = iter([1.0, 1.0, float("nan"), 1.0, 1.0])
+
+    def fake_loss(model, pixels, loss):
+        return next(losses) + 0 * next(model.parameters()).sum()
+
+    monkeypatch.setattr(training, "reconstruction_loss", fake_loss)
+    with pytest.raises(training.TrainingError, match=r"nan in epoch 1, batch 3 of 5"):
+        training.train(images, protocol(), seed=0)
+
+
+def test_pixels_are_scaled_to_one():
+    images = np.array([[[0, 51], [102, 255]]], np.uint8)
+    pixels = training.to_pixels(training.on_device(images, torch.device("cpu")))
+    assert pixels.shape == (1, 1, 2, 2)
+    assert torch.allclose(pixels.flatten(), torch.tensor([0, 0.2, 0.4, 1.0]))
+
+
+def test_resizing_is_bilinear():
+    """Doubling the side: the corners keep their values, the points between are weighted 3 to 1."""
+    images = np.array([[[0, 255], [0, 255]]], np.uint8)
+    pixels = training.to_pixels(training.on_device(images, torch.device("cpu")), resize=4)
+    assert torch.allclose(pixels[0, 0], torch.tensor([0, 0.25, 0.75, 1.0]).expand(4, 4))
+
+
+def test_colour_images_are_put_channels_first():
+    images = np.zeros((2, 4, 6, 3), np.uint8)
+    images[..., 2] = 255
+    stack = training.on_device(images, torch.device("cpu"))
+    assert stack.shape == (2, 3, 4, 6)
+    assert (stack[:, 2] == 255).all()
+    assert training.image_shape(images) == (3, 4, 6)
+    assert training.image_shape(images, resize=8) == (3, 8, 8)
+
+
+def test_latents_do_not_depend_on_the_batch_they_are_computed_in(images, monkeypatch):
+    model = training.train(images, protocol(epochs=1), seed=0).model
+    whole = training.encode(model, images)
+    monkeypatch.setattr(training, "ENCODE_BATCH", 7)
+    assert whole.dtype == np.float32
+    np.testing.assert_allclose(training.encode(model, images), whole, rtol=1e-4, atol=1e-5)
+    assert training.reconstruct(model, images).shape == (72, 1, 28, 28)
+
+
+def test_nothing_to_encode_is_an_error(images):
+    model = training.train(images, protocol(epochs=1), seed=0).model
+    with pytest.raises(UserError, match="no images"):
+        training.encode(model, images[:0])
