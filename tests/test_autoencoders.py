@@ -74,3 +74,62 @@ def test_the_seed_decides_the_weights():
 def test_what_does_not_fit_is_named(architecture, shape, options, words):
     with pytest.raises(UserError, match=words):
         autoencoders.build(architecture, shape, options, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape", "options", "encoder", "total"),
+    [
+        ("dense", MNIST, {"widths": [128, 64, 32]}, 100_480 + 8_256 + 2_080, 222_384),
+        (
+            "conv_dense",
+            MNIST,
+            {"channels": 16, "widths": [784, 392, 196, 10]},
+            160 + 9_835_280 + 307_720 + 77_028 + 1_970,
+            10_609_650,
+        ),
+        (
+            "conv_dense",
+            MNIST,
+            {"channels": 16, "widths": [784, 392, 196, 14]},
+            160 + 9_835_280 + 307_720 + 77_028 + 2_758,
+            10_611_222,
+        ),
+        (
+            "conv_dropout",
+            (3, 64, 64),
+            {"channels": [32, 64, 128, 256], "dropout": 0.3},
+            388_416,
+            776_579,
+        ),
+    ],
+)
+def test_published_architectures_have_their_exact_parameter_counts(
+    architecture, shape, options, encoder, total
+):
+    model = autoencoders.build(architecture, shape, options, seed=0)
+    assert sum(p.numel() for p in model.encoder.parameters()) == encoder
+    assert sum(p.numel() for p in model.parameters()) == total
+    images = torch.rand(2, *shape)
+    assert model(images).shape == images.shape
+
+
+def test_the_dense_autoencoder_has_the_weights_the_paper_counts_without_biases():
+    model = autoencoders.build("dense", MNIST, {"widths": [128, 64, 32]}, seed=0)
+    counts = {
+        suffix: sum(p.numel() for n, p in model.named_parameters() if n.endswith(suffix))
+        for suffix in ("weight", "bias")
+    }
+    assert counts == {"weight": 221_184, "bias": 1_200}
+
+
+def test_latents_have_the_published_sizes():
+    def latent(architecture, shape, **options):
+        model = autoencoders.build(architecture, shape, options, seed=0).eval()
+        return model.encode(torch.rand(1, *shape))
+
+    assert latent("dense", MNIST, widths=[128, 64, 32]).shape == (1, 32)
+    relu_latent = latent("conv_dense", MNIST, channels=16, widths=[784, 392, 196, 10])
+    assert relu_latent.shape == (1, 10)
+    assert relu_latent.min() >= 0
+    feature_map = latent("conv_dropout", (3, 64, 64), channels=[32, 64, 128, 256], dropout=0.3)
+    assert feature_map.shape == (1, 16_384)

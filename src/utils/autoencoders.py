@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -68,8 +69,88 @@ def conv_batchnorm(shape: ImageShape, channels: Sequence[int]) -> Autoencoder:
     return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder[:-1]))
 
 
+def dense(shape: ImageShape, widths: Sequence[int]) -> Autoencoder:
+    """Fully connected layers with ReLU between them and none on the latent.
+
+    The architecture of study ``fashion-ae`` (Rahman, sections 4 and 5): `widths` 128, 64, 32.
+    """
+    widths = [math.prod(shape), *widths]
+    return Autoencoder(
+        nn.Sequential(nn.Flatten(), *_dense_layers(widths)),
+        nn.Sequential(*_dense_layers(widths[::-1]), nn.Unflatten(1, shape)),
+    )
+
+
+def conv_dense(shape: ImageShape, channels: int, widths: Sequence[int]) -> Autoencoder:
+    """One convolution, then fully connected layers down to a ReLU latent, and back without it.
+
+    The architecture of study ``mnist-conv-ae`` (Schlachter's notebook): 16 channels, `widths` 784,
+    392, 196 and the latent's size. The decoder mirrors the dense layers without the first.
+    Initialised as Keras does.
+    """
+    flat = channels * shape[1] * shape[2]
+    return _keras_initialised(
+        Autoencoder(
+            nn.Sequential(
+                nn.Conv2d(shape[0], channels, 3, padding=1),
+                nn.ReLU(),
+                nn.Flatten(),
+                *_dense_layers([flat, *widths]),
+                nn.ReLU(),
+            ),
+            nn.Sequential(
+                *_dense_layers([*widths[:0:-1], math.prod(shape)]), nn.Unflatten(1, shape)
+            ),
+        )
+    )
+
+
+def conv_dropout(shape: ImageShape, channels: Sequence[int], dropout: float) -> Autoencoder:
+    """Convolutions with pooling and dropout, mirrored with upsampling.
+
+    The architecture of study ``cifar10-cae`` (Prioty, section 3, and her notebook): `channels` 32,
+    64, 128 with pooling after each, then 256 for the latent. Initialised as Keras does.
+    """
+    *pooled, latent = channels
+    _require_divisible(shape, 2 ** len(pooled))
+    encoder: list[nn.Module] = []
+    for before, after in pairwise([shape[0], *pooled]):
+        encoder += [*_conv_relu(before, after), nn.MaxPool2d(2), nn.Dropout(dropout)]
+    encoder += _conv_relu(pooled[-1], latent)
+    decoder: list[nn.Module] = []
+    for before, after in pairwise([latent, *pooled[::-1]]):
+        decoder += [*_conv_relu(before, after), nn.Upsample(scale_factor=2), nn.Dropout(dropout)]
+    # The last upsampling is followed by the output layer at once, without dropout.
+    decoder[-1] = nn.Conv2d(pooled[0], shape[0], 3, padding=1)
+    return _keras_initialised(Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder)))
+
+
+def _dense_layers(widths: Sequence[int]) -> list[nn.Module]:
+    """Linear layers from width to width, with ReLU between them."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return layers[:-1]
+
+
+def _conv_relu(before: int, after: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
+
+
+def _keras_initialised(model: Autoencoder) -> Autoencoder:
+    """Give layers Keras's initial weights: Glorot uniform (Glorot & Bengio 2010), zero biases."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return model
+
+
 ARCHITECTURES: dict[str, Callable[..., Autoencoder]] = {
     "conv_batchnorm": conv_batchnorm,
+    "conv_dense": conv_dense,
+    "conv_dropout": conv_dropout,
+    "dense": dense,
 }
 
 
