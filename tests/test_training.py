@@ -80,15 +80,15 @@ def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(images, tmp_pa
     undisturbed = training.train(images, protocol(epochs=4), seed=3)
     checkpoint = tmp_path / "checkpoint.safetensors"
 
-    def stop_after_two(epoch, _loss, _seconds):
+    def stop_after_two(epoch, _values):
         if epoch == 2:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        training.train(images, protocol(epochs=4), 3, None, checkpoint, stop_after_two)
+        training.train(images, protocol(epochs=4), 3, None, None, checkpoint, stop_after_two)
     epochs = []
     resumed = training.train(
-        images, protocol(epochs=4), 3, None, checkpoint, lambda e, _l, _s: epochs.append(e)
+        images, protocol(epochs=4), 3, None, None, checkpoint, lambda e, _: epochs.append(e)
     )
     assert epochs == [3, 4]
     assert resumed.history["loss"] == undisturbed.history["loss"]
@@ -97,16 +97,16 @@ def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(images, tmp_pa
 
 def test_a_checkpoint_of_another_training_is_not_used(images, tmp_path):
     checkpoint = tmp_path / "checkpoint.safetensors"
-    training.train(images, protocol(), 0, None, checkpoint)
-    other = training.train(images, protocol(), 1, None, checkpoint)
+    training.train(images, protocol(), 0, checkpoint=checkpoint)
+    other = training.train(images, protocol(), 1, checkpoint=checkpoint)
     assert same(weights(other), weights(training.train(images, protocol(), 1)))
 
 
 def test_a_damaged_checkpoint_is_named_and_not_used(images, tmp_path, capsys):
     checkpoint = tmp_path / "checkpoint.safetensors"
-    training.train(images, protocol(), 0, None, checkpoint)
+    training.train(images, protocol(), 0, checkpoint=checkpoint)
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
-    run = training.train(images, protocol(), 0, None, checkpoint)
+    run = training.train(images, protocol(), 0, checkpoint=checkpoint)
     assert "damaged" in capsys.readouterr().out
     assert len(run.history["loss"]) == 3
 
@@ -159,3 +159,49 @@ def test_nothing_to_encode_is_an_error(images):
     model = training.train(images, protocol(epochs=1), seed=0).model
     with pytest.raises(UserError, match="no images"):
         training.encode(model, images[:0])
+
+
+def early_stopping(patience, epochs=9):
+    return protocol(epochs=epochs, validation={"images": "test_split", "patience": patience})
+
+
+def fake_validation(monkeypatch, losses):
+    values = iter(losses)
+    monkeypatch.setattr(training, "_validation_loss", lambda *_: next(values))
+
+
+def test_early_stopping_waits_for_its_patience_and_keeps_the_best_weights(images, monkeypatch):
+    fake_validation(monkeypatch, [3.0, 1.0, 2.0, 1.5, 1.2, 0.1])
+    run = training.train(images, early_stopping(patience=3), seed=0, validation=images[:4])
+    assert run.history["validation_loss"] == [3.0, 1.0, 2.0, 1.5, 1.2]
+    assert same(weights(run), weights(training.train(images, protocol(epochs=2), seed=0)))
+
+
+def test_early_stopping_goes_on_where_it_was_killed(images, monkeypatch, tmp_path):
+    losses = [3.0, 1.0, 2.0, 1.5, 1.2]
+    fake_validation(monkeypatch, losses)
+    whole = training.train(images, early_stopping(patience=3), 0, validation=images[:4])
+
+    def stop_after_three(epoch, _values):
+        if epoch == 3:
+            raise Interrupted
+
+    fake_validation(monkeypatch, losses)
+    arguments = (images, early_stopping(patience=3), 0, None, images[:4], tmp_path / "checkpoint")
+    with pytest.raises(Interrupted):
+        training.train(*arguments, stop_after_three)
+    resumed = training.train(*arguments)
+    assert resumed.history["validation_loss"] == whole.history["validation_loss"]
+    assert same(weights(resumed), weights(whole))
+
+
+def test_validation_images_are_measured_and_not_trained_on(images):
+    """The loss on them is that of the final weights, and the training is as without them."""
+    held_out, rest = images[:10], images[10:]
+    settings = protocol(validation={"images": "test_split"})
+    run = training.train(rest, settings, seed=0, validation=held_out)
+    assert same(weights(run), weights(training.train(rest, protocol(), seed=0)))
+    pixels = training.to_pixels(training.on_device(held_out, torch.device("cpu")))
+    with torch.no_grad():
+        loss = float(training.reconstruction_loss(run.model, pixels, "binary_cross_entropy"))
+    assert run.history["validation_loss"][-1] == pytest.approx(loss, rel=1e-5)

@@ -1,1 +1,1 @@
-"""Shared module of the notebooks: config → datasets → representation → space → clusterer → metrics → report."""
+"""Shared by the notebooks: data → representation → space → clusterer → metrics → report."""

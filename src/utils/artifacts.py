@@ -130,13 +130,18 @@ def _closure(files: set[Path]) -> set[Path]:
 
 
 def _imported_files(file: Path) -> set[Path]:
-    imported = set()
+    prefix = f"{PACKAGE.name}."
+    names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
-            imported |= {PACKAGE / f"{alias.name}.py" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("utils."):
-            imported.add(PACKAGE / f"{node.module.removeprefix('utils.')}.py")
-    return imported
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = f"{prefix if node.level else ''}{node.module or ''}".removesuffix(".")
+            if module == PACKAGE.name:
+                names |= {f"{prefix}{alias.name}" for alias in node.names}
+            else:
+                names.add(module)
+    return {PACKAGE / f"{n.removeprefix(prefix)}.py" for n in names if n.startswith(prefix)}
 
 
 def source_fingerprint(*modules: str) -> str:
@@ -198,6 +203,7 @@ def load_or_compute(
     The arrays lie in a safetensors file, which cannot hold code; beside it a JSON file states the
     recipe and the checksum. The JSON file is written last, so a killed write leaves no valid entry.
     """
+    import numpy as np
     from safetensors.numpy import load_file, save_file
 
     full_recipe = {
@@ -211,10 +217,12 @@ def load_or_compute(
     if _is_valid(arrays_path, recipe_path):
         return load_file(arrays_path)
     arrays = compute()
+    # safetensors writes the memory of a transposed or strided array in the wrong order, silently.
+    ordered = {key: np.asarray(array, order="C") for key, array in arrays.items()}
     with atomic_path(arrays_path) as temporary:
-        save_file(arrays, temporary)
+        save_file(ordered, temporary)
     write_json(recipe_path, {**full_recipe, "sha256": sha256_file(arrays_path)})
-    return arrays
+    return ordered
 
 
 def _is_valid(arrays_path: Path, recipe_path: Path) -> bool:

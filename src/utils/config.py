@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
@@ -33,7 +34,7 @@ class UserError(Exception):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Images(_Model):
@@ -52,6 +53,24 @@ class Optimizer(_Model):
     rho: float | None = Field(default=None, gt=0, lt=1)
 
 
+class Validation(_Model):
+    """Images on which the validation loss is measured; never labels."""
+
+    images: Literal["test_split", "last_fraction"]
+    fraction: float | None = Field(
+        default=None, gt=0, lt=1, description="of the study's images, for last_fraction"
+    )
+    patience: int | None = Field(
+        default=None, gt=0, description="epochs without a lower loss before training stops"
+    )
+
+    @model_validator(mode="after")
+    def _fraction_where_it_belongs(self) -> Validation:
+        if (self.images == "last_fraction") != (self.fraction is not None):
+            raise ValueError("'fraction' belongs to images: last_fraction, and only there")
+        return self
+
+
 class Autoencoder(_Model):
     """Architecture and training protocol of an autoencoder."""
 
@@ -61,6 +80,7 @@ class Autoencoder(_Model):
     optimizer: Optimizer
     batch_size: int = Field(gt=0)
     epochs: int = Field(gt=0)
+    validation: Validation | None = None
 
 
 class Space(_Model):
@@ -191,9 +211,12 @@ def _load(model: type[_Model], kind: str, name: str, folder: Path, allowed: list
 def _validate(model: type[_Model], kind: str, path: Path):
     import yaml
 
+    # Besides its own errors PyYAML lets through those of its conversions: of the date 2024-13-01,
+    # of `!!bool maybe`, of a thousand brackets.
+    faults = (yaml.YAMLError, ValueError, KeyError, AttributeError, OverflowError, RecursionError)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except faults as error:
         where = " ".join(str(error).split())
         raise UserError(f"{path}: not valid YAML: {where}") from None
     if not isinstance(content, dict):
@@ -214,8 +237,11 @@ def _explain(error: ValidationError, model: type[_Model]) -> str:
         if problem["type"] == "extra_forbidden":
             allowed = _fields_at(model, problem["loc"][:-1])
             parts.append(f"unknown key '{key}': allowed are {', '.join(allowed)}")
+        elif problem["type"] == "missing":
+            parts.append(f"key '{key}' is missing")
         else:
-            parts.append(f"key '{key}': {problem['msg']} (found {problem['input']!r})")
+            found = reprlib.repr(problem["input"])  # shortened: it may be the whole file
+            parts.append(f"key '{key}': {problem['msg']} (found {found})")
     return "; ".join(parts)
 
 

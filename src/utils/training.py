@@ -32,13 +32,17 @@ class TrainingRun:
     Attributes
     ----------
     model : Autoencoder
-        In evaluation mode, with the last weights.
+        In evaluation mode, with the last weights or, under early stopping, the best.
     history : dict of str to list of float
-        ``loss`` (mean over the epoch's images) and ``seconds``, a value per epoch.
+        A value per epoch: ``loss`` (mean over the epoch's images), ``seconds`` and, where there are
+        validation images, ``validation_loss``.
+    best : dict of str to Tensor
+        Weights of the epoch with the lowest validation loss; empty without early stopping.
     """
 
     model: Autoencoder
     history: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "seconds": []})
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def pick_device() -> torch.device:
@@ -80,8 +84,9 @@ def train(
     protocol: Protocol,
     seed: int,
     resize: int | None = None,
+    validation: np.ndarray | None = None,
     checkpoint: Path | None = None,
-    on_epoch: Callable[[int, float, float], None] | None = None,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> TrainingRun:
     """Train an autoencoder to reconstruct `images`; no label is seen.
 
@@ -95,12 +100,16 @@ def train(
         Seed of the initial weights, of the order of the images and of dropout.
     resize : int, optional
         Side in pixels to which each image is resized bilinearly.
+    validation : ndarray of uint8, shape (M, H, W) or (M, H, W, C), optional
+        Images on which the loss is measured after every epoch, without training on them. If
+        ``protocol.validation.patience`` is set, training stops after that many epochs without a
+        lower loss, and the weights of the best epoch are kept.
     checkpoint : Path, optional
         File that is rewritten after every epoch. If it exists and belongs to this very training,
         training goes on from it, with the result of an undisturbed run. The caller removes it once
         the result is stored.
     on_epoch : callable, optional
-        Called with the epoch's number from 1, its loss and its seconds.
+        Called with the epoch's number from 1 and the values of `history` for it.
 
     Returns
     -------
@@ -123,18 +132,38 @@ def train(
     if checkpoint is not None and checkpoint.is_file():
         _restore(checkpoint, identity, run, optimizer)
     stack = on_device(images, device)
-    model.train()
+    held_out = None if validation is None else on_device(validation, device)
+    patience = protocol.validation.patience if protocol.validation else None
     for epoch in range(len(run.history["loss"]) + 1, protocol.epochs + 1):
+        if _ran_out_of_patience(run, patience):
+            break
         started = time.perf_counter()
-        loss = _train_epoch(model, optimizer, stack, protocol, resize, seed, epoch)
-        run.history["loss"].append(loss)
-        run.history["seconds"].append(time.perf_counter() - started)
+        values = {"loss": _train_epoch(model, optimizer, stack, protocol, resize, seed, epoch)}
+        if held_out is not None:
+            values["validation_loss"] = _validation_loss(model, held_out, protocol, resize)
+        values["seconds"] = time.perf_counter() - started
+        for name, value in values.items():
+            run.history.setdefault(name, []).append(value)
+        if patience and _best_epoch(run) == epoch:
+            run.best = {name: value.clone() for name, value in model.state_dict().items()}
         if checkpoint is not None:
             _save(checkpoint, identity, run, optimizer)
         if on_epoch is not None:
-            on_epoch(epoch, loss, run.history["seconds"][-1])
+            on_epoch(epoch, values)
+    if run.best:
+        model.load_state_dict(run.best)
     model.eval()
     return run
+
+
+def _best_epoch(run: TrainingRun) -> int:
+    """Return the first epoch, from 1, with the lowest validation loss."""
+    return int(np.argmin(run.history["validation_loss"])) + 1
+
+
+def _ran_out_of_patience(run: TrainingRun, patience: int | None) -> bool:
+    epochs = len(run.history["loss"])
+    return patience is not None and epochs > 0 and epochs - _best_epoch(run) >= patience
 
 
 def _train_epoch(
@@ -147,6 +176,7 @@ def _train_epoch(
     epoch: int,
 ) -> float:
     # Every epoch has random streams of its own, so that a resumed run repeats them exactly.
+    model.train()
     generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
     torch.manual_seed(_epoch_seed(seed, epoch))
     order = torch.randperm(len(stack), generator=generator).to(stack.device)
@@ -162,6 +192,18 @@ def _train_epoch(
     _require_finite(values, epoch)
     sizes = torch.tensor([len(rows) for rows in order.split(protocol.batch_size)])
     return float((values.cpu().double() * sizes).sum() / len(stack))
+
+
+@torch.no_grad()
+def _validation_loss(
+    model: Autoencoder, stack: torch.Tensor, protocol: Protocol, resize: int | None
+) -> float:
+    model.eval()
+    total = 0.0
+    for part in stack.split(ENCODE_BATCH):
+        loss = reconstruction_loss(model, to_pixels(part, resize), protocol.loss)
+        total += float(loss) * len(part)
+    return total / len(stack)
 
 
 def reconstruction_loss(model: Autoencoder, pixels: torch.Tensor, loss: str) -> torch.Tensor:
@@ -253,6 +295,7 @@ def _save(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim.Op
     tensors = {f"model.{name}": value for name, value in run.model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+    tensors |= {f"best.{name}": value for name, value in run.best.items()}
     for name, values in run.history.items():
         tensors[f"history.{name}"] = torch.tensor(values, dtype=torch.float64)
     # safetensors stores rows in memory order; channels-last weights are made plain first.
@@ -279,6 +322,8 @@ def _restore(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim
         states.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
     _match_memory_format(optimizer)
+    device = next(run.model.parameters()).device
+    run.best = {name: v.to(device) for name, v in _with_prefix(tensors, "best.").items()}
     run.history = {
         name: values.tolist() for name, values in _with_prefix(tensors, "history.").items()
     }

@@ -1,0 +1,537 @@
+"""What a notebook calls: one study, one seed, from data to recorded results.
+
+A notebook opens a run, asks it for representations (each loaded if it was computed before with
+exactly the same ingredients, otherwise computed), scores clusterings and records figures, tables
+and facts. `Run.finish` writes everything that the report reads.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from utils import clusterers, datasets, metrics, spaces
+from utils.artifacts import atomic_path, load_or_compute, read_json, sha256_array, write_json
+from utils.config import ROOT, Profile, Study, UserError, load_profile, load_study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from utils.autoencoders import Autoencoder
+    from utils.clusterers import Clustering
+    from utils.pretrained import Backbone
+
+RUNS = ROOT / "runs"
+CACHE = RUNS / "cache"
+
+# Stand-ins with the same kind of images, for machines that cannot get the full set.
+SUBSTITUTES = {"mnist": "mnist5k"}
+
+
+def prepare_data(study: Study, profile: Profile, offline: bool, folder: Path) -> dict[str, Any]:
+    """Get a study's data set and write down which one it is, in ``<folder>/data.json``.
+
+    Parameters
+    ----------
+    study, profile : config.Study, config.Profile
+    offline : bool
+        Use no network; where the full set is not cached, its embedded substitute is used.
+    folder : Path
+        Folder of the study's results. The file is rewritten only when its content changes.
+
+    Returns
+    -------
+    dict
+        ``dataset`` (what is used), ``requested``, ``substituted``, ``reason`` (None or words),
+        ``source``, ``n``, ``images_sha256`` and ``labels_sha256``.
+
+    Raises
+    ------
+    datasets.DataUnavailable
+        If neither the set nor an allowed substitute can be had.
+    """
+    reason = None
+    try:
+        data = datasets.load(study.dataset, offline=offline)
+    except datasets.DataUnavailable as error:
+        allowed = offline or profile.allow_substitute_data
+        if not (allowed and study.dataset in SUBSTITUTES):
+            raise
+        reason = str(error)
+        data = datasets.load(SUBSTITUTES[study.dataset])
+    description = {
+        "dataset": data.name,
+        "requested": study.dataset,
+        "substituted": data.name != study.dataset,
+        "reason": reason,
+        "source": data.source,
+        "n": len(data.images),
+        "images_sha256": data.images_sha256,
+        "labels_sha256": data.labels_sha256,
+    }
+    path = folder / "data.json"
+    if not path.is_file() or read_json(path) != description:
+        write_json(path, description)
+    return description
+
+
+def open_run(
+    notebook: str,
+    study: str,
+    profile: str,
+    seed: int,
+    run_dir: str | Path | None = None,
+    **changes: Any,
+) -> Run:
+    """Start the run of a notebook.
+
+    Parameters
+    ----------
+    notebook : str
+        Name of the notebook without its suffix.
+    study, profile : str
+        Names of files in ``config/studies`` and ``config/profiles``.
+    seed : int
+        Not negative; seed of the network and, unless the study fixes one, of k-means.
+    run_dir : path, optional
+        Folder of this notebook's results, three levels below the profile's folder. Without it the
+        run is an interactive one and writes below ``runs/interactive``.
+    **changes
+        Values of the parameters cell that replace the study's own, where they are not None:
+        ``epochs``, ``n_components``, ``n_clusters``, ``backbone``, ``backbone_images``.
+
+    Raises
+    ------
+    UserError
+        If a name or a value is not allowed.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed must be a whole number from 0, not {seed!r}")
+    chosen_profile = load_profile(profile)
+    chosen_study = _changed(_reduced(load_study(study), chosen_profile), changes)
+    if run_dir is None:
+        run_dir = RUNS / "interactive" / study / f"seed-{seed}" / notebook
+    folder = Path(run_dir).resolve()
+    data_file = folder.parent.parent / "data.json"
+    if data_file.is_file():
+        description = read_json(data_file)
+    else:
+        description = prepare_data(chosen_study, chosen_profile, False, data_file.parent)
+    data = datasets.load(description["dataset"])
+    rows = _selected_rows(data, chosen_study, chosen_profile)
+    train, validation = _training_images(data, rows, chosen_study, chosen_profile)
+    run = Run(
+        notebook=notebook,
+        study=chosen_study,
+        profile=chosen_profile,
+        seed=seed,
+        folder=folder,
+        images=data.images[rows],
+        training_images=train,
+        validation_images=validation,
+        labels=data.labels[rows],
+        class_names=data.class_names,
+        dataset=data.name,
+        backbone_images=changes.get("backbone_images") or chosen_profile.backbone_images,
+    )
+    if description["substituted"]:
+        run.note(
+            f"Substitute data: {data.name} stands in for {chosen_study.dataset}, "
+            f"because {description['reason']}"
+        )
+    return run
+
+
+def _reduced(study: Study, profile: Profile) -> Study:
+    """Apply a profile's limits to a study."""
+    if profile.max_epochs is None:
+        return study
+    epochs = min(study.autoencoder.epochs, profile.max_epochs)
+    return _with(study, autoencoder={"epochs": epochs})
+
+
+def _changed(study: Study, changes: dict[str, Any]) -> Study:
+    sections = {
+        "epochs": ("autoencoder", "epochs"),
+        "n_components": ("space", "n_components"),
+        "n_clusters": ("kmeans", "n_clusters"),
+    }
+    for name, value in changes.items():
+        if value is None or name == "backbone_images":
+            continue
+        if name == "backbone":
+            study = _with(study, backbone=value)
+        elif name in sections:
+            section, key = sections[name]
+            study = _with(study, **{section: {key: value}})
+        else:
+            raise UserError(f"unknown parameter {name!r}: allowed are {', '.join(sections)}")
+    return study
+
+
+def _with(study: Study, **updates: Any) -> Study:
+    """Return a copy with some values replaced, validated as if it had been read from a file."""
+    content = study.model_dump()
+    for key, value in updates.items():
+        content[key] = {**content[key], **value} if isinstance(value, dict) else value
+    try:
+        return Study.model_validate(content)
+    except ValueError as error:
+        raise UserError(f"study {study.study}: {error}") from None
+
+
+def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _selected_rows(data: datasets.Dataset, study: Study, profile: Profile) -> slice:
+    n = data.n_train if study.images.split == "train" else len(data.images)
+    limits = [n, study.images.first, profile.max_images]
+    return slice(0, min(limit for limit in limits if limit is not None))
+
+
+def _training_images(
+    data: datasets.Dataset, rows: slice, study: Study, profile: Profile
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Split off the images that the network is validated on, as the protocol says."""
+    images, protocol = data.images[rows], study.autoencoder.validation
+    if protocol is None:
+        return images, None
+    if protocol.images == "test_split":
+        return images, data.images[data.n_train :][: profile.max_images]
+    n_held_out = max(1, round(len(images) * protocol.fraction))
+    return images[:-n_held_out], images[-n_held_out:]
+
+
+@dataclass
+class Run:
+    """One notebook's run on one study and seed; see `open_run`.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+        The study's images, in its order; these are clustered.
+    training_images, validation_images : ndarray of uint8, validation_images may be None
+        What the network is trained and validated on.
+    labels : ndarray of uint8, shape (N,)
+        For scoring and for captions only: nothing that trains or clusters is given them.
+    """
+
+    notebook: str
+    study: Study
+    profile: Profile
+    seed: int
+    folder: Path
+    images: np.ndarray
+    training_images: np.ndarray
+    validation_images: np.ndarray | None
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    dataset: str
+    backbone_images: int
+    _started: float = field(default_factory=time.perf_counter)
+    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _figures: list[dict] = field(default_factory=list)
+    _tables: list[dict] = field(default_factory=list)
+    _facts: dict[str, Any] = field(default_factory=dict)
+    _notes: list[str] = field(default_factory=list)
+    _scores: list[dict] = field(default_factory=list)
+    _assignments: list[pd.DataFrame] = field(default_factory=list)
+
+    # --- representations -------------------------------------------------------------------
+
+    def pixels(self) -> np.ndarray:
+        """Return the images, resized if the study says so, as float32 ``(N, D)`` in [0, 1]."""
+        from utils import training
+
+        stack = training.on_device(self.images, training.pick_device())
+        return training.to_pixels(stack, self.study.images.resize).flatten(1).cpu().numpy()
+
+    def autoencoder(self) -> tuple[Autoencoder, pd.DataFrame]:
+        """Return the study's autoencoder, trained, and its history by epoch.
+
+        Returns
+        -------
+        model : Autoencoder
+            In evaluation mode.
+        history : DataFrame
+            Columns ``epoch`` (from 1), ``loss``, ``seconds`` and, where the protocol has validation
+            images, ``validation_loss``.
+        """
+        import torch
+
+        from utils import autoencoders, training
+
+        protocol, resize = self.study.autoencoder, self.study.images.resize
+        device = training.pick_device()
+        recipe = {
+            "protocol": protocol.model_dump(mode="json"),
+            "images": sha256_array(self.training_images),
+            "validation": None
+            if self.validation_images is None
+            else sha256_array(self.validation_images),
+            "seed": self.seed,
+            "resize": resize,
+            "device": device.type,
+            "bfloat16": training.has_bfloat16(device),
+        }
+        name = f"{self.study.study}-autoencoder-seed{self.seed}"
+        checkpoint = CACHE / f"{name}-{self.profile.profile}.checkpoint.safetensors"
+
+        def compute() -> dict[str, np.ndarray]:
+            done = training.train(
+                self.training_images,
+                protocol,
+                self.seed,
+                resize,
+                self.validation_images,
+                checkpoint,
+                self._say_epoch,
+            )
+            state = {f"model.{k}": v.cpu().numpy() for k, v in done.model.state_dict().items()}
+            history = {f"history.{k}": np.array(v) for k, v in done.history.items()}
+            return {k: np.ascontiguousarray(v) for k, v in (state | history).items()}
+
+        stored = load_or_compute(name, recipe, ("training",), compute, CACHE)
+        checkpoint.unlink(missing_ok=True)
+        model = autoencoders.build(
+            protocol.architecture,
+            training.image_shape(self.images, resize),
+            protocol.options,
+            self.seed,
+        )
+        model.load_state_dict(
+            {
+                k.removeprefix("model."): torch.from_numpy(v)
+                for k, v in stored.items()
+                if k[0] == "m"
+            }
+        )
+        history = pd.DataFrame(
+            {k.removeprefix("history."): v for k, v in stored.items() if k[0] == "h"}
+        )
+        history.insert(0, "epoch", np.arange(1, len(history) + 1))
+        return model.eval().to(device), history
+
+    def latents(self) -> np.ndarray:
+        """Encode the images: float32 ``(N, D)``."""
+        from utils import training
+
+        model, _ = self.autoencoder()
+        return training.encode(model, self.images, self.study.images.resize)
+
+    def backbone(self) -> tuple[Backbone, np.ndarray]:
+        """Return the frozen network and its features of the first `backbone_images` images.
+
+        The network is the study's backbone, or EfficientNet-Lite0 with a note for the report.
+
+        Returns
+        -------
+        backbone : Backbone
+        features : ndarray of float32, shape (n, D)
+        """
+        from utils import pretrained, training
+
+        backbone = pretrained.load_backbone(self.study.backbone)
+        if backbone.note is not None:
+            self.note(backbone.note)
+        images = self.images[: self.backbone_images]
+        device = training.pick_device()
+        recipe = {
+            "backbone": [backbone.name, backbone.weights],
+            "images": sha256_array(images),
+            "device": device.type,
+            "bfloat16": training.has_bfloat16(device),
+        }
+        stored = load_or_compute(
+            f"{self.study.study}-{backbone.name.replace(':', '-')}",
+            recipe,
+            ("pretrained",),
+            lambda: {"features": pretrained.features(backbone, images, self._say_features)},
+            CACHE,
+        )
+        return backbone, stored["features"]
+
+    # --- spaces and clusterings --------------------------------------------------------------
+
+    def to_study_space(self, features: np.ndarray) -> tuple[np.ndarray, float]:
+        """Project features into the space in which the study clusters.
+
+        Returns
+        -------
+        projected : ndarray of float32, shape (N, d)
+        explained : float
+            Share of the variance that is kept, in [0, 1].
+        """
+        if self.study.space.name == "raw":
+            return features, 1.0
+        projected, ratio = spaces.pca(features, self.study.space.n_components)
+        return projected, float(ratio.sum())
+
+    def kmeans(self, features: np.ndarray) -> Clustering:
+        """Cluster features ``(N, d)`` with k-means as the study sets it; labels are not used."""
+        settings = self.study.kmeans
+        seed = self.seed if settings.random_state is None else settings.random_state
+        return clusterers.kmeans(features, settings.n_clusters, settings.n_init, seed)
+
+    def map_rows(self, n: int | None = None) -> np.ndarray:
+        """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same."""
+        n = len(self.images) if n is None else n
+        size = min(self.profile.map_points, n)
+        return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
+
+    def tsne(self, name: str, features: np.ndarray) -> np.ndarray:
+        """Map features ``(m, d)`` to the plane with t-SNE: float32 ``(m, 2)``."""
+        stored = load_or_compute(
+            f"{self.study.study}-tsne-{name}-seed{self.seed}",
+            {"features": sha256_array(features), "seed": self.seed},
+            ("spaces",),
+            lambda: {"map": spaces.tsne(features, self.seed)},
+            CACHE,
+        )
+        return stored["map"]
+
+    # --- recording ---------------------------------------------------------------------------
+
+    def score(
+        self,
+        representation: str,
+        space: str,
+        clusterer: str,
+        assignment: np.ndarray,
+        features: np.ndarray,
+    ) -> pd.Series:
+        """Score a clustering of the first ``len(assignment)`` images and record it.
+
+        Parameters
+        ----------
+        representation, space, clusterer : str
+            Names as in the table of metrics.
+        assignment : ndarray of int, shape (n,)
+            Cluster of each image, -1 for noise.
+        features : ndarray, shape (n, d)
+            The space that was clustered; internal indices are measured in it.
+
+        Returns
+        -------
+        Series
+            Value by metric.
+        """
+        n = len(assignment)
+        values = metrics.score(assignment, self.labels[:n], features)
+        common = {
+            "profile": self.profile.profile,
+            "study": self.study.study,
+            "dataset": self.dataset,
+            "n": n,
+            "seed": self.seed,
+            "representation": representation,
+            "space": space,
+            "clusterer": clusterer,
+            "k_found": metrics.k_found(assignment),
+            "noise_fraction": metrics.noise_fraction(assignment),
+        }
+        self._scores += [{**common, "metric": m, "value": float(v)} for m, v in values.items()]
+        self._assignments.append(
+            pd.DataFrame(
+                {
+                    "study": self.study.study,
+                    "seed": self.seed,
+                    "representation": representation,
+                    "space": space,
+                    "clusterer": clusterer,
+                    "index": np.arange(n, dtype=np.int32),
+                    "cluster": assignment.astype(np.int32),
+                    "n": n,
+                }
+            )
+        )
+        return pd.Series(values, name=f"{representation} / {space} / {clusterer}")
+
+    def figure(self, figure: Figure, name: str, caption: str, alt: str) -> Figure:
+        """Save a figure as SVG and PNG for the report and return it for display.
+
+        Parameters
+        ----------
+        figure : Figure
+        name : str
+            Name of the files.
+        caption : str
+            Plain text that says what is shown.
+        alt : str
+            What a reader who cannot see the figure should know.
+        """
+        from utils import figures
+
+        svg, png = figures.save(figure, self.folder / "figures", name)
+        self._figures.append(
+            {
+                "name": name,
+                "caption": caption,
+                "alt": alt,
+                "svg": str(svg.relative_to(self.folder)),
+                "png": str(png.relative_to(self.folder)),
+            }
+        )
+        return figure
+
+    def table(self, frame: pd.DataFrame, name: str, caption: str) -> pd.DataFrame:
+        """Save a table as CSV for the report and return it for display."""
+        path = self.folder / "tables" / f"{name}.csv"
+        with atomic_path(path) as temporary:
+            frame.to_csv(temporary, index=False)
+        self._tables.append(
+            {"name": name, "caption": caption, "csv": str(path.relative_to(self.folder))}
+        )
+        return frame
+
+    def fact(self, name: str, value: Any) -> None:
+        """Record a single number or word that the article's text uses."""
+        self._facts[name] = value
+
+    def note(self, text: str) -> None:
+        """Record words that the report must show, and print them."""
+        if text not in self._notes:
+            self._notes.append(text)
+            print(f"NOTE: {text}")
+
+    def finish(self) -> None:
+        """Write what was recorded; the manifest comes last, so that it vouches for the rest."""
+        with atomic_path(self.folder / "metrics.csv") as temporary:
+            pd.DataFrame(self._scores).to_csv(temporary, index=False)
+        if self._assignments:
+            with atomic_path(self.folder / "assignments.parquet") as temporary:
+                pd.concat(self._assignments).to_parquet(temporary, index=False)
+        manifest = {
+            "notebook": self.notebook,
+            "study": self.study.study,
+            "profile": self.profile.profile,
+            "seed": self.seed,
+            "seconds": round(time.perf_counter() - self._started, 3),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "started": self._began.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "figures": self._figures,
+            "tables": self._tables,
+            "facts": self._facts,
+            "notes": self._notes,
+        }
+        write_json(self.folder / "manifest.json", manifest)
+        print(f"{self.notebook} recorded {len(self._figures)} figures, {len(self._scores)} values")
+
+    # --- progress ----------------------------------------------------------------------------
+
+    def _say_epoch(self, epoch: int, values: dict[str, float]) -> None:
+        total = self.study.autoencoder.epochs
+        losses = [f"{k.replace('_', ' ')} {v:.5f}" for k, v in values.items() if k != "seconds"]
+        print(f"epoch {epoch}/{total}: {', '.join(losses)}, {values['seconds']:.1f} s", flush=True)
+
+    def _say_features(self, done: int, total: int) -> None:
+        print(f"features {done}/{total}", flush=True)

@@ -1,0 +1,177 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from utils import datasets, experiment
+from utils.artifacts import read_json
+from utils.config import UserError, load_profile, load_study
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return datasets.load("mnist5k")
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, embedded):
+    """A tiny profile, an own cache, and MNIST made of the 300 first embedded images."""
+    tiny = load_profile("quick").model_copy(
+        update={"max_images": 300, "max_epochs": 2, "map_points": 60, "backbone_images": 40}
+    )
+    monkeypatch.setattr(experiment, "load_profile", lambda name: tiny)
+    monkeypatch.setattr(experiment, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(experiment, "RUNS", tmp_path / "runs")
+    mnist = dataclasses.replace(embedded, name="mnist", n_train=4000)
+    monkeypatch.setattr(experiment.datasets, "load", lambda name, offline=False: mnist)
+    return tmp_path
+
+
+def open_run(notebook="02_train_autoencoder", seed=0, **changes):
+    return experiment.open_run(notebook, "mnist-cae", "quick", seed, **changes)
+
+
+@pytest.fixture
+def no_mnist(monkeypatch, embedded):
+    def load(name, offline=False):
+        if name != "mnist5k":
+            raise datasets.DataUnavailable("every source refused")
+        return embedded
+
+    monkeypatch.setattr(experiment.datasets, "load", load)
+
+
+def test_data_json_says_what_is_used_and_is_left_alone_when_unchanged(workspace):
+    study, profile = load_study("mnist-cae"), load_profile("quick")
+    description = experiment.prepare_data(study, profile, False, workspace)
+    path = workspace / "data.json"
+    assert read_json(path) == description
+    assert description["substituted"] is False
+    assert description["reason"] is None
+    before = path.stat().st_mtime_ns
+    experiment.prepare_data(study, profile, False, workspace)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_the_quick_profile_substitutes_and_says_so(workspace, no_mnist, capsys):
+    description = experiment.prepare_data(
+        load_study("mnist-cae"), load_profile("quick"), False, workspace
+    )
+    assert (description["dataset"], description["requested"]) == ("mnist5k", "mnist")
+    assert description["substituted"] is True
+    assert "every source refused" in description["reason"]
+    run = open_run()
+    assert "mnist5k stands in for mnist" in capsys.readouterr().out
+    run.finish()
+    assert "mnist5k" in read_json(run.folder / "manifest.json")["notes"][0]
+
+
+def test_the_paper_profile_does_not_substitute(workspace, no_mnist):
+    paper = load_profile("paper")
+    with pytest.raises(datasets.DataUnavailable):
+        experiment.prepare_data(load_study("mnist-cae"), paper, False, workspace)
+    assert not (workspace / "data.json").exists()
+
+
+def test_offline_substitutes_in_every_profile(workspace, no_mnist):
+    paper = load_profile("paper")
+    description = experiment.prepare_data(load_study("mnist-cae"), paper, True, workspace)
+    assert description["substituted"] is True
+
+
+def test_the_profile_cuts_images_and_epochs(workspace, embedded):
+    run = open_run()
+    np.testing.assert_array_equal(run.images, embedded.images[:300])
+    assert run.study.autoencoder.epochs == 2
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one", None, True])
+def test_a_seed_that_is_no_whole_number_is_refused(workspace, seed):
+    with pytest.raises(UserError, match="seed must be a whole number"):
+        open_run(seed=seed)
+
+
+def test_parameters_replace_the_studys_values_and_are_validated(workspace):
+    run = open_run(epochs=1, n_components=7, n_clusters=4)
+    assert run.study.autoencoder.epochs == 1
+    assert run.study.space.label == "pca7"
+    assert run.study.kmeans.n_clusters == 4
+    with pytest.raises(UserError, match="epochs"):
+        open_run(epochs=0)
+    with pytest.raises(UserError, match="unknown parameter 'epoch'"):
+        open_run(epoch=1)
+
+
+def test_a_trained_autoencoder_is_loaded_the_second_time(workspace, capsys):
+    first, history = open_run().autoencoder()
+    assert "epoch 2/2" in capsys.readouterr().out
+    second, same_history = open_run().autoencoder()
+    assert "epoch" not in capsys.readouterr().out
+    pd.testing.assert_frame_equal(history, same_history)
+    for name, value in first.state_dict().items():
+        assert (second.state_dict()[name] == value).all()
+    assert list(history.columns) == ["epoch", "loss", "seconds"]
+    open_run(epochs=1).autoencoder()
+    assert "epoch 1/1" in capsys.readouterr().out
+
+
+def test_labels_reach_nothing_that_trains_or_clusters(workspace, monkeypatch, embedded):
+    """Shuffled labels change the scores and nothing else."""
+
+    def assignment_and_ari(cache):
+        monkeypatch.setattr(experiment, "CACHE", workspace / cache)
+        run = open_run("03_latent_clustering")
+        space, _ = run.to_study_space(run.latents())
+        clustering = run.kmeans(space)
+        scores = run.score("autoencoder", "pca50", "kmeans", clustering.assignment, space)
+        return clustering.assignment, scores["ari"]
+
+    assignment, ari = assignment_and_ari("first")
+    shuffled = dataclasses.replace(
+        embedded, labels=np.random.default_rng(1).permutation(embedded.labels), n_train=4000
+    )
+    monkeypatch.setattr(experiment.datasets, "load", lambda name, offline=False: shuffled)
+    assignment_again, ari_of_shuffled = assignment_and_ari("second")
+    np.testing.assert_array_equal(assignment, assignment_again)
+    assert ari_of_shuffled < 0.05 < ari
+
+
+def test_finish_writes_what_was_recorded(workspace):
+    run = open_run("01_baseline_kmeans")
+    pixels = run.pixels()
+    assert pixels.shape == (300, 784)
+    assert 0 <= pixels.min() <= pixels.max() == 1
+    scores = run.score("pixels", "raw", "kmeans", run.kmeans(pixels).assignment, pixels)
+    run.fact("n_images", 300)
+    run.table(pd.DataFrame({"a": [1]}), "small", "A small table.")
+    run.finish()
+    table = pd.read_csv(run.folder / "metrics.csv")
+    assert list(table.columns) == [
+        "profile", "study", "dataset", "n", "seed", "representation", "space", "clusterer",
+        "k_found", "noise_fraction", "metric", "value",
+    ]  # fmt: skip
+    assert dict(zip(table["metric"], table["value"], strict=True)) == pytest.approx(dict(scores))
+    assert set(table["k_found"]) == {10}
+    assignments = pd.read_parquet(run.folder / "assignments.parquet")
+    assert list(assignments["index"]) == list(range(300))
+    manifest = read_json(run.folder / "manifest.json")
+    assert manifest["facts"] == {"n_images": 300}
+    assert manifest["tables"] == [
+        {"name": "small", "caption": "A small table.", "csv": "tables/small.csv"}
+    ]
+    assert manifest["seconds"] > 0
+    assert manifest["peak_memory_mb"] > 0
+
+
+def test_interactive_runs_stay_apart_from_the_workflows(workspace):
+    run = open_run()
+    expected = workspace / "runs/interactive/mnist-cae/seed-0/02_train_autoencoder"
+    assert run.folder == expected.resolve()
+
+
+def test_map_rows_are_sorted_distinct_and_always_the_same(workspace):
+    rows = open_run(seed=0).map_rows()
+    assert len(set(rows)) == 60
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(rows, open_run(seed=1).map_rows())
