@@ -1,0 +1,289 @@
+"""Configuration: what is wrong in a file is told with the file, the key and what is allowed."""
+
+import copy
+import string
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from utils import config
+from utils.config import UserError, load_profile, load_study
+
+STUDY = "mnist-cae"
+PROFILE = "quick"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A configuration folder with one good study and one good profile."""
+    for kind, name in (("studies", STUDY), ("profiles", PROFILE)):
+        (tmp_path / kind).mkdir()
+        source = config.CONFIG / kind / f"{name}.yaml"
+        (tmp_path / kind / source.name).write_bytes(source.read_bytes())
+    monkeypatch.setattr(config, "CONFIG", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def study_file(folder):
+    return folder / "studies" / f"{STUDY}.yaml"
+
+
+@pytest.fixture
+def changed(study_file):
+    """Load the study with one value set: the keys and list positions on the way to it, then it."""
+
+    def load(*path_and_value):
+        *way, last, value = path_and_value
+        content = yaml.safe_load(study_file.read_text(encoding="utf-8"))
+        place = content
+        for step in way:
+            place = place[step]
+        place[last] = value
+        study_file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return load_study(STUDY)
+
+    return load
+
+
+def complaint(load, *arguments):
+    with pytest.raises(UserError) as caught:
+        load(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+# --- the files that are shipped -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", config.study_names())
+def test_each_shipped_study_loads(name):
+    study = load_study(name)
+    assert study.study == name
+    assert study.reported
+    assert study.choices
+
+
+@pytest.mark.parametrize("name", config.profile_names())
+def test_each_shipped_profile_loads(name):
+    assert load_profile(name).profile == name
+
+
+def test_the_promised_profiles_are_shipped():
+    assert {"quick", "paper"} <= set(config.profile_names())
+    assert load_profile("quick").reduced
+    paper = load_profile("paper")
+    assert not paper.reduced
+    assert not paper.allow_substitute_data
+    assert paper.max_images is paper.max_epochs is None
+
+
+def test_a_study_is_typed_and_cannot_be_changed():
+    study = load_study(STUDY)
+    assert study.autoencoder.optimizer.learning_rate == pytest.approx(1e-3)
+    assert study.images.first is None
+    with pytest.raises(ValueError, match="frozen"):
+        study.dataset = "cifar10"
+
+
+@pytest.mark.parametrize(
+    ("space", "label"), [({"name": "raw"}, "raw"), ({"name": "pca", "n_components": 7}, "pca7")]
+)
+def test_the_label_of_a_space(changed, space, label):
+    assert changed("space", space).space.label == label
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mnist", "", "../profiles/quick", "MNIST-CAE", f"{STUDY}.yaml"])
+def test_an_unknown_study_lists_the_studies(folder, name):
+    message = complaint(load_study, name)
+    assert f"unknown study {name!r}: allowed are {STUDY}" in message
+    assert str(folder / "studies") in message
+
+
+def test_an_unknown_profile_lists_the_profiles(folder):
+    assert f"unknown profile 'fast': allowed are {PROFILE}" in complaint(load_profile, "fast")
+
+
+def test_an_unknown_key_is_named_with_the_file_and_the_allowed_keys(changed, study_file):
+    message = complaint(changed, "titel", "A title")
+    assert message.startswith(f"{study_file}: unknown key 'titel': allowed are study, title, ")
+    assert message.count("allowed are") == 1
+
+
+@pytest.mark.parametrize(
+    ("way", "key", "allowed"),
+    [
+        (("images",), "images.last", "split, first, resize"),
+        (("autoencoder",), "autoencoder.last", "architecture, options, loss, optimizer"),
+        (("autoencoder", "optimizer"), "autoencoder.optimizer.last", "name, learning_rate, rho"),
+        (("space",), "space.last", "name, n_components"),
+        (("reported", 1), "reported.1.last", "figure, metric, value, representation"),
+        (("choices", 0), "choices.0.last", "topic, paper, run, why"),
+    ],
+)
+def test_an_unknown_key_inside_another_is_named_by_its_way(changed, way, key, allowed):
+    message = complaint(changed, *way, "last", 1)
+    assert f"unknown key '{key}': allowed are {allowed}" in message
+
+
+@pytest.mark.parametrize(
+    ("path_and_value", "expected"),
+    [
+        (("dataset", "imagenet"), "key 'dataset': Input should be 'mnist', 'fashion_mnist'"),
+        (("reported", 0, "metric", "f1"), "key 'reported.0.metric': Input should be 'ari', 'nmi'"),
+        (
+            ("autoencoder", "epochs", "many"),
+            "key 'autoencoder.epochs': Input should be a valid int",
+        ),
+        (("autoencoder", "epochs", 0), "key 'autoencoder.epochs': Input should be greater than 0"),
+        (("autoencoder", "epochs", 1.5), "key 'autoencoder.epochs': Input should be a valid int"),
+        (("autoencoder", "epochs", None), "key 'autoencoder.epochs'"),
+        (("autoencoder", "architecture", "a/b"), "key 'autoencoder.architecture'"),
+        (("autoencoder", "options", {"channels": ["x"]}), "key 'autoencoder.options.channels"),
+        (("autoencoder", "optimizer", "learning_rate", float("inf")), "a finite number"),
+        (("reported", 0, "value", float("nan")), "a finite number"),
+        (("reported", {}), "key 'reported': Input should be a valid list"),
+        (("kmeans", "n_clusters", 1), "key 'kmeans.n_clusters': Input should be greater than 1"),
+        (("study", "other"), f"key 'study' must be '{STUDY}', the name of the file"),
+        (("title", 3), "key 'title': Input should be a valid string (found 3)"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(changed, study_file, path_and_value, expected):
+    message = complaint(changed, *path_and_value)
+    assert message.startswith(f"{study_file}: ")
+    assert expected in message
+
+
+def test_a_missing_key_is_named_without_the_rest_of_the_file(study_file):
+    study_file.write_text(study_file.read_text().replace("citation: das2025\n", ""))
+    assert complaint(load_study, STUDY) == f"{study_file}: key 'citation' is missing"
+
+
+def test_a_long_wrong_value_is_shortened(changed):
+    message = complaint(changed, "autoencoder", "epochs", list(range(10_000)))
+    assert len(message) < 400
+
+
+def test_all_mistakes_are_told_at_once(study_file):
+    text = study_file.read_text()
+    study_file.write_text(text.replace("epochs:", "epoch:").replace("dataset: mnist", "dataset: x"))
+    message = complaint(load_study, STUDY)
+    for expected in ("key 'dataset'", "unknown key 'autoencoder.epoch'", "'autoencoder.epochs'"):
+        assert expected in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"- 1", b"study", b"[", b"{", b"a: b: c", b"\tstudy: x", b"? [a]\n: b", b"&a [*a]"),
+        *(b"\xff\xfe", b"\0", b"a: *unknown", b"!!python/object/apply:os.getcwd []", b"2024-13-01"),
+        *(b"a: !!bool maybe", b"a: !!int x", b"a: !!timestamp x", b"a: " + b"9" * 5000),
+        *(b"[" * 600, b"a: 2001-12-14t21:59:43.10-99:99", b'"\\ud800": 1', b"1: 2", b"a: &a [*a]"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_study, load_profile])
+def test_malformed_yaml_names_the_file(folder, load, content):
+    name = STUDY if load is load_study else PROFILE
+    (path,) = folder.glob(f"*/{name}.yaml")
+    path.write_bytes(content)
+    assert complaint(load, name).startswith(f"{path}: ")
+
+
+# --- anything at all is a model or a UserError ----------------------------------------------------
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates()
+    | st.text(max_size=5)
+    | st.sampled_from(["raw", "pca", "mnist", "train", "adam", "1e-3", "last_fraction"])
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+any_speed = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=60,
+)
+
+
+def places(content, way=()):
+    """List the ways to every value inside nested mappings and lists."""
+    pairs = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in pairs:
+        yield (*way, key)
+        if isinstance(value, dict | list):
+            yield from places(value, (*way, key))
+
+
+def is_model_or_user_error(path):
+    try:
+        loaded = config._validate(config.Study, "study", path)
+    except UserError as error:
+        return str(error).startswith(f"{path}: ")
+    return isinstance(loaded, config.Study) and loaded.study == path.stem
+
+
+GOOD = yaml.safe_load((config.CONFIG / "studies" / f"{STUDY}.yaml").read_text(encoding="utf-8"))
+
+
+@given(data=st.data(), value=values)
+@any_speed
+def test_any_value_anywhere_is_accepted_or_explained(study_file, data, value):
+    content = copy.deepcopy(GOOD)
+    *way, last = data.draw(st.sampled_from(list(places(content))))
+    place = content
+    for step in way:
+        place = place[step]
+    if data.draw(st.booleans()) and isinstance(place, dict):
+        last = data.draw(st.text(max_size=5) | st.integers() | st.none())
+    place[last] = value
+    study_file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert is_model_or_user_error(study_file)
+
+
+@given(
+    text=st.text(alphabet="{}[]:,-?&*!|>'\"#%@`~ \n\t\\0123456789.eE+_" + string.ascii_lowercase)
+    | st.text()
+)
+@any_speed
+def test_any_text_is_accepted_or_explained(study_file, text):
+    study_file.write_text(text, encoding="utf-8")
+    assert is_model_or_user_error(study_file)
+
+
+@given(data=st.data())
+@any_speed
+def test_any_edit_of_a_good_file_is_accepted_or_explained(study_file, data):
+    text = (config.ROOT / "config" / "studies" / f"{STUDY}.yaml").read_text(encoding="utf-8")
+    start = data.draw(st.integers(0, len(text)))
+    removed = data.draw(st.integers(0, 20))
+    inserted = data.draw(st.text(max_size=8))
+    study_file.write_text(text[:start] + inserted + text[start + removed :], encoding="utf-8")
+    assert is_model_or_user_error(study_file)
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def test_the_data_folder_is_the_users_choice(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "elsewhere"))
+    assert config.data_dir() == tmp_path / "elsewhere"
+    monkeypatch.setenv("DATA_DIR", "")
+    assert config.data_dir() == config.ROOT / "data"
+    monkeypatch.delenv("DATA_DIR")
+    assert config.data_dir() == config.ROOT / "data"
