@@ -504,9 +504,9 @@ class Run:
 
     def finish(self) -> None:
         """Write what was recorded; the manifest comes last, so that it vouches for the rest."""
-        with atomic_path(self.folder / "metrics.csv") as temporary:
-            pd.DataFrame(self._scores).to_csv(temporary, index=False)
-        if self._assignments:
+        if self._scores:
+            with atomic_path(self.folder / "metrics.csv") as temporary:
+                pd.DataFrame(self._scores).to_csv(temporary, index=False)
             with atomic_path(self.folder / "assignments.parquet") as temporary:
                 pd.concat(self._assignments).to_parquet(temporary, index=False)
         manifest = {
