@@ -1,0 +1,922 @@
+"""Results turned into one HTML page, one PDF and the executed notebooks as pages."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils import config
+
+if TYPE_CHECKING:
+    import jinja2
+    import pandas as pd
+    from markupsafe import Markup
+
+    from utils.results import Comparison, NotebookRun, Results, Table
+
+TEMPLATE = config.ROOT / "reports" / "template"
+# Neither raw HTML nor raw TeX is read, so that no text of a run can become markup.
+MARKDOWN = "markdown-raw_html-raw_tex-raw_attribute-smart"
+# Bytes; a larger drawing, of very many points, is embedded as a picture if that is smaller.
+LARGEST_SVG = 300_000
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
+EXTERNAL = {"ari": "ARI", "nmi": "NMI", "ami": "AMI", "acc": "ACC", "purity": "Purity"}
+INTERNAL = {
+    "homogeneity": "Homog.",
+    "completeness": "Compl.",
+    "v_measure": "V",
+    "silhouette": "Silhouette",
+    "davies_bouldin": "Dav.-Bouldin",
+    "calinski_harabasz": "Cal.-Harabasz",
+}
+METRICS = EXTERNAL | INTERNAL
+NAMES = {
+    "efficientnet_lite0": "EfficientNet-Lite0",
+    "resnet50": "ResNet50",
+    "resnet50_random": "ResNet50 with random weights",
+    "kmeans": "k-means",
+    "dbscan": "DBSCAN",
+}
+KNOWN_NOTEBOOKS = (
+    "01_baseline_kmeans",
+    "02_train_autoencoder",
+    "03_latent_clustering",
+    "04_pretrained_comparison",
+)
+# A wider and shorter table is turned on its side.
+MOST_COLUMNS = 8
+# The history of the loss is drawn; its table stands in the notebook's own page.
+LEFT_OUT = {("02_train_autoencoder", "history")}
+
+
+# --- text ------------------------------------------------------------------------------------
+
+
+def escape(text: object) -> Markup:
+    """Turn any text into pandoc Markdown that shows exactly this text on one line.
+
+    Parameters
+    ----------
+    text : object
+        Its ``str`` is used; what is Markdown already (`markupsafe.Markup`) stays as it is.
+
+    Returns
+    -------
+    Markup
+        Every ASCII punctuation mark has a backslash, white space is one space, and control
+        characters, which neither output can hold, are left out.
+    """
+    from markupsafe import Markup
+
+    if isinstance(text, Markup):
+        return text
+    plain = re.sub(r"[ \t-\r\u2028\u2029]+", " ", CONTROL.sub("", str(text)))
+    return Markup(PUNCTUATION.sub(r"\\\1", plain))
+
+
+def identifier(name: str) -> Markup:
+    """Return a name that needs no escaping, such as a study's, as Markdown.
+
+    Raises
+    ------
+    ValueError
+        If it has other characters than letters, digits, hyphen, underscore, full stop and colon.
+    """
+    from markupsafe import Markup
+
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]+", name):
+        raise ValueError(f"not a plain name: {name!r}")
+    return Markup(name)
+
+
+def code(name: str) -> Markup:
+    """Return a plain name, such as a hash, set as code."""
+    from markupsafe import Markup
+
+    return Markup(f"`{identifier(name)}`")
+
+
+def fixed(value: float | None, digits: int = 4) -> str:
+    """Format a score with a fixed number of decimals; a missing one is a dash."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def number(value: object) -> str:
+    """Format a count with thousands separators, a real number with four significant digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def cell(text: str) -> str:
+    """Format one cell of a table of strings: numbers as `number` does, names in full."""
+    if re.fullmatch(r"-?\d{1,15}", text):
+        return number(int(text))
+    if re.fullmatch(r"-?\d+\.\d*(e[+-]?\d+)?", text):
+        return number(float(text))
+    return NAMES.get(text, text)
+
+
+def each(values: dict[int, Any]) -> str:
+    """Format one recorded fact: once if all seeds agree, else the value of each seed."""
+    shown = {seed: NAMES.get(value, number(value)) for seed, value in values.items()}
+    if len(set(shown.values())) == 1:
+        return next(iter(shown.values()))
+    return ", ".join(f"{value} (seed {seed})" for seed, value in shown.items())
+
+
+def duration(seconds: float) -> str:
+    """Format a duration in the unit that suits its size."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def words(items: Iterable[str]) -> Any:
+    """Join items with commas and a last "and"; Markdown stays Markdown."""
+    from markupsafe import Markup
+
+    parts = [escape(item) for item in items]
+    if len(parts) < 2:
+        return Markup("").join(parts)
+    return Markup(", ").join(parts[:-1]) + Markup(" and ") + parts[-1]
+
+
+def describe(representation: str, space: str, clusterer: str) -> str:
+    """Name a clustering in the words of the article."""
+    reduced = re.fullmatch(r"(pca|umap)(\d+)", space)
+    where = f"{reduced[1].upper()} {reduced[2]}" if reduced else space
+    return (
+        f"{NAMES.get(representation, representation)}, {where}, {NAMES.get(clusterer, clusterer)}"
+    )
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
+    """Return a pipe table; a column whose cells are all numbers is set to the right.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Titles of the C columns.
+    rows : sequence of sequence
+        Cells, C in each row; what is not `Markup` is escaped.
+    """
+    from markupsafe import Markup
+
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+    rule = ["--:" if cells and all(map(_is_number, cells)) else ":--" for cells in columns]
+    lines = [[escape(title) for title in header], rule]
+    lines += [[escape(value) for value in row] for row in rows]
+    return Markup("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def _is_number(value: object) -> bool:
+    return re.fullmatch(r"[-–]?[\d.,]*( ± [\d.]+)?( %)?(e[+-]?\d+)?", str(value)) is not None
+
+
+class Numbering:
+    """Numbers figures and tables in the order of their appearance.
+
+    The article is rendered twice, because its text names a figure before that figure stands: the
+    first pass learns the numbers, the second one uses them.
+    """
+
+    def __init__(self) -> None:
+        self.labels: dict[str, str] = {}
+        self._defined: set[str] = set()
+        self._counts: Counter[str] = Counter()
+        self._learning = True
+
+    def start_second_pass(self) -> None:
+        """Count from one again, with every label known."""
+        self._defined.clear()
+        self._counts.clear()
+        self._learning = False
+
+    def define(self, kind: str, name: str) -> str:
+        """Return the label of the next figure or table, for example ``Figure 3``.
+
+        Raises
+        ------
+        ValueError
+            If `name` has a label already.
+        """
+        if name in self._defined:
+            raise ValueError(f"{name} is defined twice")
+        self._defined.add(name)
+        self._counts[kind] += 1
+        self.labels[name] = f"{kind} {self._counts[kind]}"
+        return self.labels[name]
+
+    def ref(self, name: str) -> Markup:
+        """Return a link to what `name` stands for; its text is the label.
+
+        Raises
+        ------
+        KeyError
+            If nothing of that name is in the article.
+        """
+        from markupsafe import Markup
+
+        label = "?" if self._learning else self.labels[name]
+        return Markup(f"[{label}](#{identifier(name)})")
+
+
+# --- what the template sees --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure of the article; `file` is relative to the report's folder."""
+
+    id: str
+    name: str
+    caption: str
+    alt: str
+    file: str
+    origin: Markup
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table of the article."""
+
+    id: str
+    name: str
+    caption: str
+    header: list[str]
+    rows: list[list[object]]
+    origin: Markup
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one notebook left; `facts` maps a name to the value of each seed."""
+
+    notebook: str
+    title: str
+    anchor: str
+    link: Markup
+    figures: list[FigureView]
+    tables: list[TableView]
+    facts: dict[str, dict[int, Any] | None]
+    fact_rows: list[list[object]]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The autoencoder beside a frozen network on the same images."""
+
+    representation: str
+    external: Comparison
+    internal: Comparison | None
+
+    @property
+    def contradiction(self) -> bool:
+        """Whether labels and silhouette put the two in opposite order."""
+        if self.internal is None:
+            return False
+        return {self.external.outcome, self.internal.outcome} == {"better", "worse"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One reported figure beside ours."""
+
+    figure: str
+    reported: float
+    mean: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """One study's section."""
+
+    study: config.Study
+    not_run: str | None
+    data: dict[str, Any] | None = None
+    pages: dict[str, Page | None] = field(default_factory=dict)
+    further_pages: list[Page] = field(default_factory=list)
+    choices: list[list[object]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    verdict_rows: list[list[object]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    external_names: list[str] = field(default_factory=list)
+    internal_names: list[str] = field(default_factory=list)
+    scores: list[list[object]] = field(default_factory=list)
+    internal: list[list[object]] = field(default_factory=list)
+    baseline: Comparison | None = None
+    pretrained: list[Pretrained] = field(default_factory=list)
+
+    @property
+    def all_pages(self) -> list[Page]:
+        """Pages of all notebooks, in their order."""
+        return [page for page in self.pages.values() if page]
+
+
+def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Path) -> StudyView:
+    """Gather what the section of the study `name` shows; `out` holds the copied figures."""
+    from utils.results import reported_seed_values
+
+    study = results.studies[name]
+    if name in results.not_run:
+        return StudyView(study, results.not_run[name])
+    pages: dict[str, Page | None] = defaultdict(lambda: None)
+    for run in results.first_runs(name):
+        pages[run.notebook] = _page(results, run, out)
+    verdict_rows = verdict_table[verdict_table["study"] == name]
+    verdicts = [
+        Verdict(row.figure, row.reported, row.reproduced_mean, row.verdict)
+        for row in verdict_rows.itertuples()
+    ]
+    external, internal = _score_rows(results.metrics, name)
+    return StudyView(
+        study=study,
+        not_run=None,
+        data=results.data[name],
+        pages=pages,
+        further_pages=[page for key, page in pages.items() if page and key not in KNOWN_NOTEBOOKS],
+        choices=[[choice.topic, choice.paper, choice.run, choice.why] for choice in study.choices],
+        verdicts=verdicts,
+        verdict_rows=[
+            [
+                row.figure,
+                figure.source,
+                fixed(row.reported),
+                ", ".join(fixed(value) for value in values.values()) or "–",
+                fixed(row.reproduced_mean),
+                _interval(row),
+                number(figure.tolerance),
+                row.verdict,
+            ]
+            for row, figure, values in zip(
+                verdict_rows.itertuples(),
+                study.reported,
+                reported_seed_values(results, name),
+                strict=True,
+            )
+        ],
+        counts=Counter(verdict.verdict for verdict in verdicts),
+        external_names=list(EXTERNAL.values()),
+        internal_names=list(INTERNAL.values()),
+        scores=external,
+        internal=internal,
+        baseline=_baseline(results.metrics, study),
+        pretrained=_pretrained(results.metrics, study),
+    )
+
+
+def _page(results: Results, run: NotebookRun, out: Path) -> Page:
+    from markupsafe import Markup
+
+    from utils.results import figure_stems
+
+    stems = figure_stems(results)
+    link = Markup(f"[{escape(run.notebook)}]({_notebook_href(run)})")
+    origin = Markup(f"*Seed {run.seed}, notebook* {link}.")
+    anchor = f"{run.study}-{_slug(run.notebook)}"
+    facts = _facts(results, run.study, run.notebook)
+    return Page(
+        notebook=run.notebook,
+        title=run.notebook.lstrip("0123456789_").replace("_", " ").capitalize(),
+        anchor=anchor,
+        link=link,
+        figures=[
+            FigureView(
+                id=f"fig-{stems[run.study, run.notebook, figure.name]}",
+                name=figure.name,
+                caption=figure.caption,
+                alt=figure.alt,
+                file=_embedded_file(out, stems[run.study, run.notebook, figure.name]),
+                origin=origin,
+            )
+            for figure in run.manifest.figures
+        ],
+        tables=[
+            _table_view(run, table, f"tbl-{anchor}-{position}", origin)
+            for position, table in enumerate(run.manifest.tables)
+            if (run.notebook, table.name) not in LEFT_OUT
+        ],
+        facts=facts,
+        fact_rows=[[fact, each(values)] for fact, values in facts.items() if values],
+    )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)
+
+
+def _notebook_href(run: NotebookRun) -> str:
+    return f"notebooks/{run.study}-{_slug(run.notebook)}.html"
+
+
+def _embedded_file(out: Path, stem: str) -> str:
+    """Choose the drawing, or the picture where there is no drawing or a large one."""
+    svg, png = out / "figures" / f"{stem}.svg", out / "figures" / f"{stem}.png"
+    sizes = {path: path.stat().st_size for path in (svg, png) if path.is_file()}
+    if not sizes:
+        raise config.UserError(f"figure {stem}: neither an SVG nor a PNG file was recorded")
+    if sizes.get(svg, math.inf) > LARGEST_SVG:
+        return f"figures/{min(sizes, key=sizes.get).name}"
+    return f"figures/{svg.name}"
+
+
+def _table_view(run: NotebookRun, table: Table, name: str, origin: Markup) -> TableView:
+    import pandas as pd
+
+    path = run.folder / table.csv
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise config.UserError(f"{path}: malformed ({error}): run the notebook again") from None
+    header = [METRICS.get(column, column.replace("_", " ")) for column in frame.columns]
+    lines = [header, *([cell(value) for value in row] for row in frame.itertuples(index=False))]
+    if len(header) > max(MOST_COLUMNS, len(lines)):
+        lines = [list(column) for column in zip(*lines, strict=True)]
+    return TableView(name, table.name, table.caption, lines[0], lines[1:], origin)
+
+
+def _facts(results: Results, study: str, notebook: str) -> dict[str, dict[int, Any] | None]:
+    facts: dict[str, dict[int, Any] | None] = defaultdict(lambda: None)
+    for run in results.notebooks:
+        if (run.study, run.notebook) == (study, notebook):
+            for name, value in run.manifest.facts.items():
+                if value is not None:
+                    facts[name] = {**(facts[name] or {}), run.seed: value}
+    return facts
+
+
+def _score_rows(metrics: pd.DataFrame, study: str) -> tuple[list, list]:
+    """Return the rows of the table of external scores and of the table of all others."""
+    from utils.results import COMBINATION, summary
+
+    external, internal = [], []
+    rows = summary(metrics[metrics["study"] == study])
+    for key, group in rows.groupby(list(COMBINATION), sort=False):
+        _, representation, space, clusterer, n = key
+        by_metric = {row.metric: row for row in group.itertuples()}
+        name, images = describe(representation, space, clusterer), number(int(n))
+        seeds = number(int(group["n_seeds"].max()))
+        external.append([name, images, seeds, *_cells(by_metric, EXTERNAL)])
+        internal.append([name, images, _clusters_found(group), *_cells(by_metric, INTERNAL)])
+    return external, internal
+
+
+def _clusters_found(group: pd.DataFrame) -> str:
+    low, high = int(group["k_low"].min()), int(group["k_high"].max())
+    found = number(low) if low == high else f"{low}–{high}"
+    noise = group["noise"].max()
+    return f"{found} ({100 * noise:.1f} % noise)" if noise > 0 else found
+
+
+def _cells(by_metric: dict[str, Any], names: dict[str, str]) -> list[str]:
+    return [_mean_and_sd(by_metric[key]) if key in by_metric else "–" for key in names]
+
+
+def _mean_and_sd(row: Any) -> str:
+    digits = 1 if abs(row.mean) >= 100 else 3
+    spread = "" if math.isnan(row.sd) else f" ± {row.sd:.{digits}f}"
+    return f"{row.mean:.{digits}f}{spread}"
+
+
+def _largest(metrics: pd.DataFrame, study: str, representation: str) -> int | None:
+    rows = metrics[(metrics["study"] == study) & (metrics["representation"] == representation)]
+    return None if rows.empty else int(rows["n"].max())
+
+
+def _baseline(metrics: pd.DataFrame, study: config.Study) -> Comparison | None:
+    """Compare k-means on the code with k-means on raw pixels, by the adjusted Rand index."""
+    from utils.results import compare
+
+    n = _largest(metrics, study.study, "autoencoder")
+    if n is None:
+        return None
+    ours = ("autoencoder", study.space.label, "kmeans")
+    return compare(metrics, study.study, ours, ("pixels", "raw", "kmeans"), "ari", n)
+
+
+def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
+    """Compare k-means on the code with k-means on each frozen network's features."""
+    from utils.results import compare
+
+    ours = ("autoencoder", study.space.label, "kmeans")
+    rows = metrics[metrics["study"] == study.study]
+    frozen = [name for name in rows["representation"].unique() if name not in ("pixels", ours[0])]
+    found = []
+    for name in frozen:
+        n, other = _largest(metrics, study.study, name), (name, "raw", "kmeans")
+        external = compare(metrics, study.study, ours, other, "ari", n)
+        internal = compare(metrics, study.study, ours, other, "silhouette", n)
+        if external is not None:
+            found.append(Pretrained(NAMES.get(name, name), external, internal))
+    return found
+
+
+def _interval(row: Any) -> str:
+    if math.isnan(row.ci_low):
+        return "–"
+    return f"{fixed(row.ci_low)}\u00a0to\u00a0{fixed(row.ci_high)}"
+
+
+def _notes(results: Results) -> list[dict[str, str]]:
+    """List each note once, with the notebooks and seeds that left it."""
+    origins: dict[str, list[NotebookRun]] = defaultdict(list)
+    for run in results.notebooks:
+        for note in run.manifest.notes:
+            origins[note].append(run)
+    listed = []
+    for text, runs in origins.items():
+        studies = ", ".join(dict.fromkeys(run.study for run in runs))
+        notebooks = ", ".join(dict.fromkeys(run.notebook for run in runs))
+        seeds = ", ".join(dict.fromkeys(str(run.seed) for run in runs))
+        listed.append({"text": text, "origin": f"{studies}; {notebooks}; seed {seeds}"})
+    return listed
+
+
+def _duration_rows(results: Results) -> list[list[object]]:
+    rows = []
+    for study in results.studies:
+        for first in results.first_runs(study):
+            runs = {
+                run.seed: run.manifest
+                for run in results.notebooks
+                if (run.study, run.notebook) == (study, first.notebook)
+            }
+            times = [duration(runs[s].seconds) if s in runs else "–" for s in results.seeds]
+            memory = [m.peak_memory_mb for m in runs.values() if m.peak_memory_mb is not None]
+            peak = f"{number(round(max(memory)))} MB" if memory else "–"
+            rows.append([study, first.notebook, ", ".join(times), peak])
+    return rows
+
+
+def _provenance_rows(record: dict[str, Any]) -> list[list[object]]:
+    machine = record["hardware"]
+    changes = "with changes that are not committed" if record["dirty"] else "no other changes"
+    commit = record["commit"]
+    return [
+        ["Made", record["made"]],
+        ["Commit", f"{commit} ({changes})" if commit else f"none: {record['commit_reason']}"],
+        ["Profile", f"{record['profile']['profile']}: {record['profile']['description']}"],
+        ["Seeds", ", ".join(map(str, record["seeds"]))],
+        ["Time of all notebooks", duration(record["seconds"])],
+        ["Processor", f"{machine['cpu']}, {machine['cores']} cores"],
+        ["Memory", f"{machine['memory_gib']} GiB"],
+        ["GPU", machine["gpu"] or "none"],
+        ["System", machine["system"]],
+        ["Versions", ", ".join(f"{name} {text}" for name, text in record["versions"].items())],
+    ]
+
+
+def _hash_rows(results: Results) -> list[list[object]]:
+    return [
+        [study, part, code(data[key]) if data[key] else "–"]
+        for study, data in results.data.items()
+        for part, key in (("images", "images_sha256"), ("labels", "labels_sha256"))
+    ]
+
+
+def _data_rows(results: Results) -> list[list[object]]:
+    rows = []
+    for study, data in results.data.items():
+        used = results.metrics.loc[results.metrics["study"] == study, "n"].max()
+        dataset = data["dataset"]
+        if data["substituted"]:
+            dataset = f"{dataset} (instead of {data['requested']})"
+        images = number(int(used)) if used == used else "–"
+        rows.append([study, dataset, images, data["source"], code(data["images_sha256"][:12])])
+    return rows
+
+
+def _overview_rows(verdict_table: pd.DataFrame) -> list[list[object]]:
+    return [
+        [
+            row.study,
+            row.figure,
+            fixed(row.reported),
+            fixed(row.reproduced_mean),
+            _interval(row),
+            row.n_seeds,
+            row.verdict,
+        ]
+        for row in verdict_table.itertuples()
+    ]
+
+
+# --- the article -------------------------------------------------------------------------------
+
+
+def article(results: Results, record: dict[str, Any], out: Path) -> str:
+    """Return the article as pandoc Markdown.
+
+    Parameters
+    ----------
+    results : Results
+        What the runs left.
+    record : dict
+        What ``run.json`` holds.
+    out : Path
+        Folder into which `results.write_results` has written.
+
+    Returns
+    -------
+    str
+        Image files and links to notebooks are relative to `out`.
+    """
+    from utils.results import RESAMPLES, verdicts
+
+    verdict_table = verdicts(results)
+    context = {
+        "profile": results.profile,
+        "seeds": results.seeds,
+        "record": record,
+        "views": [study_view(results, name, verdict_table, out) for name in results.studies],
+        "substituted": results.substituted,
+        "overview": _overview_rows(verdict_table),
+        "data_rows": _data_rows(results),
+        "dataset_order": list(dict.fromkeys(data["dataset"] for data in results.data.values())),
+        "hash_rows": _hash_rows(results),
+        "duration_rows": _duration_rows(results),
+        "provenance_rows": _provenance_rows(record),
+        "notes": _notes(results),
+        "resamples": RESAMPLES,
+    }
+    numbering = Numbering()
+    template = _environment(numbering).get_template("article.md.j2")
+    template.render(context)
+    numbering.start_second_pass()
+    return template.render(context)
+
+
+def _environment(numbering: Numbering) -> jinja2.Environment:
+    """Make an environment that escapes every value that is not marked as Markdown."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE),
+        autoescape=True,
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        comment_start_string="<!--",
+        comment_end_string="-->",
+    )
+    environment.filters |= {
+        "escape": escape,
+        "identifier": identifier,
+        "fixed": fixed,
+        "number": number,
+        "each": each,
+        "words": words,
+    }
+    environment.globals |= _markup_functions(numbering)
+    return environment
+
+
+def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
+    from markupsafe import Markup
+
+    def figure(view: FigureView) -> Markup:
+        label = numbering.define("Figure", view.id)
+        caption = f"**{label}.** {escape(_sentence(view.caption))} {view.origin}"
+        attributes = f'#{identifier(view.id)} alt="{escape(view.alt)}"'
+        return Markup(f"![{caption}]({view.file}){{{attributes}}}")
+
+    def table(
+        name: str, caption: str, header: list[str], rows: list[list[object]], origin: str = ""
+    ) -> Markup:
+        label = numbering.define("Table", name)
+        lines = (
+            f'::: {{.table role="region" tabindex="0" aria-label="{label}"}}',
+            markdown_table(header, rows),
+            "",
+            f": **{label}.** {escape(_sentence(caption))} {origin} {{#{identifier(name)}}}",
+            ":::",
+        )
+        return Markup("\n".join(lines))
+
+    def refs(views: Iterable[FigureView | TableView]) -> Markup:
+        return words(numbering.ref(view.id) for view in views)
+
+    def cite(*keys: str) -> Markup:
+        return Markup("[{}]").format(Markup("; ").join(f"@{identifier(key)}" for key in keys))
+
+    def cite_text(key: str) -> Markup:
+        return Markup(f"@{identifier(key)}")
+
+    return {
+        "figure": figure,
+        "table": table,
+        "ref": numbering.ref,
+        "refs": refs,
+        "cite": cite,
+        "cite_text": cite_text,
+    }
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+# --- pages -------------------------------------------------------------------------------------
+
+
+def _pandoc(source: Path, target: Path, *arguments: str) -> None:
+    """Run pandoc in the folder of `source`; a warning, such as an unknown citation, is an error."""
+    import pypandoc
+
+    command = [
+        pypandoc.get_pandoc_path(),
+        f"--from={MARKDOWN}",
+        f"--output={target.name}",
+        "--standalone",
+        "--citeproc",
+        f"--bibliography={TEMPLATE / 'references.bib'}",
+        "--metadata=link-citations=true",
+        "--number-sections",
+        "--columns=100000",  # a long line gives a table no fixed widths
+        "--fail-if-warnings",
+        *arguments,
+        source.name,
+    ]
+    done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True)
+    if done.returncode:
+        reason = " ".join(done.stderr.split())
+        raise config.UserError(f"pandoc could not make {target.name}: {reason}")
+
+
+def _html(source: Path, target: Path) -> None:
+    _pandoc(
+        source,
+        target,
+        "--to=html5",
+        f"--template={TEMPLATE / 'page.html'}",
+        f"--css={TEMPLATE / 'style.css'}",
+        "--embed-resources",
+        "--mathml",
+        "--toc",
+        "--toc-depth=2",
+    )
+
+
+def _pdf(source: Path, target: Path) -> None:
+    import typst
+
+    typst_source = target.with_suffix(".typ")
+    # Citations are left to citeproc, as in the HTML page; quotation marks stay as they are.
+    _pandoc(
+        source,
+        typst_source,
+        "--to=typst-citations-smart",
+        f"--template={TEMPLATE / 'page.typ'}",
+        f"--lua-filter={TEMPLATE / 'typst.lua'}",
+    )
+    try:
+        target.write_bytes(typst.compile(typst_source, ignore_system_fonts=True))
+    except typst.TypstError as error:
+        reason = " ".join(str(error).split())
+        raise config.UserError(f"typst could not make {target.name}: {reason}") from None
+    typst_source.unlink()
+
+
+def _notebook_pages(results: Results, out: Path) -> None:
+    from nbconvert import HTMLExporter
+    from pygments.formatters import HtmlFormatter
+
+    exporter = HTMLExporter(template_name="basic", filters={"markdown2html": _markdown_cell})
+    page = _page_environment().get_template("notebook.html.j2")
+    colours = {
+        name: HtmlFormatter(style=style).get_style_defs(".highlight")
+        for name, style in (("light", "default"), ("dark", "github-dark"))
+    }
+    style = (TEMPLATE / "style.css").read_text(encoding="utf-8")
+    for study in results.studies:
+        for run in results.first_runs(study):
+            notebook = run.folder / "executed.ipynb"
+            if not notebook.is_file():
+                raise config.UserError(f"{notebook}: missing: run the notebook again")
+            body, _ = exporter.from_filename(str(notebook))
+            target = out / _notebook_href(run)
+            target.parent.mkdir(exist_ok=True)
+            title = f"{run.notebook}: {study}, seed {run.seed}"
+            html = page.render(title=title, body=body, style=style, colours=colours)
+            target.write_text(html, encoding="utf-8")
+
+
+def _markdown_cell(source: str) -> str:
+    """Turn the Markdown of a notebook's cell into HTML with MathML, which needs no script."""
+    import pypandoc
+
+    command = [pypandoc.get_pandoc_path(), f"--from={MARKDOWN}", "--to=html5", "--mathml"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def _page_environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def build(
+    profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir: Path, out: Path
+) -> None:
+    """Write the whole report of a profile.
+
+    Parameters
+    ----------
+    profile : str
+        Name of the profile.
+    studies : sequence of str
+        Names of the studies, in the order of the report.
+    seeds : sequence of int
+        Seeds whose results belong in the report.
+    runs_dir : Path
+        Folder that holds ``<profile>/<study>/seed-<k>/<notebook>/``.
+    out : Path
+        Folder of the report. Nothing in it changes unless every part could be made.
+
+    Raises
+    ------
+    UserError
+        If results are missing or malformed, or a page cannot be made.
+    """
+    from utils import artifacts
+    from utils.results import collect, write_results
+
+    results = collect(profile, studies, seeds, runs_dir)
+    with _replaced_together(Path(out)) as folder:
+        write_results(results, folder)
+        record = artifacts.read_json(folder / "run.json")
+        source = folder / "article.md"
+        source.write_text(article(results, record, folder), encoding="utf-8")
+        _html(source, folder / "report.html")
+        _pdf(source, folder / "report.pdf")
+        source.unlink()
+        _notebook_pages(results, folder)
+
+
+@contextmanager
+def _replaced_together(out: Path) -> Iterator[Path]:
+    """Yield an empty folder whose files replace those in `out` when the block ends well.
+
+    In the folders that the new report has, files of an earlier one are removed.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
+        folder = Path(name)
+        yield folder
+        new = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+        for path in new:
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).replace(out / path)
+        for subfolder in ("figures", "notebooks"):
+            for path in (out / subfolder).glob("*"):
+                if path.is_file() and path.relative_to(out) not in new:
+                    path.unlink()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build a report from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m utils.report", description=__doc__)
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--studies", required=True, help="names, separated by commas")
+    parser.add_argument("--seeds", required=True, help="whole numbers, separated by commas")
+    parser.add_argument("--runs", required=True, type=Path, help="folder of the runs")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the report")
+    options = parser.parse_args(arguments)
+    try:
+        seeds = [int(seed) for seed in options.seeds.split(",")]
+    except ValueError:
+        parser.error(f"--seeds must be whole numbers separated by commas, not {options.seeds!r}")
+    try:
+        build(options.profile, options.studies.split(","), seeds, options.runs, options.out)
+    except config.UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

