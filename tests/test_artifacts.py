@@ -17,6 +17,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from utils import artifacts
 from utils.artifacts import atomic_path, fingerprint, load_or_compute
 
+any_speed = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -114,7 +117,7 @@ def test_a_file_is_as_readable_as_the_user_wants(tmp_path):
 
 
 @given(content=json_values)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(parent=any_speed, max_examples=50)
 def test_json_is_read_back_as_written(tmp_path, content):
     artifacts.write_json(tmp_path / "file.json", content)
     assert artifacts.read_json(tmp_path / "file.json") == content
@@ -132,6 +135,7 @@ def test_checksums_are_those_of_the_bytes(tmp_path):
 
 
 @given(array=arrays(np.int16, array_shapes(max_dims=3, max_side=4)))
+@any_speed
 def test_a_checksum_does_not_depend_on_the_layout_in_memory(array):
     expected = artifacts.sha256_array(array.copy(order="C"))
     assert artifacts.sha256_array(np.asfortranarray(array)) == expected
@@ -148,11 +152,13 @@ def with_reversed_keys(content):
 
 
 @given(content=json_values)
+@any_speed
 def test_the_order_of_keys_does_not_change_a_fingerprint(content):
     assert fingerprint(with_reversed_keys(content)) == fingerprint(content)
 
 
 @given(content=st.dictionaries(st.text(), st.integers() | st.text(), min_size=1), data=st.data())
+@any_speed
 def test_each_value_and_key_changes_a_fingerprint(content, data):
     key = data.draw(st.sampled_from(sorted(content)))
     other = data.draw((st.integers() | st.text()).filter(lambda value: value != content[key]))
@@ -385,9 +391,7 @@ def test_a_failed_computation_leaves_nothing(package, tmp_path):
         array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
     )
 )
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30
-)
+@settings(parent=any_speed, max_examples=30)
 def test_arrays_come_back_as_they_went_in(package, tmp_path_factory, array):
     stored = {"plain": array, "transposed": array.T, "every_second": array[..., None][::2]}
     cache = tmp_path_factory.mktemp("cache")
