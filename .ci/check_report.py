@@ -1,0 +1,98 @@
+"""Check that the files of a report are there and agree: ``check_report.py PROFILE``."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import adjusted_rand_score
+
+from utils import datasets
+from utils.artifacts import read_json
+from utils.cli import RESULTS
+from utils.config import ROOT, load_study
+
+COMBINATION = ["study", "seed", "representation", "space", "clusterer", "n"]
+
+
+def require(condition: bool, complaint: str) -> None:
+    """Stop with `complaint` unless `condition` holds."""
+    if not condition:
+        sys.exit(f"check_report: {complaint}")
+
+
+def check_files(folder: Path) -> None:
+    """Check that every file is there and is what its name says."""
+    for name in RESULTS:
+        path = folder / name
+        files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+        require(bool(files), f"{path} is empty")
+        for file in files:
+            require(file.is_file() and file.stat().st_size > 0, f"{file} is missing or empty")
+    require((folder / "report.pdf").read_bytes()[:5] == b"%PDF-", "report.pdf is no PDF")
+    require("</html>" in (folder / "report.html").read_text("utf-8"), "report.html is cut off")
+    require(any(folder.glob("notebooks/*.html")), "no executed notebook was exported")
+
+
+def check_seeds(run: dict, metrics: pd.DataFrame) -> None:
+    """Check that the record of the run and the table of metrics name the same seeds and studies."""
+    require(sorted(metrics["seed"].unique()) == sorted(run["seeds"]), "run.json: other seeds")
+    run_studies = set(run["studies"]) - set(run["not_run"])
+    require(set(metrics["study"]) == run_studies, "run.json: other studies than in metrics.csv")
+    require(set(run["data"]) == run_studies, "run.json: other studies have data")
+
+
+def check_assignments(run: dict, metrics: pd.DataFrame, assignments: pd.DataFrame) -> None:
+    """Compute each ARI again from the stored clusters and the data set's labels."""
+    labels = {
+        study: datasets.load(data["dataset"], offline=True).labels
+        for study, data in run["data"].items()
+    }
+    clusterings = dict(list(assignments.groupby(COMBINATION, observed=True)))
+    scored = metrics[metrics["metric"] == "ari"].set_index(COMBINATION)["value"]
+    require(len(scored) > 0 and set(scored.index) == set(clusterings), "ARI without clusters")
+    for key, value in scored.items():
+        rows = clusterings[key]
+        study, n = key[0], key[-1]
+        require(sorted(rows["index"]) == list(range(n)), f"{key}: not one row an image")
+        again = adjusted_rand_score(labels[study][rows["index"]], rows["cluster"])
+        require(abs(again - value) < 1e-6, f"{key}: ARI is {value} in metrics.csv, really {again}")
+
+
+def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> None:
+    """Compute each reproduced mean again, and look it up in the report's text."""
+    for (study, figure), row in verdicts.set_index(["study", "figure"]).iterrows():
+        claims = [claim for claim in load_study(study).reported if claim.figure == figure]
+        require(len(claims) == 1, f"{study}: {figure} is not in its file")
+        keys = ("representation", "space", "clusterer", "metric")
+        found = metrics[metrics["study"] == study]
+        for key in keys:
+            found = found[found[key] == getattr(claims[0], key)]
+        found = found[found["n"] == found["n"].max()]
+        require(row["n_seeds"] == len(found), f"{study}: {figure}: wrong number of seeds")
+        mean = found["value"].mean()
+        require(np.isclose(row["reproduced_mean"], mean), f"{study}: {figure}: the mean is {mean}")
+        require(f"{mean:.4f}" in text, f"report.html does not say {mean:.4f} ({study}, {figure})")
+
+
+def main(profile: str) -> None:
+    """Check ``reports/<profile>``."""
+    folder = ROOT / "reports" / profile
+    check_files(folder)
+    run = read_json(folder / "run.json")
+    metrics = pd.read_csv(folder / "metrics.csv")
+    require(set(metrics["profile"]) == {profile}, "metrics.csv: rows of another profile")
+    check_seeds(run, metrics)
+    check_assignments(run, metrics, pd.read_parquet(folder / "assignments.parquet"))
+    page = (folder / "report.html").read_text("utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", " ", page)).replace("−", "-")
+    check_verdicts(metrics, pd.read_csv(folder / "reported_vs_reproduced.csv"), text)
+    print(f"check_report: {len(metrics)} values of {folder} are there and agree")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

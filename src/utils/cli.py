@@ -1,0 +1,544 @@
+"""The command line behind ``run_all.sh``: check the request, get the data, run, sum up."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, NoReturn
+
+from utils.artifacts import read_json, write_json
+from utils.config import ROOT, Profile, Study, UserError, load_profile, load_study, study_names
+from utils.notebook_runner import MARK, title_of
+
+PROGRAM = "run_all.sh"
+RUNS = ROOT / "runs"
+# What the report writes. A missing one is made again even if nothing else has changed.
+RESULTS = (
+    "report.html",
+    "report.pdf",
+    "metrics.csv",
+    "assignments.parquet",
+    "reported_vs_reproduced.csv",
+    "run.json",
+    "figures",
+    "notebooks",
+)
+USAGE = (
+    f"{PROGRAM} [lab | --profile NAME --studies A,B --seeds N --out DIR --cores N --offline --help]"
+    " [-- ...]"
+)
+USAGE_ERROR, RUN_FAILED = 2, 1
+SECONDS_TO_STOP = 10
+
+
+@dataclass(frozen=True)
+class Request:
+    """A validated request: what to run and where the report goes.
+
+    Attributes
+    ----------
+    out : Path
+        Relative to the repository if it lies in it, otherwise absolute.
+    cores : int or None
+        None means all.
+    for_snakemake : tuple of str
+        What followed ``--`` on the command line.
+    """
+
+    profile: Profile
+    studies: tuple[Study, ...]
+    seeds: int
+    out: Path
+    cores: int | None
+    offline: bool
+    for_snakemake: tuple[str, ...]
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the executed notebooks of this profile."""
+        return RUNS / self.profile.profile
+
+
+@dataclass
+class Outcome:
+    """What a run of the workflow did.
+
+    Attributes
+    ----------
+    planned : int
+        Number of notebooks and reports to be made; 0 as long as Snakemake has not said it.
+    started : dict of str to float
+        Time at which each began, by title, from `time.monotonic`.
+    seconds : dict of str to float
+        How long each took that was finished, by title.
+    failures : list of str
+        A line for each one that failed.
+    """
+
+    planned: int = 0
+    started: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 1 for a failed run, 2 for a bad request."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")
+    try:
+        if arguments[:1] == ["lab"]:
+            open_lab(arguments[1:])
+        request = parse(arguments)
+    except UserError as error:
+        return _complain(str(error), USAGE_ERROR)
+    try:
+        with _signals_as_interrupts(), _only_run() as lock:
+            return run(request, lock)
+    except UserError as error:
+        return _complain(str(error), RUN_FAILED)
+    except OSError as error:
+        return _complain(_explain_os_error(error), RUN_FAILED)
+    except KeyboardInterrupt:
+        return _complain("stopped: what was finished is kept, the next run goes on from there", 130)
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _explain_os_error(error: OSError) -> str:
+    where = "" if error.filename is None else f" ({error.filename})"
+    return f"{error.strerror or error}{where}: earlier results are as they were"
+
+
+# --- the request ---------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} ({' '.join(self.format_usage().split())})")
+
+
+def _whole_number_from_1(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog=PROGRAM,
+        usage=USAGE,
+        description="Run the notebooks of every study and write the report. "
+        "'run_all.sh lab' opens the notebooks in JupyterLab instead.",
+        epilog="What follows -- goes to Snakemake (after 'lab': to JupyterLab). "
+        "A second run repeats only what has changed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--profile", metavar="NAME", default="quick", help="how much to run: quick (default), paper"
+    )
+    parser.add_argument(
+        "--studies",
+        metavar="A,B",
+        help=f"which studies, separated by commas (default: all: {', '.join(study_names())})",
+    )
+    parser.add_argument(
+        "--seeds",
+        metavar="N",
+        type=_whole_number_from_1,
+        help="run seeds 0 to N-1 (default: as many as the profile says)",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder of the report (default: reports/PROFILE)"
+    )
+    parser.add_argument(
+        "--cores", metavar="N", type=_whole_number_from_1, help="processor cores (default: all)"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="no network: cached data, or what is embedded"
+    )
+    return parser
+
+
+def parse(arguments: list[str]) -> Request:
+    """Validate a command line.
+
+    Raises
+    ------
+    UserError
+        If anything is not as it must be; nothing was run.
+    """
+    own, rest = _split_at_dashes(arguments)
+    options, unknown = _parser().parse_known_args(own)
+    if unknown:
+        kind = "option" if unknown[0].startswith("-") else "sub-command"
+        _parser().error(f"unknown {kind} {unknown[0]!r}")
+    profile = load_profile(options.profile)
+    names = study_names() if options.studies is None else options.studies.split(",")
+    # In the order of the files: the same studies make the same report.
+    studies = tuple(load_study(name) for name in sorted({name.strip() for name in names}))
+    if options.out is not None and not options.out.strip():
+        raise UserError("--out is empty: name a folder, or leave it out for reports/PROFILE")
+    out = Path(options.out or ROOT / "reports" / profile.profile).expanduser().resolve()
+    _require_writable(out)
+    return Request(
+        profile=profile,
+        studies=studies,
+        seeds=options.seeds or profile.seeds,
+        out=out.relative_to(ROOT) if out.is_relative_to(ROOT) else out,
+        cores=options.cores,
+        offline=options.offline,
+        for_snakemake=tuple(rest),
+    )
+
+
+def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    position = arguments.index("--")
+    return arguments[:position], arguments[position + 1 :]
+
+
+def _require_writable(folder: Path) -> None:
+    if set(str(folder)) & set("{}\n"):
+        raise UserError(
+            f"--out {str(folder)!r}: braces and line breaks are not allowed in its path"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder}: {error.strerror}; name another folder with --out"
+        ) from None
+
+
+def open_lab(arguments: list[str]) -> NoReturn:
+    """Become JupyterLab, on this machine only, with the notebooks open."""
+    own, rest = _split_at_dashes(arguments)
+    if own:
+        raise UserError(f"lab takes no {own[0]!r}: what follows -- goes to JupyterLab")
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    os.execv(sys.executable, [*command, f"--notebook-dir={ROOT / 'notebooks'}", *rest])
+
+
+# --- one run at a time, and stopping it -----------------------------------------------------------
+
+
+@contextmanager
+def _only_run() -> Iterator[IO[str]]:
+    """Hold this checkout's lock; the workflow inherits it and holds it as long as it lives."""
+    RUNS.mkdir(exist_ok=True)
+    with (RUNS / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(
+                f"another run is going on in {ROOT} (process {lock.read().strip()}): "
+                "wait for its end, or stop it"
+            ) from None
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
+        yield lock
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subprocess.Popen]:
+    """Start a command as a group of its own, which never outlives this block or this process.
+
+    Its output can be read from the process; what it says on standard error goes into `log`.
+    A watcher, whose input is a pipe from this process, ends the group even if that is killed.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        pass_fds=[lock.fileno()],
+    )
+    watcher = subprocess.Popen(
+        ["bash", "-c", 'read -r; kill -- "-$0"', str(process.pid)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    except BaseException:
+        _stop(process)
+        raise
+    finally:
+        watcher.kill()
+        watcher.wait()
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End the group of `process`; its kernels are in other groups, but hold its output open."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=SECONDS_TO_STOP)
+            return
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+def run(request: Request, lock: IO[str]) -> int:
+    """Get the data, run the workflow and sum up; return the exit status.
+
+    Raises
+    ------
+    UserError
+        If no study has its data, or a notebook or the report fails.
+    """
+    began = time.monotonic()
+    print(f"profile {request.profile.profile}: {request.profile.description}", flush=True)
+    not_run = prepare(request)
+    log = request.runs / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    outcome = run_workflow(request, log, lock)
+    if request.for_snakemake and not outcome.started:
+        # A dry run, a graph, a list: what Snakemake says is what was asked for.
+        print(log.read_text(encoding="utf-8"), end="")
+    else:
+        print(*summary(request, outcome, not_run, time.monotonic() - began), sep="\n")
+    if not outcome.started:
+        log.unlink()
+    return 0
+
+
+def prepare(request: Request) -> dict[str, str]:
+    """Get each study's data and note which it is; return the reasons of those without data.
+
+    Raises
+    ------
+    UserError
+        If data cannot be had: in a reduced profile only if no study is left.
+    """
+    from utils.datasets import DataUnavailable
+    from utils.experiment import prepare_data
+
+    not_run = {}
+    for study in request.studies:
+        folder = request.runs / study.study
+        try:
+            data = prepare_data(study, request.profile, request.offline, folder)
+        except DataUnavailable as error:
+            if not request.profile.reduced:
+                raise
+            not_run[study.study] = " ".join(str(error).split())
+            _note_not_run(folder, not_run[study.study])
+            print(f"{study.study}: not run: {not_run[study.study]}", flush=True)
+        else:
+            (folder / "not_run.json").unlink(missing_ok=True)
+            stands_in = f", in place of {data['requested']}" if data["substituted"] else ""
+            reason = f": {data['reason']}" if data["reason"] else ""
+            print(
+                f"{study.study}: {data['dataset']}, {data['n']:,} images, "
+                f"from {data['source']}{stands_in}{reason}",
+                flush=True,
+            )
+    if len(not_run) == len(request.studies):
+        raise UserError("no study can be run: the data of none can be had, as said above")
+    return not_run
+
+
+def _note_not_run(folder: Path, reason: str) -> None:
+    (folder / "data.json").unlink(missing_ok=True)
+    path, note = folder / "not_run.json", {"reason": reason}
+    if not path.is_file() or read_json(path) != note:
+        write_json(path, note)
+
+
+def run_workflow(request: Request, log: Path, lock: IO[str]) -> Outcome:
+    """Run Snakemake, show how far it is and keep everything it says in `log`.
+
+    Raises
+    ------
+    UserError
+        If it fails; names what failed and why.
+    """
+    # Opened for appending, because both this process and Snakemake write into it.
+    with (
+        log.open("a", encoding="utf-8") as log_file,
+        _group(snakemake_command(request), log_file, lock) as process,
+    ):
+        outcome = follow(process.stdout, log_file)
+        status = process.wait()
+    if status != 0:
+        first, *more = outcome.failures or [_complaint_in(log)]
+        others = f" (and {len(more)} more)" if more else ""
+        raise UserError(f"{first}{others}; log: {_shown(log)}")
+    return outcome
+
+
+def snakemake_command(request: Request) -> list[str]:
+    """Return the command line of the workflow; its configuration is written into a file."""
+    # Not as --config KEY=VALUE: Snakemake would read a path as YAML.
+    config = request.runs / "request.json"
+    write_json(
+        config,
+        {
+            "profile": request.profile.profile,
+            "studies": ",".join(study.study for study in request.studies),
+            "seeds": request.seeds,
+            "out": str(request.out),
+        },
+    )
+    command = [sys.executable, "-m", "snakemake"]
+    command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(ROOT)]
+    command += ["--configfile", str(config), "--cores", str(request.cores or "all"), "--nocolor"]
+    if not all((ROOT / request.out / name).exists() for name in RESULTS):
+        command += ["--forcerun", "report"]
+    # Our own lock stands for Snakemake's, which a killed run would leave behind.
+    return [*command, "--nolock", "--rerun-incomplete", *request.for_snakemake]
+
+
+# --- what the workflow says -----------------------------------------------------------------------
+
+
+def follow(lines: Iterable[str], log: IO[str]) -> Outcome:
+    """Show how far the jobs are and collect what they say.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        What the jobs print.
+    log : text file
+        Is given every line; Snakemake has written its plan into it before the first job begins.
+    """
+    outcome = Outcome()
+    for line in lines:
+        log.write(line)
+        log.flush()
+        if line.startswith(MARK):
+            if not outcome.started:
+                outcome.planned = planned_jobs(Path(log.name).read_text(encoding="utf-8"))
+            _show(line.removeprefix(MARK).rstrip("\n"), outcome)
+    return outcome
+
+
+def planned_jobs(said: str) -> int:
+    """Count the jobs in Snakemake's table: a heading, lines of name and number, an empty line."""
+    table = said.partition("\nJob stats:\n")[2].partition("\n\n")[0]
+    rows = re.findall(r"^(\S+) +([0-9]+)$", table, re.MULTILINE)
+    return sum(int(count) for name, count in rows if name not in ("all", "total"))
+
+
+def _show(message: str, outcome: Outcome) -> None:
+    word, text = message.split(" ", 1)
+    if word == "start":
+        outcome.started[text] = time.monotonic()
+        print(f"[{len(outcome.started)}/{outcome.planned or '?'}] {text} …", flush=True)
+    elif word == "say":
+        print(f"      {text}", flush=True)
+    elif word == "done":
+        outcome.seconds[text] = time.monotonic() - outcome.started[text]
+        left = f", {outcome.planned - len(outcome.seconds)} left" if outcome.planned else ""
+        print(f"      {text}: done in {duration(outcome.seconds[text])}{left}", flush=True)
+    elif word == "failed":
+        outcome.failures.append(text)
+        print("      failed; what already runs is finished first", flush=True)
+
+
+def _complaint_in(log: Path) -> str:
+    """Find Snakemake's own error in its output."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
+    begins = re.compile(r"\w*(Error|Exception)\b|\S+: error:")
+    first = next((i for i, line in enumerate(lines) if begins.match(line)), -1)
+    return "the workflow stopped: " + " ".join(lines[first:])[:500]
+
+
+def summary(
+    request: Request, outcome: Outcome, not_run: dict[str, str], seconds: float
+) -> Iterator[str]:
+    """Say how long each part took and, in the last lines, where the report is."""
+    if not outcome.started:
+        yield "everything is up to date: nothing had to be run"
+    else:
+        rows = _durations(request, outcome, not_run)
+        width = max(len(title) for title, _ in rows)
+        for title, took in rows:
+            yield f"  {title:<{width}}  {took}"
+        yield f"  {'in all':<{width}}  {duration(seconds)}"
+    for study, reason in not_run.items():
+        yield f"not run: {study}: {reason}"
+    yield f"report: {_shown(ROOT / request.out / 'report.html')}"
+    yield f"        {_shown(ROOT / request.out / 'report.pdf')}"
+
+
+def _durations(
+    request: Request, outcome: Outcome, not_run: Collection[str]
+) -> list[tuple[str, str]]:
+    """List title and duration of every notebook that is in the report, and of the report."""
+    titles = [
+        title_of(manifest.parent.name, study.study, seed)
+        for study in request.studies
+        if study.study not in not_run
+        for seed in range(request.seeds)
+        for manifest in sorted(
+            (request.runs / study.study / f"seed-{seed}").glob("*/manifest.json")
+        )
+    ]
+    return [
+        (title, duration(outcome.seconds[title]) if title in outcome.seconds else "up to date")
+        for title in [*titles, "report"]
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people: ``12 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _shown(path: Path) -> str:
+    """Write a path as short as it can be used from the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

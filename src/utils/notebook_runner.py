@@ -1,0 +1,260 @@
+"""Execute one notebook with papermill: ``python -m utils.notebook_runner NOTEBOOK --study …``.
+
+Every line that is meant for the person who watches starts with `MARK` and a word: ``start``,
+``say``, ``done`` or ``failed``. Everything else that is printed belongs into a log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.artifacts import atomic_path, write_json
+from utils.config import ROOT
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+MARK = "» "
+# Lines of a notebook's output that tell how far it is, or what it had to do otherwise, begin so.
+PROGRESS_WORDS = ("epoch ", "features ", "training ", "NOTE: ")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Where and why a notebook stopped.
+
+    Attributes
+    ----------
+    cell : int or None
+        Number of the failing cell, the n of ``In [n]``; None if no cell was reached.
+    source : str
+        The failing cell's first line of code, or ``""``.
+    error : str
+        Type and message of the error, in one line.
+    """
+
+    cell: int | None
+    source: str
+    error: str
+
+
+class NotebookFailed(Exception):
+    """A notebook did not run to its end; `failure` says where and why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure
+
+
+def title_of(notebook: str, study: str, seed: int) -> str:
+    """Name a job as the terminal shows it."""
+    return f"{notebook} · {study} · seed {seed}"
+
+
+def run_notebook(
+    notebook: Path, parameters: dict[str, Any], folder: Path, say: Callable[[str], None]
+) -> None:
+    """Execute a notebook and leave ``executed.ipynb`` in `folder`.
+
+    Parameters
+    ----------
+    notebook : Path
+        The ``.ipynb`` file; its folder is the working directory of the kernel.
+    parameters : dict
+        Values for the cell tagged ``parameters``, which must set each of these names.
+    folder : Path
+        Where the notebook's results go. The notebook must write ``manifest.json`` there.
+    say : callable
+        Is given each line of the notebook's output that tells how far it is.
+
+    Raises
+    ------
+    NotebookFailed
+        If a cell fails, the kernel dies or no manifest was written. What was executed so far is
+        kept as ``failed.ipynb``, and no earlier manifest is left that could vouch for it.
+    """
+    import nbformat
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("manifest.json", "failed.ipynb", "error.json"):
+        (folder / name).unlink(missing_ok=True)
+    partial = folder / ".running.ipynb"
+    try:
+        executed = _execute(notebook, parameters, partial, say)
+        if not (folder / "manifest.json").is_file():
+            raise NotebookFailed(Failure(None, "", "the notebook ended without its manifest.json"))
+        # Papermill notes absolute paths, which mean nothing on another machine.
+        executed.metadata.papermill.update(input_path=notebook.name, output_path="executed.ipynb")
+        with atomic_path(folder / "executed.ipynb") as temporary:
+            nbformat.write(executed, temporary)
+    except NotebookFailed:
+        (folder / "manifest.json").unlink(missing_ok=True)
+        if partial.is_file():
+            partial.replace(folder / "failed.ipynb")
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _execute(
+    notebook: Path, parameters: dict[str, Any], partial: Path, say: Callable[[str], None]
+) -> NotebookNode:
+    # The kernel is this environment's, even if the user has another one of the same name.
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # The kernel's debugger, which nobody uses here, complains about Python's frozen modules.
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    _require_parameters(notebook, set(parameters))
+    try:
+        return papermill.execute_notebook(
+            notebook,
+            partial,
+            parameters=parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=_ProgressLines(say),
+            stderr_file=sys.stderr,
+            cwd=notebook.parent,
+            # Nothing is left to be written when the last cell has ended.
+            shutdown_kernel="immediate",
+        )
+    except papermill.PapermillExecutionError as error:
+        text = _one_line(f"{error.ename}: {error.evalue}")
+        raise NotebookFailed(Failure(error.exec_count, _first_code(error.source), text)) from None
+    except DeadKernelError:
+        reason = "the kernel died: out of memory, or stopped from outside"
+        raise NotebookFailed(_last_started_cell(partial, reason)) from None
+
+
+def _require_parameters(notebook: Path, names: set[str]) -> None:
+    """Refuse a notebook that would run with its default values."""
+    import papermill
+
+    missing = names - set(papermill.inspect_notebook(notebook))
+    if missing:
+        reason = f"its cell tagged 'parameters' does not set {', '.join(sorted(missing))}"
+        raise NotebookFailed(Failure(None, "", reason))
+
+
+def _last_started_cell(partial: Path, reason: str) -> Failure:
+    import nbformat
+
+    started = [
+        cell
+        for cell in nbformat.read(partial, as_version=4).cells
+        if cell.cell_type == "code" and cell.metadata.papermill.start_time
+    ]
+    return Failure(len(started) or None, _first_code(started[-1].source if started else ""), reason)
+
+
+def _first_code(source: str) -> str:
+    lines = (line.strip() for line in source.splitlines())
+    return next((line for line in lines if line and not line.startswith("#")), "")
+
+
+def _one_line(text: str, length: int = 500) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= length else words[: length - 1] + "…"
+
+
+class _ProgressLines:
+    """A file that hands on the written lines that begin with a word of `PROGRESS_WORDS`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._unfinished = ""
+
+    def write(self, text: str) -> None:
+        *lines, self._unfinished = (self._unfinished + text).split("\n")
+        for line in lines:
+            if line.startswith(PROGRESS_WORDS):
+                self._say(line)
+
+    def flush(self) -> None:
+        """Do nothing: each line was handed on when it ended."""
+
+
+def _tell(word: str, text: str) -> None:
+    # In one piece, ended line and all: other jobs write into the same pipe.
+    sys.stdout.write(f"{MARK}{word} {text}\n")
+    sys.stdout.flush()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="utils.notebook_runner", allow_abbrev=False)
+    parser.add_argument("notebook", help="name of a notebook in notebooks/, without its suffix")
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--run-dir", required=True, type=Path, help="folder of its results")
+    parser.add_argument("--threads", type=int, help="processor cores to use (default: all)")
+    return parser.parse_args(arguments)
+
+
+def _exit_on_sigterm(_number: int, _frame: object) -> None:
+    # As an exception, so that the kernel is stopped on the way out.
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one notebook as the command line says; return the exit status."""
+    options = _parse(arguments)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
+    if options.threads is not None:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
+    notebook = ROOT / "notebooks" / f"{options.notebook}.ipynb"
+    folder = options.run_dir.resolve()
+    parameters = {
+        "study": options.study,
+        "profile": options.profile,
+        "seed": options.seed,
+        # Relative to the kernel's folder, so that an executed notebook names no machine's paths.
+        "run_dir": os.path.relpath(folder, notebook.parent),
+    }
+    title = title_of(options.notebook, options.study, options.seed)
+    _tell("start", title)
+    try:
+        run_notebook(
+            notebook,
+            parameters,
+            folder,
+            lambda line: _tell("say", f"{options.study} seed {options.seed}: {line}"),
+        )
+    except Exception as error:
+        if isinstance(error, NotebookFailed):
+            failure = error.failure
+        else:
+            traceback.print_exc()  # unexpected: the job's log has all of it
+            failure = Failure(None, "", _one_line(f"{type(error).__name__}: {error}"))
+        _tell("failed", _explain(title, failure, folder / "failed.ipynb"))
+        job = {"notebook": options.notebook, "study": options.study, "seed": options.seed}
+        write_json(folder / "error.json", job | asdict(failure))
+        return 1
+    _tell("done", title)
+    return 0
+
+
+def _explain(title: str, failure: Failure, partial: Path) -> str:
+    where = "" if failure.cell is None else f" in cell [{failure.cell}] `{failure.source}`"
+    kept = f"; what was executed is in {partial}" if partial.is_file() else ""
+    return f"{title} failed{where}: {failure.error}{kept}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

