@@ -1,0 +1,49 @@
+"""The notebooks' files: pairs in step, one parameters cell, small outputs, no errors."""
+
+import jupytext
+import nbformat
+import pytest
+
+from utils.config import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+IDS = [path.stem for path in NOTEBOOKS]
+
+
+def code(notebook):
+    return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+
+
+def test_every_script_has_its_notebook():
+    scripts = {path.stem for path in (ROOT / "notebooks").glob("*.py")}
+    assert scripts == set(IDS)
+    assert len(scripts) >= 4
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+def test_the_pair_is_in_step(path):
+    """`jupytext --sync notebooks/*.ipynb` brings them together again."""
+    notebook = nbformat.read(path, as_version=4)
+    script = jupytext.read(path.with_suffix(".py"))
+    assert code(notebook) == code(script)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+def test_there_is_one_parameters_cell_with_the_common_names(path):
+    notebook = nbformat.read(path, as_version=4)
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    names = [line.split("=")[0].strip() for line in tagged[0].source.splitlines()]
+    assert names[:4] == ["study", "profile", "seed", "run_dir"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+def test_it_is_committed_with_outputs_that_are_small_and_free_of_errors(path):
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells)
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+    assert path.stat().st_size < 1_000_000
