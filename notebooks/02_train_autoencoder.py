@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -29,7 +31,7 @@ seed = 0  # seed of the weights and of the order of the images
 run_dir = None  # where results go; None: runs/interactive
 epochs = None  # None: the study's own, cut by the profile
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import numpy as np
 import pandas as pd
 
@@ -37,6 +39,8 @@ from utils import autoencoders, experiment, figures, training
 
 figures.use_style()
 run = experiment.open_run("02_train_autoencoder", study, profile, seed, run_dir, epochs=epochs)
+
+# %%
 protocol = run.study.autoencoder
 shape = training.image_shape(run.images, run.study.images.resize)
 print(

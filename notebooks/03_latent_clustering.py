@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -27,7 +29,7 @@ run_dir = None  # where results go; None: runs/interactive
 n_components = None  # None: the study's own
 n_clusters = None  # None: the study's own
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import numpy as np
 
 from utils import experiment, figures, metrics

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -34,7 +36,7 @@ run_dir = None  # where results go; None: runs/interactive
 backbone = None  # None: the study's own; "resnet50", "efficientnet_lite0", "timm:<model>"
 backbone_images = None  # None: the profile's; how many images, from the first
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import pandas as pd
 
 from utils import experiment, figures

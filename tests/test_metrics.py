@@ -13,7 +13,7 @@ EXTERNAL = {"ari", "nmi", "ami", "homogeneity", "completeness", "v_measure", "pu
 INTERNAL = {"silhouette", "davies_bouldin", "calinski_harabasz"}
 
 
-few_fixed_examples = settings(max_examples=40, deadline=None, derandomize=True)
+few_fixed_examples = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def lists_of(values, **sizes):

@@ -86,6 +86,8 @@ def out(made_up):
     folder = made_up.parent / "reports" / "quick"
     (folder / "figures").mkdir(parents=True)
     (folder / "figures" / "of-an-earlier-report.svg").write_text("old")
+    (folder / "figures" / "of-the-user.svg").write_text("precious")
+    (folder / ".files.json").write_text('["figures/of-an-earlier-report.svg"]')
     arguments = ("--profile", "quick", "--studies", ",".join(STUDIES), "--seeds", "0,1")
     assert report.main([*arguments, "--runs", str(made_up), "--out", str(folder)]) == 0
     return folder
@@ -113,15 +115,16 @@ def article(collected, out, **changes):
 def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
     assert {path.name for path in out.iterdir()} == {
         *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
-        *("reported_vs_reproduced.csv", "run.json", "figures", "notebooks"),
+        *("reported_vs_reproduced.csv", "run.json", "figures", "notebooks", ".files.json"),
     }
     assert not (out / "figures" / "of-an-earlier-report.svg").exists()
+    assert (out / "figures" / "of-the-user.svg").read_text() == "precious"
     assert list(out.parent.iterdir()) == [out]
     assert len(list((out / "notebooks").iterdir())) == 5
 
 
 def test_failing_build_leaves_the_earlier_report(out, made_up, monkeypatch):
-    before = {path: path.stat() for path in out.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
 
     def fail(*arguments):
         raise config.UserError("no page")
@@ -129,7 +132,7 @@ def test_failing_build_leaves_the_earlier_report(out, made_up, monkeypatch):
     monkeypatch.setattr(report, "_html", fail)
     with pytest.raises(config.UserError, match="no page"):
         report.build("quick", STUDIES, [0], made_up, out)
-    assert {path: path.stat() for path in out.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     assert list(out.parent.iterdir()) == [out]
 
 
@@ -185,7 +188,7 @@ def test_every_link_of_the_page_leads_somewhere(page, out):
 
 def test_every_figure_is_in_the_page_with_number_and_words(page, out):
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == len(list((out / "figures").glob("*.svg"))) == 16
+    assert len(images) == len(list((out / "figures").glob("mnist-cae-*.svg"))) == 16
     assert all(image["alt"] for image in images)
     assert all(f"Figure {number}." in page.text for number in range(1, 17))
     assert "Figure 17" not in page.text

@@ -94,7 +94,7 @@ class Outcome:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0, 1 for a failed run, 2 for a bad request."""
+    """Run the command line; return 0, 1 for a failed run, 2 for a bad request, 130 if stopped."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")
@@ -331,6 +331,8 @@ def run(request: Request, lock: IO[str]) -> int:
     """
     began = time.monotonic()
     print(f"profile {request.profile.profile}: {request.profile.description}", flush=True)
+    if request.offline:
+        os.environ["OFFLINE"] = "1"  # for the notebooks, see utils.config.is_offline
     not_run = prepare(request)
     log = request.runs / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     log.parent.mkdir(parents=True, exist_ok=True)

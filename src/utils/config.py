@@ -197,6 +197,11 @@ def load_profile(name: str) -> Profile:
     return _load(Profile, "profile", name, CONFIG / "profiles", profile_names())
 
 
+def is_offline() -> bool:
+    """Tell whether ``$OFFLINE`` forbids the network; ``run_all.sh --offline`` sets it."""
+    return os.environ.get("OFFLINE", "0") not in ("", "0")
+
+
 def data_dir() -> Path:
     """Return the folder of cached data: ``$DATA_DIR``, or ``data`` in the repository."""
     return Path(os.environ.get("DATA_DIR") or ROOT / "data").expanduser().resolve()

@@ -19,7 +19,15 @@ import pandas as pd
 
 from utils import clusterers, datasets, metrics, spaces
 from utils.artifacts import atomic_path, load_or_compute, read_json, sha256_array, write_json
-from utils.config import ROOT, Profile, Study, UserError, load_profile, load_study
+from utils.config import (
+    ROOT,
+    Profile,
+    Study,
+    UserError,
+    is_offline,
+    load_profile,
+    load_study,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,7 +131,7 @@ def open_run(
     if data_file.is_file():
         description = read_json(data_file)
     else:
-        description = prepare_data(chosen_study, chosen_profile, False, data_file.parent)
+        description = prepare_data(chosen_study, chosen_profile, is_offline(), data_file.parent)
     data = datasets.load(description["dataset"])
     rows = _selected_rows(data, chosen_study, chosen_profile)
     train, validation = _training_images(data, rows, chosen_study, chosen_profile)
@@ -339,7 +347,7 @@ class Run:
         """
         from utils import pretrained, training
 
-        backbone = pretrained.load_backbone(self.study.backbone)
+        backbone = pretrained.load_backbone(self.study.backbone, is_offline())
         if backbone.note is not None:
             self.note(backbone.note)
         images = self.images[: self.backbone_images]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from utils.results import Comparison, NotebookRun, Results, Table
 
+# Which files of its folder are the report's.
+FILES = ".files.json"
 TEMPLATE = config.ROOT / "reports" / "template"
 # Neither raw HTML nor raw TeX is read, so that no text of a run can become markup.
 MARKDOWN = "markdown-raw_html-raw_tex-raw_attribute-smart"
@@ -881,20 +883,26 @@ def build(
 def _replaced_together(out: Path) -> Iterator[Path]:
     """Yield an empty folder whose files replace those in `out` when the block ends well.
 
-    In the folders that the new report has, files of an earlier one are removed.
+    Files that an earlier report left and this one has no more are removed. Only those: `out` may
+    be a folder in which somebody keeps other things.
     """
+    from utils import artifacts
+
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
+    list_file = out / FILES
+    earlier = set(artifacts.read_json(list_file)) if list_file.is_file() else set()
+    # Inside `out`, which may be on a disk of its own.
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=out) as name:
         folder = Path(name)
         yield folder
-        new = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+        new = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        artifacts.write_json(list_file, sorted(new | earlier))
         for path in new:
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).replace(out / path)
-        for subfolder in ("figures", "notebooks"):
-            for path in (out / subfolder).glob("*"):
-                if path.is_file() and path.relative_to(out) not in new:
-                    path.unlink()
+        for path in earlier - new:
+            (out / path).unlink(missing_ok=True)
+        artifacts.write_json(list_file, sorted(new))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
