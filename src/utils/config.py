@@ -27,6 +27,9 @@ Metric = Literal[
     "calinski_harabasz",
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Backbone = Annotated[
+    str, Field(pattern=r"^(efficientnet_lite0|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$")
+]
 
 
 class UserError(Exception):
@@ -143,7 +146,7 @@ class Study(_Model):
     autoencoder: Autoencoder
     space: Space
     kmeans: KMeans
-    backbone: str
+    backbone: Backbone
     reported: list[Reported]
     claims: list[Claim] = []
     choices: list[Choice] = []
@@ -229,13 +232,14 @@ def _validate(model: type[_Model], kind: str, path: Path):
     try:
         loaded = model.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error, model)}") from None
+        raise UserError(f"{path}: {explain(error, model)}") from None
     if getattr(loaded, kind) != path.stem:
         raise UserError(f"{path}: key '{kind}' must be {path.stem!r}, the name of the file")
     return loaded
 
 
-def _explain(error: ValidationError, model: type[_Model]) -> str:
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line which keys of a `model` are wrong and what is allowed."""
     parts = []
     for problem in error.errors():
         key = ".".join(str(step) for step in problem["loc"])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from utils import clusterers, datasets, metrics, spaces
 from utils.artifacts import atomic_path, load_or_compute, read_json, sha256_array, write_json
@@ -24,6 +25,7 @@ from utils.config import (
     Profile,
     Study,
     UserError,
+    explain,
     is_offline,
     load_profile,
     load_study,
@@ -191,8 +193,8 @@ def _with(study: Study, **updates: Any) -> Study:
         content[key] = {**content[key], **value} if isinstance(value, dict) else value
     try:
         return Study.model_validate(content)
-    except ValueError as error:
-        raise UserError(f"study {study.study}: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"study {study.study}: {explain(error, Study)}") from None
 
 
 def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
