@@ -31,8 +31,9 @@ n_clusters = None  # None: the study's own
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
+from IPython.display import display
 
-from utils import experiment, figures, metrics
+from utils import clusterers, experiment, figures, metrics
 
 figures.use_style()
 run = experiment.open_run(
@@ -158,6 +159,105 @@ run.figure(
     "The same map with the k-means centres overlaid, mapped together with the images.",
     "Scatter plot of the t-SNE map with a marked centre for each cluster.",
 )
+
+# %% [markdown]
+# ## The first three dimensions
+#
+# Of all dimensions of the clustered space only three can be seen at once; groups that overlap here
+# may part in the others. In a space of thousands of dimensions three say nothing, and the view is
+# left out.
+
+# %% tags=["nbval-ignore-output"]
+if projected.shape[1] <= 100:
+    display(
+        run.figure(
+            figures.view_3d(
+                projected[rows], run.labels[rows], run.class_names, "True labels", "class"
+            ),
+            "dimensions_label",
+            f"The first three dimensions of the clustered space for {len(rows):,} images, coloured "
+            "by true label.",
+            "Three-dimensional scatter plot, a colour per class.",
+        )
+    )
+    display(
+        run.figure(
+            figures.view_3d(
+                projected[rows],
+                clusters,
+                cluster_names,
+                "k-means centres",
+                "cluster",
+                clustering.centres,
+            ),
+            "dimensions_centres",
+            "The same view with the k-means centres.",
+            "Three-dimensional scatter plot with a marked centre for each cluster.",
+        )
+    )
+
+# %% [markdown]
+# ## DBSCAN
+#
+# Where the paper also clusters by density (DBSCAN: Ester, Kriegel, Sander & Xu 1996), it is run
+# with the paper's radius and with the radius at the knee of the k-distance curve, which needs no
+# label. Points in no dense region are noise. They are scored twice: as a cluster of their own, and
+# left out, with the share that is left out beside it.
+
+# %% tags=["nbval-ignore-output"]
+if run.study.dbscan is None:
+    print("this study does not use DBSCAN")
+else:
+    published = run.study.dbscan
+    by_density = run.dbscan(projected, published.eps)
+    run.score("autoencoder", space, "dbscan", by_density, projected)
+    curve = clusterers.k_distances(projected, published.min_samples)
+    turn = clusterers.knee(curve)
+    run.score("autoencoder", space, "dbscan_knee", run.dbscan(projected, curve[turn]), projected)
+    run.fact("dbscan_clusters", metrics.k_found(by_density))
+    run.fact("dbscan_noise", metrics.noise_fraction(by_density))
+    run.fact("dbscan_knee_eps", float(curve[turn]))
+
+# %% tags=["nbval-ignore-output"]
+if run.study.dbscan is not None:
+    noise = metrics.noise_fraction(by_density)
+    found = f"{metrics.k_found(by_density)} clusters, {noise:.1%} noise"
+    display(
+        run.figure(
+            figures.map_by_class(
+                xy,
+                by_density[rows],
+                [str(c) for c in range(by_density.max() + 1)],
+                f"DBSCAN, eps {published.eps:g}",
+                "cluster",
+            ),
+            "tsne_dbscan",
+            f"The same map, coloured by DBSCAN cluster with the published settings: {found}.",
+            "Scatter plot of the t-SNE map, a colour per DBSCAN cluster, noise in grey.",
+        )
+    )
+    display(
+        run.figure(
+            figures.k_distances(curve, turn, published.eps, published.min_samples),
+            "dbscan_k_distances",
+            f"Distances to neighbour {published.min_samples} in ascending order. The knee proposes "
+            f"eps {curve[turn]:.2f}; the paper has {published.eps:g}.",
+            "Rising curve of neighbour distances with its knee and the published radius.",
+        )
+    )
+    radii = np.unique(np.append(np.linspace(curve[0], curve[-1], 11), published.eps))
+    strip = run.dbscan_by_eps(projected, radii)
+    caption = "DBSCAN at growing radii; noise counted in both ways."
+    display(run.table(strip, "dbscan_by_eps", caption).round(4))
+    display(
+        run.figure(
+            figures.eps_strip(strip),
+            "dbscan_strip",
+            "DBSCAN as its radius grows: clusters found, share of noise, and ARI with noise as a "
+            "cluster and without it.",
+            "Three panels of curves over eps.",
+        )
+    )
 
 # %% tags=["nbval-ignore-output"]
 run.finish()

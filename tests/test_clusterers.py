@@ -78,16 +78,45 @@ def test_values_that_are_not_finite_are_refused(bad):
         clusterers.kmeans(features, 2, 1, seed=0)
 
 
+# Two groups of three points a unit apart, and one point far from both.
+LINE = np.array([[0], [1], [2], [10], [11], [12], [50]], dtype=np.float32)
+
+
+def test_dbscan_finds_dense_groups_and_noise():
+    assignment = clusterers.dbscan(LINE, eps=1.0, min_samples=2)
+    np.testing.assert_array_equal(assignment, [0, 0, 0, 1, 1, 1, -1])
+    assert assignment.dtype == np.int32
+
+
+def test_dbscan_with_too_small_a_radius_calls_everything_noise():
+    np.testing.assert_array_equal(clusterers.dbscan(LINE, eps=0.5, min_samples=2), [-1] * 7)
+
+
+def test_k_distances_count_the_point_itself_and_ascend():
+    np.testing.assert_allclose(clusterers.k_distances(LINE, 1), np.zeros(7))
+    np.testing.assert_allclose(clusterers.k_distances(LINE, 2), [1, 1, 1, 1, 1, 1, 38])
+    with pytest.raises(UserError, match="at least 8 points, found 7"):
+        clusterers.k_distances(LINE, 8)
+
+
+@pytest.mark.parametrize(
+    ("curve", "position"),
+    [([0, 1, 2, 3, 20], 3), ([0, 0, 0, 5, 10], 2), ([1, 1, 1], 0), ([0, 1, 2], 0)],
+)
+def test_the_knee_is_farthest_below_the_chord(curve, position):
+    assert clusterers.knee(np.array(curve, dtype=float)) == position
+
+
 def test_thread_pools_are_not_nested_after_torch():
     """OpenBLAS would print a line for each row: rows this wide, two threads, torch first."""
     code = """
 import torch
 import numpy as np
-from sklearn.cluster import DBSCAN
 from utils import clusterers
 wide = np.random.default_rng(0).random((64, 16384), dtype=np.float32)
 clusterers.kmeans(wide, 4, 1, 0)
-clusterers._fit(DBSCAN(eps=5), wide)
+clusterers.dbscan(wide, 5, 5)
+clusterers.k_distances(wide, 5)
 """
     threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run(

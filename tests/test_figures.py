@@ -60,6 +60,22 @@ def metrics_frame(rows=2):
     return pd.DataFrame([values] * rows, index=[f"net$_{i}$ / raw / kmeans" for i in range(rows)])
 
 
+def cloud(n):
+    return np.random.default_rng(0).standard_normal((n, 5)).astype(np.float32)
+
+
+def strip_frame():
+    return pd.DataFrame(
+        {
+            "eps": [1.0, 2.0, 3.0],
+            "k_found": [0, 4, 1],
+            "noise_fraction": [1.0, 0.4, 0.0],
+            "ari": [0.0, 0.3, 0.0],
+            "ari_covered": [np.nan, 0.6, 0.0],
+        }
+    )
+
+
 FIGURES = {
     "samples": lambda: figures.samples(images(60), labels(60), NAMES, 8),
     "samples_in_colour": lambda: figures.samples(images(60, True), labels(60), NAMES, 3),
@@ -82,6 +98,12 @@ FIGURES = {
     "map_by_class": lambda: figures.map_by_class(points(60), labels(60), NAMES, "$map$", "class_$"),
     "map_centroids": lambda: figures.map_centroids(points(60), labels(60), NAMES, points(6)),
     "map_density": lambda: figures.map_density(points(60)),
+    "view_3d": lambda: figures.view_3d(cloud(60), labels(60), NAMES, "$view$", "class"),
+    "view_3d_with_centres": lambda: figures.view_3d(
+        cloud(60), labels(60), NAMES, "", "cluster", cloud(6)
+    ),
+    "k_distances": lambda: figures.k_distances(np.arange(9.0) ** 2, 6, 5.0, k=5),
+    "eps_strip": lambda: figures.eps_strip(strip_frame()),
     "comparison": lambda: figures.comparison(metrics_frame()),
     "comparison_without_labels": lambda: figures.comparison(
         metrics_frame()[["silhouette", "davies_bouldin"]]
@@ -118,9 +140,12 @@ def test_text_is_large_enough_and_inside_and_the_files_are_the_same_again(name, 
     fig.draw_without_rendering()  # at the figure's own resolution again
     texts = visible_texts(fig)
     assert texts
+    spatial = {t for ax in fig.axes if ax.name == "3d" for t in ax.findobj(Text)}
     for text in texts:
-        box = text.get_window_extent()
         assert text.get_fontsize() >= 8, text
+        if text in spatial:
+            continue  # its extent is that of its coordinates, not of its place on the page
+        box = text.get_window_extent()
         assert box.x0 >= -1 and box.y0 >= -1, text
         assert box.x1 <= fig.bbox.x1 + 1 and box.y1 <= fig.bbox.y1 + 1, text
 
@@ -410,3 +435,27 @@ def test_comparison_leaves_a_gap_for_a_missing_value():
     texts = all_texts(fig)
     assert texts.count("0.043") == 1
     assert "nan" not in texts
+
+
+# --- DBSCAN and three dimensions -----------------------------------------------------------------
+
+
+def test_the_knee_and_the_published_radius_are_named():
+    texts = all_texts(figures.k_distances(np.arange(9.0) ** 2, 6, 5.0, k=5))
+    assert "knee: eps 36.00" in texts
+    assert "published: eps 5" in texts
+
+
+def test_the_strip_has_a_panel_for_clusters_noise_and_ari():
+    fig = figures.eps_strip(strip_frame())
+    assert [ax.get_ylabel() for ax in fig.axes] == ["clusters", "share of noise", "ARI"]
+    assert [len(ax.lines) for ax in fig.axes] == [1, 1, 2]
+
+
+def test_three_dimensions_are_the_first_three_with_numbered_centres():
+    points = cloud(60)
+    fig = figures.view_3d(points, labels(60), NAMES, "", "cluster", centres=cloud(6))
+    ax = fig.axes[0]
+    drawn = np.sort(np.array(ax.collections[0]._offsets3d).T, axis=0)
+    np.testing.assert_allclose(drawn, np.sort(points[:, :3], axis=0))
+    assert set("012345") <= set(all_texts(fig))

@@ -66,6 +66,84 @@ def kmeans(features: np.ndarray, n_clusters: int, n_init: int, seed: int) -> Clu
     return Clustering(model.labels_.astype(np.int32), model.cluster_centers_)
 
 
+def dbscan(features: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
+    """Cluster by density: DBSCAN (Ester, Kriegel, Sander & Xu 1996).
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (N, D)
+        One row a point; finite.
+    eps : float
+        Radius of a neighbourhood, in the unit of the features.
+    min_samples : int
+        Points, itself included, that a core point has in its neighbourhood.
+
+    Returns
+    -------
+    ndarray of int32, shape (N,)
+        Cluster of each point; −1 is noise.
+
+    Raises
+    ------
+    UserError
+        If there is no point, or a value is NaN or infinite.
+    """
+    from sklearn.cluster import DBSCAN
+
+    require_features(features, 1, "DBSCAN")
+    model = DBSCAN(eps=eps, min_samples=min_samples)
+    _fit(model, features)
+    return model.labels_.astype(np.int32)
+
+
+def k_distances(features: np.ndarray, k: int) -> np.ndarray:
+    """Return every point's distance to its k-th neighbour, itself counted, in ascending order.
+
+    The curve from which Ester et al. (1996, section 4.2) read `eps` for ``min_samples = k``.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (N, D)
+    k : int
+
+    Returns
+    -------
+    ndarray of float, shape (N,)
+
+    Raises
+    ------
+    UserError
+        If there are fewer than k points, or a value is NaN or infinite.
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
+
+    require_features(features, k, f"the distance to neighbour {k}")
+    with threadpool_limits(limits=1, user_api="blas"):
+        distances, _ = NearestNeighbors(n_neighbors=k).fit(features).kneighbors(features)
+    return np.sort(distances[:, -1])
+
+
+def knee(curve: np.ndarray) -> int:
+    """Find where an ascending curve turns up: its point farthest below the chord of its ends.
+
+    Satopää, Albrecht, Irwin & Raghavan (2011), "Finding a 'Kneedle' in a Haystack", without the
+    smoothing. No label is involved.
+
+    Parameters
+    ----------
+    curve : ndarray of float, shape (N,)
+        Ascending values at equal steps; N at least 2.
+
+    Returns
+    -------
+    int
+        Position in the curve; 0 if it is flat.
+    """
+    chord = np.linspace(curve[0], curve[-1], len(curve))
+    return int(np.argmax(chord - curve))
+
+
 def _fit(model: ClusterMixin, features: np.ndarray) -> None:
     """Fit a scikit-learn clusterer without one thread pool inside the other.
 

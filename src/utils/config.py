@@ -54,6 +54,13 @@ class Optimizer(_Model):
     name: Literal["adam", "adadelta"]
     learning_rate: float = Field(gt=0)
     rho: float | None = Field(default=None, gt=0, lt=1)
+    epsilon: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _rho_where_it_belongs(self) -> Optimizer:
+        if self.rho is not None and self.name != "adadelta":
+            raise ValueError("'rho' belongs to adadelta, and only there")
+        return self
 
 
 class Validation(_Model):
@@ -106,6 +113,13 @@ class KMeans(_Model):
     random_state: int | None = None
 
 
+class DBSCAN(_Model):
+    """Settings of DBSCAN as the paper gives them."""
+
+    eps: float = Field(gt=0, description="radius of a neighbourhood, in the study's space")
+    min_samples: int = Field(gt=0, description="points in it, its centre included")
+
+
 class Reported(_Model):
     """One figure of a paper, and where ours for it is found in the table of metrics."""
 
@@ -146,6 +160,7 @@ class Study(_Model):
     autoencoder: Autoencoder
     space: Space
     kmeans: KMeans
+    dbscan: DBSCAN | None = None
     backbone: Backbone
     reported: list[Reported]
     claims: list[Claim] = []

@@ -246,6 +246,7 @@ class Run:
     class_names: tuple[str, ...]
     dataset: str
     backbone_images: int
+    _tenths_said: int = 0
     _started: float = field(default_factory=time.perf_counter)
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))
     _figures: list[dict] = field(default_factory=list)
@@ -390,6 +391,46 @@ class Run:
         settings = self.study.kmeans
         seed = self.seed if settings.random_state is None else settings.random_state
         return clusterers.kmeans(features, settings.n_clusters, settings.n_init, seed)
+
+    def dbscan(self, features: np.ndarray, eps: float) -> np.ndarray:
+        """Cluster with DBSCAN of radius `eps` and the study's `min_samples`: int32 ``(N,)``."""
+        return clusterers.dbscan(features, eps, self.study.dbscan.min_samples)
+
+    def dbscan_by_eps(self, features: np.ndarray, radii: np.ndarray) -> pd.DataFrame:
+        """Cluster with DBSCAN at each radius and score it, noise counted in both ways.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (N, D)
+        radii : ndarray of float, shape (m,)
+            Values of eps; `min_samples` is the study's.
+
+        Returns
+        -------
+        DataFrame
+            A row per radius: ``eps``, ``k_found``, ``noise_fraction``, ``ari`` (noise as a cluster
+            of its own), ``ari_covered`` and ``silhouette_covered`` (noise left out; NaN where
+            undefined).
+        """
+        rows = []
+        for eps in radii:
+            assignment = self.dbscan(features, eps)
+            covered = assignment != metrics.NOISE
+            whole = metrics.score(assignment, self.labels, features)
+            part = {}
+            if covered.any():
+                part = metrics.score(assignment[covered], self.labels[covered], features[covered])
+            rows.append(
+                {
+                    "eps": eps,
+                    "k_found": metrics.k_found(assignment),
+                    "noise_fraction": metrics.noise_fraction(assignment),
+                    "ari": whole["ari"],
+                    "ari_covered": part.get("ari", np.nan),
+                    "silhouette_covered": part.get("silhouette", np.nan),
+                }
+            )
+        return pd.DataFrame(rows)
 
     def map_rows(self, n: int | None = None) -> np.ndarray:
         """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same."""
@@ -544,4 +585,7 @@ class Run:
         print(f"epoch {epoch}/{total}: {', '.join(losses)}, {values['seconds']:.1f} s", flush=True)
 
     def _say_features(self, done: int, total: int) -> None:
-        print(f"features {done}/{total}", flush=True)
+        step = max(1, total // 10)
+        if done == total or done // step > self._tenths_said:
+            self._tenths_said = done // step
+            print(f"features {done}/{total}", flush=True)

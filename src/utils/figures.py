@@ -400,6 +400,92 @@ def map_by_class(
     return fig
 
 
+def view_3d(
+    points: np.ndarray,
+    values: np.ndarray,
+    names: Sequence[str],
+    title: str,
+    legend_title: str,
+    centres: np.ndarray | None = None,
+) -> Figure:
+    """Draw points by their first three dimensions, a colour for each class or cluster.
+
+    Parameters
+    ----------
+    points : ndarray of float, shape (N, D)
+        D at least 3; the first three are drawn.
+    values : ndarray of int, shape (N,)
+        Index into `names`; −1 is noise and drawn in grey.
+    names : sequence of str
+    title, legend_title : str
+    centres : ndarray of float, shape (len(names), D), optional
+        Marked and numbered by their row.
+    """
+    fig = _figure(4.6, layout="constrained")
+    # Centres and their numbers lie over the points wherever they are.
+    ax = fig.add_subplot(projection="3d", computed_zorder=False)
+    ax.set_title(title)
+    alpha = 0.8 if centres is None else 0.45
+    _scatter(fig, ax, points[:, :3], values, names, legend_title, alpha)
+    for row, centre in enumerate([] if centres is None else centres):
+        colour, place = class_colours(len(centres))[row], centre[:3]
+        ax.scatter(*place, s=90, c="white", edgecolors=colour, linewidths=1.8, zorder=3)
+        ax.text(*place, str(row), ha="center", va="center", fontsize=SMALL, weight="bold", zorder=4)
+    for axis, name in zip((ax.xaxis, ax.yaxis, ax.zaxis), "123", strict=True):
+        axis.set_label_text(f"dimension {name}")
+        axis.set_major_locator(MaxNLocator(4))
+    return fig
+
+
+def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figure:
+    """Draw the sorted distances to the k-th neighbour, with their knee and the published radius.
+
+    Parameters
+    ----------
+    curve : ndarray of float, shape (N,)
+        Ascending.
+    knee : int
+        Position of the knee in it.
+    published : float
+        The paper's eps.
+    k : int
+    """
+    fig, ax = _single_axes(3.0)
+    colours = class_colours(3)
+    ax.plot(np.arange(len(curve)), curve, color=colours[0])
+    ax.plot(knee, curve[knee], "o", color=colours[1], label=f"knee: eps {curve[knee]:.2f}")
+    ax.axhline(published, color=colours[2], linestyle="--", label=f"published: eps {published:g}")
+    ax.set_xlabel("image, by distance")
+    ax.set_ylabel(f"distance to neighbour {k}")
+    ax.legend()
+    return fig
+
+
+def eps_strip(frame: pd.DataFrame) -> Figure:
+    """Draw what DBSCAN finds as its radius grows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``eps``, ``k_found``, ``noise_fraction``, ``ari`` (noise as a cluster of its own)
+        and ``ari_covered`` (noise left out).
+    """
+    panels = {
+        "clusters": ["k_found"],
+        "share of noise": ["noise_fraction"],
+        "ARI": ["ari", "ari_covered"],
+    }
+    fig, axes = _grid(4.6, len(panels), 1)
+    for ax, (title, columns) in zip(axes[:, 0], panels.items(), strict=True):
+        for column, colour in zip(columns, class_colours(2), strict=False):
+            ax.plot(frame["eps"], frame[column], marker="o", ms=3.5, color=colour)
+        ax.set_ylabel(title)
+        ax.sharex(axes[0, 0])
+    axes[-1, 0].legend(axes[-1, 0].lines, ["noise as a cluster", "without noise"])
+    axes[-1, 0].set_xlabel("eps")
+    return fig
+
+
 def map_centroids(
     xy: np.ndarray,
     values: np.ndarray,

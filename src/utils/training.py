@@ -281,11 +281,11 @@ def _require_finite(losses: torch.Tensor, epoch: int) -> None:
 
 
 def _make_optimizer(protocol: Protocol, model: nn.Module) -> torch.optim.Optimizer:
-    settings: dict[str, Any] = {"lr": protocol.optimizer.learning_rate}
-    if protocol.optimizer.name == "adam":
+    chosen = protocol.optimizer
+    given = {"lr": chosen.learning_rate, "eps": chosen.epsilon, "rho": chosen.rho}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if chosen.name == "adam":
         return torch.optim.Adam(model.parameters(), **settings, fused=True)
-    if protocol.optimizer.rho is not None:
-        settings["rho"] = protocol.optimizer.rho
     return torch.optim.Adadelta(model.parameters(), **settings)
 
 
