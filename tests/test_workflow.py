@@ -1,6 +1,7 @@
 """The command line and the workflow together, in a small repository with stand-in notebooks."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -73,6 +74,8 @@ def make_repository(root):
     (package / "report.py").write_text(REPORT)
     shutil.copytree(ROOT / "workflow", root / "workflow")
     shutil.copytree(ROOT / "config/profiles", root / "config/profiles")
+    quick = root / "config/profiles/quick.yaml"
+    quick.write_text(re.sub(r"(?m)^seeds: \d+$", "seeds: 2", quick.read_text("utf-8")), "utf-8")
     (root / "config/studies").mkdir()
     study = (ROOT / "config/studies/mnist-cae.yaml").read_text("utf-8")
     for name in ("one", "two"):
