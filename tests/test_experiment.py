@@ -6,7 +6,7 @@ import pytest
 
 from utils import datasets, experiment
 from utils.artifacts import read_json
-from utils.config import UserError, load_profile, load_study
+from utils.config import DBSCAN, UserError, load_profile, load_study
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +175,27 @@ def test_map_rows_are_sorted_distinct_and_always_the_same(workspace):
     assert len(set(rows)) == 60
     assert (np.diff(rows) > 0).all()
     np.testing.assert_array_equal(rows, open_run(seed=1).map_rows())
+
+
+def test_dbscan_is_scored_with_noise_as_a_cluster_and_without_it(workspace):
+    """Two dense groups that are classes of their own, and one far point of the first class."""
+    run = open_run("03_latent_clustering")
+    run.study = run.study.model_copy(update={"dbscan": DBSCAN(eps=1.0, min_samples=3)})
+    run.labels = np.repeat([0, 1], 150).astype(np.uint8)
+    features = np.zeros((300, 2), np.float32)
+    features[150:] = 10
+    features[0] = 1000
+    frame = run.dbscan_by_eps(features, np.array([1.0, 100.0])).set_index("eps")
+    assert frame.loc[1.0, "k_found"] == 2
+    assert frame.loc[1.0, "noise_fraction"] == pytest.approx(1 / 300)
+    assert frame.loc[1.0, "ari"] < frame.loc[1.0, "ari_covered"] == 1
+    assert frame.loc[100.0, "k_found"] == 1
+    assert np.isnan(frame.loc[100.0, "silhouette_covered"])
+
+
+def test_progress_of_features_is_told_ten_times_at_most(workspace, capsys):
+    run = open_run("04_pretrained_comparison")
+    for done in range(50, 10_001, 50):
+        run._say_features(done, 10_000)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"features {done}/10000" for done in range(1000, 10_001, 1000)]
