@@ -74,7 +74,7 @@ print(
 
 # %% tags=["nbval-ignore-output"]
 n = len(features)
-latents, _ = run.to_study_space(run.latents()[:n])
+latents, _ = run.to_study_space(run.latents(n))
 by_network = run.kmeans(features)
 by_autoencoder = run.kmeans(latents)
 comparison = (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from utils import cli
+from utils.artifacts import read_json
 from utils.config import UserError, load_profile, load_study
 
 STUDY = """
@@ -149,7 +150,7 @@ def test_lab_becomes_jupyterlab_on_this_machine_only(root, monkeypatch):
 def test_snakemake_gets_the_request_unchanged(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("x") / "1: 'two' \"three\" ü"
     command = cli.snakemake_command(request_for("--out", str(out), "--studies", "one"))
-    config = cli.read_json(command[command.index("--configfile") + 1])
+    config = read_json(command[command.index("--configfile") + 1])
     assert config == {"profile": "quick", "studies": "one", "seeds": 2, "out": str(out)}
 
 
@@ -237,7 +238,7 @@ def test_a_study_without_data_is_noted_until_its_data_are_back(root, data, capsy
     reason = "mirror: no answer registry: no answer"
     assert cli.prepare(request_for()) == {"two": reason}
     folder = root / "runs/quick/two"
-    assert cli.read_json(folder / "not_run.json") == {"reason": reason}
+    assert read_json(folder / "not_run.json") == {"reason": reason}
     assert not (folder / "data.json").exists()
     assert f"two: not run: {reason}\n" in capsys.readouterr().out
 

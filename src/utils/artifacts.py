@@ -74,6 +74,12 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
+def update_json(path: Path, content: Any) -> None:
+    """Write `content` to `path` unless it says so already: what depends on it stays up to date."""
+    if not Path(path).is_file() or read_json(path) != content:
+        write_json(path, content)
+
+
 def read_json(path: Path) -> Any:
     """Read the JSON file `path`."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -223,6 +229,15 @@ def load_or_compute(
         save_file(ordered, temporary)
     write_json(recipe_path, {**full_recipe, "sha256": sha256_file(arrays_path)})
     return ordered
+
+
+def with_prefix(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Pick the arrays or tensors whose names begin with `prefix`, and take it off their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def _is_valid(arrays_path: Path, recipe_path: Path) -> bool:

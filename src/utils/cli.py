@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, NoReturn
 
-from utils.artifacts import read_json, write_json
+from utils.artifacts import update_json, write_json
 from utils.config import ROOT, Profile, Study, UserError, load_profile, load_study, study_names
 from utils.notebook_runner import MARK, title_of
 
@@ -385,9 +385,7 @@ def prepare(request: Request) -> dict[str, str]:
 
 def _note_not_run(folder: Path, reason: str) -> None:
     (folder / "data.json").unlink(missing_ok=True)
-    path, note = folder / "not_run.json", {"reason": reason}
-    if not path.is_file() or read_json(path) != note:
-        write_json(path, note)
+    update_json(folder / "not_run.json", {"reason": reason})
 
 
 def run_workflow(request: Request, log: Path, lock: IO[str]) -> Outcome:

@@ -19,7 +19,15 @@ import pandas as pd
 from pydantic import ValidationError
 
 from utils import clusterers, datasets, metrics, spaces
-from utils.artifacts import atomic_path, load_or_compute, read_json, sha256_array, write_json
+from utils.artifacts import (
+    atomic_path,
+    load_or_compute,
+    read_json,
+    sha256_array,
+    update_json,
+    with_prefix,
+    write_json,
+)
 from utils.config import (
     ROOT,
     Profile,
@@ -86,9 +94,7 @@ def prepare_data(study: Study, profile: Profile, offline: bool, folder: Path) ->
         "images_sha256": data.images_sha256,
         "labels_sha256": data.labels_sha256,
     }
-    path = folder / "data.json"
-    if not path.is_file() or read_json(path) != description:
-        write_json(path, description)
+    update_json(folder / "data.json", description)
     return description
 
 
@@ -182,7 +188,8 @@ def _changed(study: Study, changes: dict[str, Any]) -> Study:
             section, key = sections[name]
             study = _with(study, **{section: {key: value}})
         else:
-            raise UserError(f"unknown parameter {name!r}: allowed are {', '.join(sections)}")
+            allowed = ", ".join([*sections, "backbone", "backbone_images"])
+            raise UserError(f"unknown parameter {name!r}: allowed are {allowed}")
     return study
 
 
@@ -195,10 +202,6 @@ def _with(study: Study, **updates: Any) -> Study:
         return Study.model_validate(content)
     except ValidationError as error:
         raise UserError(f"study {study.study}: {explain(error, Study)}") from None
-
-
-def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _selected_rows(data: datasets.Dataset, study: Study, profile: Profile) -> slice:
@@ -318,25 +321,18 @@ class Run:
             protocol.options,
             self.seed,
         )
-        model.load_state_dict(
-            {
-                k.removeprefix("model."): torch.from_numpy(v)
-                for k, v in stored.items()
-                if k[0] == "m"
-            }
-        )
-        history = pd.DataFrame(
-            {k.removeprefix("history."): v for k, v in stored.items() if k[0] == "h"}
-        )
+        weights = with_prefix(stored, "model.")
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        history = pd.DataFrame(with_prefix(stored, "history."))
         history.insert(0, "epoch", np.arange(1, len(history) + 1))
         return model.eval().to(device), history
 
-    def latents(self) -> np.ndarray:
-        """Encode the images: float32 ``(N, D)``."""
+    def latents(self, n: int | None = None) -> np.ndarray:
+        """Encode the first `n` images, or all: float32 ``(n, D)``."""
         from utils import training
 
         model, _ = self.autoencoder()
-        return training.encode(model, self.images, self.study.images.resize)
+        return training.encode(model, self.images[:n], self.study.images.resize)
 
     def backbone(self) -> tuple[Backbone, np.ndarray]:
         """Return the frozen network and its features of the first `backbone_images` images.

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from utils.artifacts import atomic_path, fingerprint
+from utils.artifacts import atomic_path, fingerprint, with_prefix
 from utils.autoencoders import Autoencoder, build
 from utils.config import Autoencoder as Protocol
 from utils.config import UserError
@@ -315,17 +315,17 @@ def _restore(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim
     except SafetensorError:
         print(f"the checkpoint {path.name} is damaged: training starts from the first epoch")
         return
-    run.model.load_state_dict(_with_prefix(tensors, "model."))
+    run.model.load_state_dict(with_prefix(tensors, "model."))
     states: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in _with_prefix(tensors, "optimizer.").items():
+    for name, value in with_prefix(tensors, "optimizer.").items():
         index, key = name.split(".", 1)
         states.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
     _match_memory_format(optimizer)
     device = next(run.model.parameters()).device
-    run.best = {name: v.to(device) for name, v in _with_prefix(tensors, "best.").items()}
+    run.best = {name: v.to(device) for name, v in with_prefix(tensors, "best.").items()}
     run.history = {
-        name: values.tolist() for name, values in _with_prefix(tensors, "history.").items()
+        name: values.tolist() for name, values in with_prefix(tensors, "history.").items()
     }
     print(f"training goes on after epoch {len(run.history['loss'])}, from its checkpoint")
 
@@ -336,11 +336,3 @@ def _match_memory_format(optimizer: torch.optim.Optimizer) -> None:
         for key, value in state.items():
             if value.shape == parameter.shape:
                 state[key] = torch.empty_like(parameter).copy_(value)
-
-
-def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
