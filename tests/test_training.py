@@ -53,6 +53,28 @@ def test_loss_falls(images, loss, optimizer):
     assert not run.model.training
 
 
+@pytest.mark.parametrize("size", [(5,), (training.BLOCK,), (2 * training.BLOCK + 3, 1)])
+def test_blockwise_adadelta_is_pytorchs_to_the_bit(size):
+    generator = torch.Generator().manual_seed(0)
+    ours = torch.nn.Parameter(torch.randn(size, generator=generator))
+    theirs = torch.nn.Parameter(ours.detach().clone())
+    unused = torch.nn.Parameter(torch.ones(2))
+    settings = {"lr": 0.7, "rho": 0.9, "eps": 1e-7}
+    optimizers = [
+        training.BlockwiseAdadelta([ours, unused], **settings),
+        torch.optim.Adadelta([theirs], **settings, foreach=False),
+    ]
+    for _ in range(4):
+        ours.grad = torch.randn(size, generator=generator)
+        theirs.grad = ours.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert torch.equal(ours, theirs)
+    assert torch.equal(unused, torch.ones(2))
+    for key in ("square_avg", "acc_delta"):
+        assert torch.equal(optimizers[0].state[ours][key], optimizers[1].state[theirs][key])
+
+
 def test_the_same_seed_gives_the_same_model_and_another_does_not(images):
     first, second, other = (training.train(images, protocol(), seed=s) for s in (1, 1, 2))
     assert first.history["loss"] == second.history["loss"]
