@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -269,6 +270,71 @@ def test_a_change_of_code_anywhere_below_changes_the_fingerprint(package, module
     path = package / f"{module}.py"
     path.write_text(path.read_text().replace(old, new))
     assert artifacts.source_fingerprint("top") != before
+
+
+@pytest.fixture
+def shared_module(package):
+    """`top` uses one function of `shared`, which leads to a constant and to a base class."""
+    (package / "top.py").write_text("from utils.shared import used as u\n\ndef run():\n    u()\n")
+    (package / "shared.py").write_text(
+        "import json\nfrom utils.other import value\n\n"
+        "LIMIT = 1\nBY_NAME = {}\n\n"
+        "class Base:\n    size = LIMIT\n\n"
+        "class Used(Base):\n    kind: Base\n\n"
+        "def used():\n    return Used, BY_NAME, value\n\n"
+        "def unused():\n    return LIMIT + 7\n\n"
+        "BY_NAME['a'] = 3\n"
+    )
+    return package
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("shared", "LIMIT + 7", "LIMIT + 8"),
+        ("shared", "def unused", "def unused_too"),
+        ("shared", "import json", "import csv"),
+        ("bottom", "1", "2"),
+    ],
+)
+def test_what_is_not_reached_keeps_the_code_fingerprint(shared_module, module, old, new):
+    before = artifacts.source_fingerprint("top")
+    path = shared_module / f"{module}.py"
+    path.write_text(path.read_text().replace(old, new))
+    assert artifacts.source_fingerprint("top") == before
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("shared", "LIMIT = 1", "LIMIT = 2"),
+        ("shared", "size = LIMIT", "size = LIMIT + 1"),
+        ("shared", "kind: Base", "kind: int"),
+        ("shared", "BY_NAME['a'] = 3", "BY_NAME['a'] = 4"),
+        ("shared", "return Used, BY_NAME", "return Used"),
+        ("shared", "\nBY_NAME['a'] = 3", "\nprint(LIMIT)"),
+        ("other", "2", "3"),
+    ],
+)
+def test_what_is_reached_changes_the_code_fingerprint(shared_module, module, old, new):
+    before = artifacts.source_fingerprint("top")
+    path = shared_module / f"{module}.py"
+    path.write_text(path.read_text().replace(old, new))
+    assert artifacts.source_fingerprint("top") != before
+
+
+def test_training_does_not_depend_on_what_the_papers_report(monkeypatch, tmp_path):
+    before = artifacts.source_fingerprint("training")
+    shutil.copytree(artifacts.PACKAGE, tmp_path / "utils")
+    monkeypatch.setattr(artifacts, "PACKAGE", tmp_path / "utils")
+    config = tmp_path / "utils" / "config.py"
+    code = config.read_text()
+    config.write_text(
+        code.replace("class Reported(_Model):", "class Reported(_Model):\n    x: int")
+    )
+    assert artifacts.source_fingerprint("training") == before
+    config.write_text(code.replace("batch_size: int", "batch_size: float"))
+    assert artifacts.source_fingerprint("training") != before
 
 
 def test_this_package_can_be_read():

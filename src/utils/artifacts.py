@@ -136,32 +136,102 @@ def _closure(files: set[Path]) -> set[Path]:
 
 
 def _imported_files(file: Path) -> set[Path]:
+    targets = _imports_in(ast.parse(file.read_text(encoding="utf-8"))).values()
+    return {PACKAGE / f"{module}.py" for module, _ in targets}
+
+
+def _imports_in(tree: ast.AST) -> dict[str, tuple[str, str | None]]:
+    """Map each name that `tree` imports from this package to its module and its name there.
+
+    The second is None where the name stands for the whole module.
+    """
     prefix = f"{PACKAGE.name}."
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    found: dict[str, tuple[str, str | None]] = {}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            for alias in node.names:
+                if alias.name.startswith(prefix):
+                    module = alias.name.removeprefix(prefix)
+                    found[alias.asname or alias.name.partition(".")[0]] = (module, None)
         elif isinstance(node, ast.ImportFrom):
             module = f"{prefix if node.level else ''}{node.module or ''}".removesuffix(".")
-            if module == PACKAGE.name:
-                names |= {f"{prefix}{alias.name}" for alias in node.names}
-            else:
-                names.add(module)
-    return {PACKAGE / f"{n.removeprefix(prefix)}.py" for n in names if n.startswith(prefix)}
+            for alias in node.names:
+                if module == PACKAGE.name:
+                    found[alias.asname or alias.name] = (alias.name, None)
+                elif module.startswith(prefix):
+                    target = (module.removeprefix(prefix), alias.name)
+                    found[alias.asname or alias.name] = target
+    return found
 
 
 def source_fingerprint(*modules: str) -> str:
-    """Return a fingerprint of the code behind `modules` that comments and layout do not change."""
-    return fingerprint({path.name: _code_of(path) for path in source_files(*modules)})
+    """Return a fingerprint of the code behind `modules`.
+
+    It covers everything in `modules`, and of other modules of this package the definitions that
+    these reach: a change elsewhere, in comments, docstrings or layout leaves it as it was.
+    """
+    reached: dict[tuple[str, str | None], list[str]] = {}
+    waiting: list[tuple[str, str | None]] = [(module, None) for module in modules]
+    while waiting:
+        module, name = step = waiting.pop()
+        if step not in reached:
+            source = _Source(module)
+            statements = source.statements_of(name)
+            reached[step] = [ast.dump(statement) for statement in statements]
+            waiting += [next for node in statements for next in source.references(node)]
+    return fingerprint({f"{m}.{name or '*'}": code for (m, name), code in reached.items()})
 
 
-def _code_of(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            del body[0]
-    return ast.dump(tree)
+class _Source:
+    """A module of this package, as statements that define names and use others."""
+
+    def __init__(self, module: str) -> None:
+        path = PACKAGE / f"{module}.py"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and _is_docstring(body[0]):
+                del body[0]
+        self.module = module
+        self.statements = [node for node in tree.body if not isinstance(node, _IMPORTS)]
+        self.imported = {
+            alias: target
+            for statement in tree.body
+            if not isinstance(statement, _DEFINITIONS)
+            for alias, target in _imports_in(statement).items()
+        }
+        self.defined = {name for node in self.statements for name in _names_defined_by(node)}
+
+    def statements_of(self, name: str | None) -> list[ast.stmt]:
+        """Return the statements behind a definition; all if `name` is None or not defined here.
+
+        A statement that defines nothing runs whenever the module is imported, so it always counts.
+        """
+        if name not in self.defined:
+            return self.statements
+        names = [(_names_defined_by(node), node) for node in self.statements]
+        return [node for defined, node in names if not defined or name in defined]
+
+    def references(self, statement: ast.stmt) -> list[tuple[str, str | None]]:
+        """List what a statement uses of this package: module and name, None for a whole module."""
+        used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        own = [(self.module, name) for name in used & self.defined]
+        imported = [target for alias, target in self.imported.items() if alias in used]
+        return [*own, *imported, *_imports_in(statement).values()]
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+
+
+def _names_defined_by(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, _DEFINITIONS):
+        return {statement.name}
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        nodes = [node for target in targets for node in ast.walk(target)]
+        return {node.id for node in nodes if isinstance(node, ast.Name)}
+    return set()
 
 
 def _is_docstring(node: ast.AST) -> bool:
