@@ -96,6 +96,22 @@ def test_the_label_of_a_space(changed, space, label):
     assert changed("space", space).space.label == label
 
 
+def test_the_rule_of_a_verdict_is_shipped():
+    rule = config.load_verdict_rule()
+    assert rule.confidence == 0.95
+    assert rule.resamples >= 1000
+    assert rule.statement
+
+
+def test_all_figures_that_the_papers_report_are_there():
+    """13 values of metrics, the outcome of DBSCAN and five counts of parameters."""
+    reported = [figure for name in config.study_names() for figure in load_study(name).reported]
+    metrics = [figure.metric for figure in reported if figure.metric]
+    assert len([metric for metric in metrics if metric != "k_found"]) == 13
+    assert metrics.count("k_found") == 1
+    assert len([figure for figure in reported if figure.fact]) == 5
+
+
 # --- mistakes -------------------------------------------------------------------------------------
 
 
@@ -123,7 +139,9 @@ def test_an_unknown_key_is_named_with_the_file_and_the_allowed_keys(changed, stu
         (("autoencoder",), "autoencoder.last", "architecture, options, loss, optimizer"),
         (("autoencoder", "optimizer"), "autoencoder.optimizer.last", "name, learning_rate, rho"),
         (("space",), "space.last", "name, n_components"),
-        (("reported", 1), "reported.1.last", "figure, metric, value, representation"),
+        (("reported", 1), "reported.1.last", "figure, value, metric, representation"),
+        (("claims", 0, "rule"), "claims.0.rule.group.last", "kind, of, classes, only, share"),
+        (("claims", 1, "rule", "of"), "claims.1.rule.overlap.of.last", "representation, space"),
         (("choices", 0), "choices.0.last", "topic, paper, run, why"),
     ],
 )
@@ -232,7 +250,7 @@ def places(content, way=()):
 
 def is_model_or_user_error(path):
     try:
-        loaded = config._validate(config.Study, "study", path)
+        loaded = config._validate(config.Study, path)
     except UserError as error:
         return str(error).startswith(f"{path}: ")
     return isinstance(loaded, config.Study) and loaded.study == path.stem
@@ -287,3 +305,33 @@ def test_the_data_folder_is_the_users_choice(monkeypatch, tmp_path):
     assert config.data_dir() == config.ROOT / "data"
     monkeypatch.delenv("DATA_DIR")
     assert config.data_dir() == config.ROOT / "data"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"kind": "group", "of": {}, "classes": ["0"], "sahre": 0.3}, "'of.representation'|share"),
+        ({"kind": "grouping"}, "'group'"),
+        ({"kind": "split", "classes": ["0"], "share": 1.5}, "share"),
+        ({"kind": "group", "classes": []}, "classes"),
+    ],
+)
+def test_a_wrong_rule_of_a_claim_names_what_is_allowed(changed, rule, said):
+    with pytest.raises(UserError, match=said) as caught:
+        changed("claims", 0, "rule", rule)
+    assert "claims.0.rule" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"metric": "ari"},
+        {"metric": "ari", "representation": "pixels", "space": "raw"},
+        {},
+        {"fact": {"notebook": "n", "name": "f"}, "metric": "ari"},
+    ],
+)
+def test_a_reported_figure_has_one_place(changed, place):
+    figure = {"figure": "f", "value": 1.0, "source": "s", "tolerance": 0} | place
+    with pytest.raises(UserError, match="give either 'metric'"):
+        changed("reported", 0, figure)

@@ -120,24 +120,132 @@ class DBSCAN(_Model):
     min_samples: int = Field(gt=0, description="points in it, its centre included")
 
 
-class Reported(_Model):
-    """One figure of a paper, and where ours for it is found in the table of metrics."""
+class Clustered(_Model):
+    """A clustering, by its names in the table of metrics."""
 
-    figure: str
-    metric: Metric
-    value: float
     representation: str
     space: str
     clusterer: str
+
+
+class Fact(_Model):
+    """A number that a notebook records."""
+
+    notebook: str
+    name: str
+
+
+class Reported(_Model):
+    """One figure of a paper, and where ours for it is found: a metric of a clustering, or a fact.
+
+    ``k_found``, the number of clusters found, counts as a metric here.
+    """
+
+    figure: str
+    value: float
+    metric: Literal[Metric, "k_found"] | None = None
+    representation: str | None = None
+    space: str | None = None
+    clusterer: str | None = None
+    fact: Fact | None = None
     source: str
-    tolerance: float = Field(gt=0, description="absolute; widens our interval for the verdict")
+    tolerance: float = Field(ge=0, description="absolute; widens our interval for the verdict")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Reported:
+        place = (self.metric, self.representation, self.space, self.clusterer)
+        if any(place) == bool(self.fact) or (any(place) and not all(place)):
+            raise ValueError(
+                "give either 'metric' with 'representation', 'space' and 'clusterer', or 'fact'"
+            )
+        return self
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class GroupRule(_Model):
+    """Each class is a group: more than `share` of it in one cluster, of which it is as much."""
+
+    kind: Literal["group"]
+    of: Clustered
+    classes: list[str] = Field(min_length=1)
+    only: bool = Field(default=False, description="no other class may be such a group")
+    share: Share = 0.5
+
+
+class OverlapRule(_Model):
+    """Both classes of each pair lie in the same clusters, by more than `share`."""
+
+    kind: Literal["overlap"]
+    of: Clustered
+    pairs: list[tuple[str, str]] = Field(min_length=1)
+    share: Share = 0.5
+
+
+class SplitRule(_Model):
+    """No cluster holds more than `share` of any of the classes."""
+
+    kind: Literal["split"]
+    of: Clustered
+    classes: list[str] = Field(min_length=1)
+    share: Share = 0.5
+
+
+class DiagonalRule(_Model):
+    """More than `share` of each class lies in clusters of which it is the majority."""
+
+    kind: Literal["diagonal"]
+    of: Clustered
+    classes: list[str] = Field(min_length=1)
+    share: Share = 0.5
+
+
+class AllFoundRule(_Model):
+    """Every class is the majority of some cluster."""
+
+    kind: Literal["all_found"]
+    of: Clustered
+
+
+class BetterRule(_Model):
+    """One clustering has better values of a metric than another, on the same images."""
+
+    kind: Literal["better"]
+    of: Clustered
+    than: Clustered
+    metric: Metric
+
+
+class FactRule(_Model):
+    """A recorded number is at least so large."""
+
+    kind: Literal["fact"]
+    fact: Fact
+    at_least: float
+
+
+Rule = Annotated[
+    GroupRule | OverlapRule | SplitRule | DiagonalRule | AllFoundRule | BetterRule | FactRule,
+    Field(discriminator="kind"),
+]
 
 
 class Claim(_Model):
-    """A statement of the paper that the report tests."""
+    """A statement of the paper, how it is read as something that can be tested, and the test."""
 
     text: str
     source: str
+    reading: str
+    rule: Rule
+
+
+class Variant(_Model):
+    """The study's autoencoder with other options: what the paper also says, or leaves open."""
+
+    name: Name
+    options: dict[str, int | float | list[int]]
+    why: str
 
 
 class Choice(_Model):
@@ -161,7 +269,8 @@ class Study(_Model):
     space: Space
     kmeans: KMeans
     dbscan: DBSCAN | None = None
-    backbone: Backbone
+    backbones: list[Backbone] = Field(min_length=1)
+    variants: list[Variant] = []
     reported: list[Reported]
     claims: list[Claim] = []
     choices: list[Choice] = []
@@ -176,9 +285,19 @@ class Profile(_Model):
     max_images: int | None = Field(default=None, gt=0)
     max_epochs: int | None = Field(default=None, gt=0)
     seeds: int = Field(gt=0)
+    variant_seeds: int = Field(gt=0, description="variants are run for the first so many seeds")
+    clustering_seeds: int = Field(gt=1, description="seeds of k-means for one trained network")
     map_points: int = Field(gt=0, description="points in a t-SNE map")
     backbone_images: int = Field(gt=0, description="images put through the pre-trained network")
     allow_substitute_data: bool = Field(description="embedded MNIST when the full data is away")
+
+
+class VerdictRule(_Model):
+    """How a reported figure is judged against ours; fixed before any run."""
+
+    confidence: float = Field(gt=0, lt=1, description="of the bootstrap interval")
+    resamples: int = Field(gt=0)
+    statement: str
 
 
 def study_names() -> list[str]:
@@ -215,6 +334,17 @@ def load_profile(name: str) -> Profile:
     return _load(Profile, "profile", name, CONFIG / "profiles", profile_names())
 
 
+def load_verdict_rule() -> VerdictRule:
+    """Read and validate ``config/verdict.yaml``.
+
+    Raises
+    ------
+    UserError
+        If the file is malformed; the key and what is allowed are named.
+    """
+    return _validate(VerdictRule, CONFIG / "verdict.yaml")
+
+
 def is_offline() -> bool:
     """Tell whether ``$OFFLINE`` forbids the network; ``run_all.sh --offline`` sets it."""
     return os.environ.get("OFFLINE", "0") not in ("", "0")
@@ -228,10 +358,14 @@ def data_dir() -> Path:
 def _load(model: type[_Model], kind: str, name: str, folder: Path, allowed: list[str]):
     if name not in allowed:
         raise UserError(f"unknown {kind} {name!r}: allowed are {', '.join(allowed)} ({folder})")
-    return _validate(model, kind, folder / f"{name}.yaml")
+    path = folder / f"{name}.yaml"
+    loaded = _validate(model, path)
+    if getattr(loaded, kind) != name:
+        raise UserError(f"{path}: key '{kind}' must be {name!r}, the name of the file")
+    return loaded
 
 
-def _validate(model: type[_Model], kind: str, path: Path):
+def _validate(model: type[_Model], path: Path):
     import yaml
 
     # Besides its own errors PyYAML lets through those of its conversions: of the date 2024-13-01,
@@ -245,12 +379,9 @@ def _validate(model: type[_Model], kind: str, path: Path):
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected keys and values, found {type(content).__name__}")
     try:
-        loaded = model.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{path}: {explain(error, model)}") from None
-    if getattr(loaded, kind) != path.stem:
-        raise UserError(f"{path}: key '{kind}' must be {path.stem!r}, the name of the file")
-    return loaded
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -271,14 +402,17 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
     """Name the keys that are allowed at `location`, a path of keys and list positions."""
+    models = [model]
     for step in location:
-        if isinstance(step, str):
-            model = _model_in(model.model_fields[step].annotation)
-    return list(model.model_fields)
+        if len(models) > 1:  # a union; the path has the tag of the chosen model
+            models = [m for m in models if step in m.model_fields["kind"].annotation.__args__]
+        elif isinstance(step, str):
+            models = _models_in(models[0].model_fields[step].annotation)
+    return list(models[0].model_fields)
 
 
-def _model_in(annotation: object) -> type[BaseModel]:
-    """Find the model class inside an annotation such as ``list[Model]`` or ``Model | None``."""
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    """Find the models inside an annotation such as ``list[Model]`` or ``Model | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(_model_in(part) for part in annotation.__args__ if part is not type(None))
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
