@@ -34,6 +34,7 @@ epochs = None  # None: the study's own, cut by the profile
 # %% tags=["nbval-ignore-output"]
 import numpy as np
 import pandas as pd
+from IPython.display import display
 
 from utils import autoencoders, experiment, figures, training
 
@@ -55,9 +56,7 @@ print(
 # trainable parameters are written down.
 
 # %%
-layers = autoencoders.layer_table(
-    autoencoders.build(protocol.architecture, shape, protocol.options, seed), shape
-)
+layers = autoencoders.layer_table(run.architecture(), shape)
 parameters = pd.DataFrame(layers)
 parameters["output_shape"] = parameters["output_shape"].map(lambda s: "×".join(map(str, s)))
 run.table(parameters, "parameters", "Layers of the autoencoder, read off the network.")
@@ -65,7 +64,10 @@ run.table(parameters, "parameters", "Layers of the autoencoder, read off the net
 # %%
 latent_shape = [row["output_shape"] for row in layers if row["part"] == "encoder"][-1]
 n_parameters = int(parameters["parameters"].sum())
+counts = autoencoders.count_parameters(run.architecture())
 run.fact("n_parameters", n_parameters)
+run.fact("n_weights", counts["weights"])
+run.fact("n_biases", counts["biases"])
 run.fact("latent_size", int(np.prod(latent_shape)))
 print(
     f"{n_parameters:,} trainable parameters; latent {'×'.join(map(str, latent_shape))} = "
@@ -124,6 +126,32 @@ run.figure(
     "The first ten images and their reconstructions.",
     "Two rows of ten images: originals above, reconstructions below.",
 )
+
+# %% [markdown]
+# ## Variants
+#
+# Where the paper says two things, or nothing, the other reading is trained as well, under the same
+# protocol. Notebook 3 clusters it.
+
+# %% tags=["nbval-ignore-output"]
+trained = []
+for variant in run.variants:
+    _, losses = run.autoencoder(variant)
+    size = autoencoders.count_parameters(run.architecture(variant))
+    run.fact(f"n_parameters_{variant.name}", sum(size.values()))
+    trained.append(
+        {
+            "variant": variant.name,
+            "why": variant.why,
+            "parameters": sum(size.values()),
+            "epochs": len(losses),
+            "last loss": losses["loss"].iloc[-1],
+        }
+    )
+if trained:
+    display(run.table(pd.DataFrame(trained), "variants", "Variants of the autoencoder."))
+else:
+    print("none for this study and seed")
 
 # %% [markdown]
 # ## Latents

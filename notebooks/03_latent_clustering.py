@@ -31,6 +31,7 @@ n_clusters = None  # None: the study's own
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
+import pandas as pd
 from IPython.display import display
 
 from utils import clusterers, experiment, figures, metrics
@@ -75,6 +76,34 @@ print(
 # %% tags=["nbval-ignore-output"]
 space = run.study.space.label
 run.score("autoencoder", space, "kmeans", clustering.assignment, projected).to_frame().round(4)
+
+# %% [markdown]
+# ## What depends on the seed of k-means
+#
+# A result depends on the seed twice: through the network and through the starts of k-means. Here
+# the network stays as it is and only the seed of k-means changes; the spread over networks is in
+# the report, which has the other seeds.
+
+# %% tags=["nbval-ignore-output"]
+repeats = run.kmeans_by_seed(projected)
+for name in experiment.SPREAD_METRICS:
+    run.fact(f"kmeans_sd_{name}", float(repeats[name].std()))
+run.table(
+    repeats, "kmeans_seeds", "The same latents, clustered by k-means from different seeds."
+).round(4)
+
+# %% [markdown]
+# ## Variants of the network
+#
+# The variants that notebook 2 trained, clustered and scored in the same way.
+
+# %% tags=["nbval-ignore-output"]
+variant_scores = {}
+for variant in run.variants:
+    points, _ = run.to_study_space(run.latents(variant=variant))
+    name = f"autoencoder-{variant.name}"
+    variant_scores[name] = run.score(name, space, "kmeans", run.kmeans(points).assignment, points)
+pd.DataFrame(variant_scores).round(4)
 
 # %% [markdown]
 # ## Which classes were found
@@ -143,6 +172,17 @@ run.figure(
     f"The same map, coloured by k-means cluster; {run.study.kmeans.n_clusters} clusters.",
     "Scatter plot of the t-SNE map, a colour per cluster.",
 )
+
+# %% [markdown]
+# Whether the map shows boundaries can be put into a number: of an image's ten nearest neighbours in
+# the map, the share that is in its cluster, and the share that is of its class.
+
+# %% tags=["nbval-ignore-output"]
+same_cluster = metrics.neighbour_agreement(xy, clusters)
+same_class = metrics.neighbour_agreement(xy, run.labels[rows])
+run.fact("map_neighbours_same_cluster", same_cluster)
+run.fact("map_neighbours_same_class", same_class)
+print(f"neighbours in the map: {same_cluster:.1%} in the same cluster, {same_class:.1%} same class")
 
 # %% tags=["nbval-ignore-output"]
 run.figure(

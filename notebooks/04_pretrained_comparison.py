@@ -14,19 +14,20 @@
 # ---
 
 # %% [markdown]
-# # 4. A frozen pre-trained network beside the autoencoder
+# # 4. Frozen pre-trained networks beside the autoencoder
 #
 # A network that was trained on ImageNet and never saw these images gives another representation
-# for nothing. Here it is clustered with the same k-means as the autoencoder's latents, on the same
-# images.
+# for nothing. Here it is clustered with the same k-means as the autoencoder's latents and as the
+# raw pixels, on the same images.
 #
-# The two live in different spaces, so their internal indices (silhouette, Davies-Bouldin,
-# Calinski-Harabasz) **cannot** be compared: each is relative to the distances of its own space.
-# Metrics that use labels can be, because they compare assignments, not distances.
+# Each representation is a space of its own, and internal indices (silhouette, Davies-Bouldin,
+# Calinski-Harabasz) are relative to the distances of their space: across spaces they **cannot** be
+# compared. Metrics that use labels can be, because they compare assignments, not distances. So can
+# internal indices of different clusterings in *one common* space, which is measured here too.
 #
 # If the weights of the network asked for cannot be had, EfficientNet-Lite0 (Tan & Le 2019; weights
 # carried by a Python package) stands in, and the report says so. Random weights are only ever used
-# under their own name, `resnet50_random`, as a control.
+# under their own name, `resnet50_random`, as a control: what they give is owed to the architecture.
 
 # %% tags=["parameters"]
 study = "mnist-cae"  # a file in config/studies
@@ -38,6 +39,7 @@ backbone_images = None  # None: the profile's; how many images, from the first
 
 # %% tags=["nbval-ignore-output"]
 import pandas as pd
+from IPython.display import display
 
 from utils import experiment, figures
 
@@ -53,47 +55,63 @@ run = experiment.open_run(
 )
 
 # %% [markdown]
-# ## Features of the frozen network
+# ## Features of the frozen networks
 
 # %% tags=["nbval-ignore-output"]
-network, features = run.backbone()
-run.fact("backbone_requested", network.requested)
-run.fact("backbone", network.name)
-run.fact("backbone_weights", network.weights)
-run.fact("backbone_parameters", network.n_parameters)
+networks = run.backbones()
+features = networks[0][1]
+run.fact("backbone_images", len(features))
+for network, _ in networks:
+    run.fact(f"parameters_{network.name}", network.n_parameters)
+run.table(
+    pd.DataFrame(
+        {
+            "network": network.name,
+            "weights": network.weights,
+            "parameters": network.n_parameters,
+            "input": f"{network.side}×{network.side}",
+            "features": features.shape[1],
+        }
+        for network, features in networks
+    ),
+    "networks",
+    "The frozen networks; parameters are counted without the classifier.",
+)
 
 # %%
-run.fact("backbone_images", len(features))
+network, features = networks[0]
 print(
     f"{network.name}, {network.n_parameters:,} parameters, input {network.side}×{network.side}: "
     f"{features.shape[0]:,} × {features.shape[1]:,} features"
 )
 
 # %% [markdown]
-# ## The same clusterer on both
+# ## The same clusterer on all
+#
+# Each in its own space, as the papers do it.
 
 # %% tags=["nbval-ignore-output"]
 n = len(features)
 latents, _ = run.to_study_space(run.latents(n))
-by_network = run.kmeans(features)
-by_autoencoder = run.kmeans(latents)
-comparison = (
-    pd.DataFrame(
-        [
-            run.score(network.name, "raw", "kmeans", by_network.assignment, features),
-            run.score(
-                "autoencoder", run.study.space.label, "kmeans", by_autoencoder.assignment, latents
-            ),
-        ]
+spaces = {"pixels": run.pixels()[:n], "autoencoder": latents}
+spaces |= {network.name: points for network, points in networks}
+clusterings = {name: run.kmeans(points) for name, points in spaces.items()}
+comparison = pd.DataFrame(
+    run.score(
+        name,
+        run.study.space.label if name == "autoencoder" else "raw",
+        "kmeans",
+        clusterings[name].assignment,
+        points,
     )
-    .rename_axis("representation / space / clusterer")
-    .reset_index()
+    for name, points in spaces.items()
 )
+comparison = comparison.rename_axis("representation / space / clusterer").reset_index()
 run.table(
     comparison,
     "comparison",
-    f"Pre-trained features and autoencoder latents, k-means on the same {n:,} images. Internal "
-    "indices are each in their own space and must not be compared between the rows.",
+    f"k-means on every representation of the same {n:,} images. Internal indices are each in their "
+    "own space and must not be compared between the rows.",
 ).round(4)
 
 # %% tags=["nbval-ignore-output"]
@@ -104,39 +122,71 @@ run.figure(
         )
     ),
     "comparison",
-    f"{network.name} and the autoencoder on the same {n:,} images: metrics with labels, which can "
-    "be compared, and internal indices, which cannot.",
-    "Grouped bar charts of the metrics of both representations.",
+    f"Representations of the same {n:,} images: metrics with labels, which can be compared, and "
+    "internal indices, which cannot.",
+    "Grouped bar charts of the metrics of every representation.",
 )
 
 # %% [markdown]
-# ## Map of the network's features
+# ## Internal indices in every space
+#
+# The same clusterings, each measured in the space of every representation. Within one column of the
+# figure (one space) values can be compared; the space of the raw pixels is nobody's own and serves
+# as the common one. Each clustering tends to look best at home.
+
+# %% tags=["nbval-ignore-output"]
+assignments = {name: clustering.assignment for name, clustering in clusterings.items()}
+by_space = run.internal_by_space(assignments, spaces)
+run.table(
+    by_space,
+    "internal_by_space",
+    "Internal indices of every clustering in every space. Only rows measured in the same space can "
+    "be compared.",
+).round(4)
+
+# %% tags=["nbval-ignore-output"]
+run.figure(
+    figures.internal_by_space(by_space),
+    "internal_by_space",
+    "Silhouette (more is better) and Davies-Bouldin index (less is better) of every clustering "
+    "(rows), measured in every space (columns). Compare within a column only.",
+    "Two heat maps of internal indices, clusterings against spaces.",
+)
+
+# %% [markdown]
+# ## Maps of the networks' features
+#
+# Drawn of every network that was trained; the control with random weights is left out.
 
 # %% tags=["nbval-ignore-output"]
 rows = run.map_rows(n)
-xy = run.tsne(network.name.replace(":", "-"), features[rows])
-run.figure(
-    figures.map_by_class(xy, run.labels[rows], run.class_names, "True labels", "class"),
-    "tsne_pretrained",
-    f"t-SNE of the {network.name} features of {len(rows):,} images, coloured by true label.",
-    "Scatter plot of the t-SNE map of the pre-trained features, a colour per class.",
-)
-
-# %% tags=["nbval-ignore-output"]
-clusters = by_network.assignment[rows]
-cluster_names = [str(c) for c in range(len(by_network.centres))]
-run.figure(
-    figures.map_by_class(
-        xy,
-        clusters,
-        [str(c) for c in range(len(by_network.centres))],
-        "k-means clusters",
-        "cluster",
-    ),
-    "tsne_pretrained_cluster",
-    f"The same map of {network.name} features, coloured by k-means cluster.",
-    "Scatter plot of the t-SNE map of the pre-trained features, a colour per cluster.",
-)
+for network, features in networks:
+    if network.name == "resnet50_random":
+        continue
+    name = network.name.replace(":", "-")
+    xy = run.tsne(name, features[rows])
+    clusters = assignments[network.name][rows]
+    views = [
+        ("label", "true label", run.labels[rows], run.class_names, "True labels", "class"),
+        (
+            "cluster",
+            "k-means cluster",
+            clusters,
+            [str(c) for c in range(run.study.kmeans.n_clusters)],
+            "k-means clusters",
+            "cluster",
+        ),
+    ]
+    for suffix, colouring, groups, names, title, kind in views:
+        display(
+            run.figure(
+                figures.map_by_class(xy, groups, names, title, kind),
+                f"tsne_{name}_{suffix}",
+                f"t-SNE of the {network.name} features of {len(rows):,} images, coloured by "
+                f"{colouring}.",
+                f"Scatter plot of the t-SNE map of {network.name} features, a colour per {kind}.",
+            )
+        )
 
 # %% tags=["nbval-ignore-output"]
 run.finish()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from utils import autoencoders
+from utils import autoencoders, config
 from utils.config import UserError
 
 MNIST = (1, 28, 28)
@@ -133,3 +133,50 @@ def test_latents_have_the_published_sizes():
     assert relu_latent.min() >= 0
     feature_map = latent("conv_dropout", (3, 64, 64), channels=[32, 64, 128, 256], dropout=0.3)
     assert feature_map.shape == (1, 16_384)
+
+
+@pytest.mark.parametrize("study", config.study_names())
+def test_every_layer_of_every_study_has_the_published_output_shape(study):
+    chosen = config.load_study(study)
+    side = chosen.images.resize or 28
+    shape = (3 if chosen.dataset == "cifar10" else 1, side, side)
+    protocol = chosen.autoencoder
+    model = autoencoders.build(protocol.architecture, shape, protocol.options, seed=0)
+    rows = autoencoders.layer_table(model, shape)
+    shapes = [
+        "×".join(map(str, row["output_shape"]))
+        for row in rows
+        if "Conv" in row["layer"] or "Linear" in row["layer"] or "Pool" in row["layer"]
+    ]
+    assert (
+        " ".join(shapes)
+        == {
+            "mnist-cae": "32×28×28 32×14×14 64×14×14 64×7×7 32×14×14 1×28×28",
+            "fashion-ae": "128 64 32 64 128 784",
+            "mnist-conv-ae": "16×28×28 784 392 196 10 196 392 784",
+            "cifar10-cae": (
+                "32×64×64 32×32×32 64×32×32 64×16×16 128×16×16 128×8×8 256×8×8 "
+                "128×8×8 64×16×16 32×32×32 3×64×64"
+            ),
+        }[study]
+    )
+    assert sum(row["parameters"] for row in rows) == sum(
+        autoencoders.count_parameters(model).values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("study", "variant", "parameters"),
+    [("fashion-ae", "latent-64", 226_512), ("mnist-conv-ae", "latent-14", 10_611_222)],
+)
+def test_variants_have_their_exact_parameter_counts(study, variant, parameters):
+    chosen = config.load_study(study)
+    (found,) = [item for item in chosen.variants if item.name == variant]
+    protocol = chosen.autoencoder
+    model = autoencoders.build(protocol.architecture, (1, 28, 28), found.options, seed=0)
+    assert sum(autoencoders.count_parameters(model).values()) == parameters
+
+
+def test_weights_and_biases_of_the_dense_autoencoder_are_counted_apart():
+    model = autoencoders.build("dense", (1, 28, 28), {"widths": [128, 64, 32]}, seed=0)
+    assert autoencoders.count_parameters(model) == {"weights": 221_184, "biases": 1_200}

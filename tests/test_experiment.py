@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils import datasets, experiment
+from utils import datasets, experiment, results
 from utils.artifacts import read_json
 from utils.config import DBSCAN, UserError, load_profile, load_study
 
@@ -191,6 +191,86 @@ def test_dbscan_is_scored_with_noise_as_a_cluster_and_without_it(workspace):
     assert frame.loc[1.0, "ari"] < frame.loc[1.0, "ari_covered"] == 1
     assert frame.loc[100.0, "k_found"] == 1
     assert np.isnan(frame.loc[100.0, "silhouette_covered"])
+
+
+def test_variants_are_trained_under_the_same_protocol_for_the_first_seeds_only(workspace, capsys):
+    run = open_run()
+    (variant,) = run.variants
+    assert variant.options == {"channels": [16, 32]}
+    assert open_run(seed=1).variants == []
+    model, _ = run.autoencoder(variant)
+    assert "epoch 2/2" in capsys.readouterr().out
+    assert run.latents(3, variant).shape == (3, 32 * 7 * 7)
+    assert run.latents(3).shape == (3, 64 * 7 * 7)
+    assert model.encoder[0].out_channels == 16
+
+
+def test_kmeans_takes_the_given_seed_before_the_studys_before_the_runs(workspace, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(experiment.clusterers, "kmeans", lambda *a: seeds.append(a[-1]))
+    run, points = open_run(seed=5), np.zeros((300, 2), np.float32)
+    run.kmeans(points)
+    run.kmeans(points, 0)
+    fixed = run.study.kmeans.model_copy(update={"random_state": 42})
+    run.study = run.study.model_copy(update={"kmeans": fixed})
+    run.kmeans(points)
+    run.kmeans(points, 3)
+    assert seeds == [5, 0, 42, 3]
+
+
+def test_seeds_of_kmeans_are_scored_one_by_one(workspace):
+    run = open_run()
+    frame = run.kmeans_by_seed(run.pixels())
+    assert list(frame.columns) == ["kmeans_seed", "ari", "nmi", "purity", "acc"]
+    assert list(frame["kmeans_seed"]) == list(range(run.profile.clustering_seeds))
+    again = run.kmeans_by_seed(run.pixels())
+    pd.testing.assert_frame_equal(frame, again)
+
+
+def test_internal_indices_are_measured_in_every_space(workspace):
+    run = open_run()
+    points = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    points[20:] += 10
+    good, bad = np.repeat([0, 1], 20), np.tile([0, 1], 20)
+    frame = run.internal_by_space({"good": good, "bad": bad}, {"a": points, "b": 2 * points})
+    assert list(zip(frame["clusters_of"], frame["measured_in"], strict=True)) == [
+        ("good", "a"), ("bad", "a"), ("good", "b"), ("bad", "b"),
+    ]  # fmt: skip
+    assert frame["silhouette"][0] > 0.8 > 0.1 > frame["silhouette"][1]
+    assert frame["davies_bouldin"][0] < frame["davies_bouldin"][1]
+
+
+def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
+    workspace, monkeypatch, capsys
+):
+    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("DATA_DIR", str(workspace / "empty"))
+    run = open_run("04_pretrained_comparison", backbone_images=3)
+    names = ["resnet50", "efficientnet_lite0", "resnet50_random"]
+    run.study = run.study.model_copy(update={"backbones": names})
+    networks = run.backbones()
+    assert [network.name for network, _ in networks] == names[1:]
+    assert [features.shape for _, features in networks] == [(3, 1280), (3, 2048)]
+    run.finish()
+    facts = read_json(run.folder / "manifest.json")["facts"]
+    assert list(facts) == ["not_run_resnet50"]
+    assert "offline" in facts["not_run_resnet50"]
+    assert "stands in" in capsys.readouterr().out
+
+
+def test_counts_of_classes_in_clusters_are_recorded(workspace):
+    run = open_run("01_baseline_kmeans")
+    pixels = run.pixels()
+    run.score("pixels", "raw", "kmeans", run.kmeans(pixels).assignment, pixels)
+    run.finish()
+    table = pd.read_csv(run.folder / "confusion.csv", dtype={"class": str})
+    assert list(table.columns) == list(results.CONFUSION_COLUMNS)
+    assert table["count"].sum() == 300
+    assert set(table["class"]) == set("0123456789")
+
+
+def test_the_names_that_two_modules_share_are_the_same():
+    assert experiment.SPREAD_METRICS == results.SPREAD_METRICS
 
 
 def test_progress_of_features_is_told_ten_times_at_most(workspace, capsys):

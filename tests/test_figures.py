@@ -437,6 +437,22 @@ def test_comparison_leaves_a_gap_for_a_missing_value():
     assert "nan" not in texts
 
 
+def test_internal_indices_by_space_are_shaded_within_each_space():
+    frame = pd.DataFrame(
+        {
+            "clusters_of": ["one", "two", "one", "two"],
+            "measured_in": ["a", "a", "b", "b"],
+            "silhouette": [0.1, 0.3, 7.0, 5.0],
+            "davies_bouldin": [2.0, 1.0, 5.0, np.nan],
+        }
+    )
+    left, right = figures.internal_by_space(frame).axes
+    np.testing.assert_allclose(left.images[0].get_array(), [[0, 1], [1, 0]])
+    np.testing.assert_allclose(right.images[0].get_array()[:, 0], [0, 1])
+    assert [text.get_text() for text in left.texts] == ["0.100", "7.000", "0.300", "5.000"]
+    assert [text.get_text() for text in right.texts] == ["2.000", "5.000", "1.000", "–"]
+
+
 # --- DBSCAN and three dimensions -----------------------------------------------------------------
 
 

@@ -293,3 +293,39 @@ def test_internal_indices_ignore_names_place_and_scale(seed, shift, scale):
     assert -1 <= scores["silhouette"] <= 1
     assert scores["davies_bouldin"] >= 0
     assert scores["calinski_harabasz"] >= 0
+
+
+# --- counts and neighbours -----------------------------------------------------------------------
+
+
+def test_the_confusion_table_lists_pairs_that_have_points():
+    table = metrics.confusion_table(
+        np.array([0, 0, 1, -1]), np.array([0, 0, 0, 1]), ("a", "b", "c")
+    )
+    assert table.to_dict("records") == [
+        {"class": "a", "cluster": 0, "count": 2},
+        {"class": "a", "cluster": 1, "count": 1},
+        {"class": "b", "cluster": -1, "count": 1},
+    ]
+
+
+@few_fixed_examples
+@given(pairs)
+def test_the_confusion_table_counts_every_point_once(pair):
+    labels, assignment = pair
+    table = metrics.confusion_table(assignment, labels, "abcde")
+    assert table["count"].sum() == len(labels)
+    assert (table["count"] > 0).all()
+    assert not table.duplicated(["class", "cluster"]).any()
+
+
+def test_neighbours_agree_where_groups_are_apart_and_do_not_where_they_alternate():
+    line = np.array([[0.0], [1.1], [2.3], [100.0], [101.1], [102.3]])
+    apart, alternating = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 0, 1, 0, 1])
+    assert metrics.neighbour_agreement(line, apart, k=2) == 1
+    # Nearest first: 1.1, 0, 1.1 and the same again, of another group each; the second one is not.
+    assert metrics.neighbour_agreement(line, alternating, k=1) == 0
+    with pytest.raises(ValueError, match="n_samples"):
+        metrics.neighbour_agreement(line, apart, k=6)
+    with pytest.raises(ValueError, match="need a cluster"):
+        metrics.neighbour_agreement(line, apart[:5], k=2)

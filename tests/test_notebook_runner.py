@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from utils.artifacts import read_json
 from utils.notebook_runner import MARK, NotebookFailed, _ProgressLines, main, run_notebook
+from utils.results import Manifest
 
 PARAMETERS = 'study = "default"\nprofile = "quick"\nseed = 0\nrun_dir = None'
 FINISH = """
@@ -90,6 +91,25 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(tmp_path, monkeyp
     assert {path.name for path in folder.iterdir()} == {"error.json", "failed.ipynb"}
     assert "before" in (folder / "failed.ipynb").read_text()
     assert notebook.is_file()
+
+
+def test_a_diverged_training_is_recorded_as_a_failed_seed(tmp_path, monkeypatch, capsys):
+    """It is a finding about the protocol: the other seeds and the report go on."""
+    diverge = "from utils.training import TrainingError\nraise TrainingError('the loss became nan')"
+    write_notebook(tmp_path / "notebooks/01.ipynb", diverge, FINISH)
+    folder = tmp_path / "run"
+    monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    options = ["--study", "one", "--profile", "quick", "--seed", "3", "--run-dir", str(folder)]
+    assert main(["01", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{MARK}say 01 · one · seed 3: TrainingError: the loss became nan",
+        f"{MARK}done 01 · one · seed 3",
+    ]
+    assert {path.name for path in folder.iterdir()} == {"executed.ipynb", "manifest.json"}
+    manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
+    assert manifest.failed == "the loss became nan"
+    assert (manifest.notebook, manifest.study, manifest.seed) == ("01", "one", 3)
 
 
 def test_a_dead_kernel_is_reported_with_its_cell(tmp_path):

@@ -183,6 +183,15 @@ def build(architecture: str, shape: ImageShape, options: dict[str, Any], seed: i
         raise UserError(f"architecture {architecture!r} cannot take {options}: {error}") from None
 
 
+def count_parameters(model: Autoencoder) -> dict[str, int]:
+    """Count the trainable parameters: ``weights`` and ``biases``."""
+    counts = {"weights": 0, "biases": 0}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            counts["biases" if name.endswith("bias") else "weights"] += parameter.numel()
+    return counts
+
+
 def layer_table(model: Autoencoder, shape: ImageShape) -> list[dict[str, Any]]:
     """List the layers with their output shapes and trainable parameters.
 

@@ -33,6 +33,7 @@ from utils.config import (
     Profile,
     Study,
     UserError,
+    Variant,
     explain,
     is_offline,
     load_profile,
@@ -44,10 +45,15 @@ if TYPE_CHECKING:
 
     from utils.autoencoders import Autoencoder
     from utils.clusterers import Clustering
+    from utils.config import Autoencoder as Protocol
     from utils.pretrained import Backbone
 
 RUNS = ROOT / "runs"
 CACHE = RUNS / "cache"
+
+CONFUSION_KEY = ("study", "seed", "representation", "space", "clusterer", "n")
+# Those whose spread over seeds of k-means is measured.
+SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
 
 # Stand-ins with the same kind of images, for machines that cannot get the full set.
 SUBSTITUTES = {"mnist": "mnist5k"}
@@ -183,7 +189,7 @@ def _changed(study: Study, changes: dict[str, Any]) -> Study:
         if value is None or name == "backbone_images":
             continue
         if name == "backbone":
-            study = _with(study, backbone=value)
+            study = _with(study, backbones=[value])
         elif name in sections:
             section, key = sections[name]
             study = _with(study, **{section: {key: value}})
@@ -258,6 +264,7 @@ class Run:
     _notes: list[str] = field(default_factory=list)
     _scores: list[dict] = field(default_factory=list)
     _assignments: list[pd.DataFrame] = field(default_factory=list)
+    _confusions: list[pd.DataFrame] = field(default_factory=list)
 
     # --- representations -------------------------------------------------------------------
 
@@ -268,8 +275,26 @@ class Run:
         stack = training.on_device(self.images, training.pick_device())
         return training.to_pixels(stack, self.study.images.resize).flatten(1).cpu().numpy()
 
-    def autoencoder(self) -> tuple[Autoencoder, pd.DataFrame]:
-        """Return the study's autoencoder, trained, and its history by epoch.
+    @property
+    def variants(self) -> list[Variant]:
+        """The study's variants that this seed is to run; the profile limits them to few seeds."""
+        return self.study.variants if self.seed < self.profile.variant_seeds else []
+
+    def protocol(self, variant: Variant | None = None) -> Protocol:
+        """Return the autoencoder's protocol, with the options of a variant if one is given."""
+        protocol = self.study.autoencoder
+        return protocol.model_copy(update={"options": variant.options}) if variant else protocol
+
+    def architecture(self, variant: Variant | None = None) -> Autoencoder:
+        """Return the autoencoder or a variant of it with its initial weights."""
+        from utils import autoencoders, training
+
+        protocol = self.protocol(variant)
+        shape = training.image_shape(self.images, self.study.images.resize)
+        return autoencoders.build(protocol.architecture, shape, protocol.options, self.seed)
+
+    def autoencoder(self, variant: Variant | None = None) -> tuple[Autoencoder, pd.DataFrame]:
+        """Return the study's autoencoder or a variant of it, trained, and its history by epoch.
 
         Returns
         -------
@@ -281,9 +306,9 @@ class Run:
         """
         import torch
 
-        from utils import autoencoders, training
+        from utils import training
 
-        protocol, resize = self.study.autoencoder, self.study.images.resize
+        protocol, resize = self.protocol(variant), self.study.images.resize
         device = training.pick_device()
         recipe = {
             "protocol": protocol.model_dump(mode="json"),
@@ -296,7 +321,8 @@ class Run:
             "device": device.type,
             "bfloat16": training.has_bfloat16(device),
         }
-        name = f"{self.study.study}-autoencoder-seed{self.seed}"
+        network = f"autoencoder-{variant.name}" if variant else "autoencoder"
+        name = f"{self.study.study}-{network}-seed{self.seed}"
         checkpoint = CACHE / f"{name}-{self.profile.profile}.checkpoint.safetensors"
 
         def compute() -> dict[str, np.ndarray]:
@@ -315,40 +341,44 @@ class Run:
 
         stored = load_or_compute(name, recipe, ("training",), compute, CACHE)
         checkpoint.unlink(missing_ok=True)
-        model = autoencoders.build(
-            protocol.architecture,
-            training.image_shape(self.images, resize),
-            protocol.options,
-            self.seed,
-        )
+        model = self.architecture(variant)
         weights = with_prefix(stored, "model.")
         model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
         history = pd.DataFrame(with_prefix(stored, "history."))
         history.insert(0, "epoch", np.arange(1, len(history) + 1))
         return model.eval().to(device), history
 
-    def latents(self, n: int | None = None) -> np.ndarray:
+    def latents(self, n: int | None = None, variant: Variant | None = None) -> np.ndarray:
         """Encode the first `n` images, or all: float32 ``(n, D)``."""
         from utils import training
 
-        model, _ = self.autoencoder()
+        model, _ = self.autoencoder(variant)
         return training.encode(model, self.images[:n], self.study.images.resize)
 
-    def backbone(self) -> tuple[Backbone, np.ndarray]:
-        """Return the frozen network and its features of the first `backbone_images` images.
+    def backbones(self) -> list[tuple[Backbone, np.ndarray]]:
+        """Return the study's frozen networks with their features of the first `backbone_images`.
 
-        The network is the study's backbone, or EfficientNet-Lite0 with a note for the report.
+        For a network whose weights cannot be had EfficientNet-Lite0 stands in, once, with a note
+        for the report; the fact ``not_run_<network>`` has the reason.
 
         Returns
         -------
-        backbone : Backbone
-        features : ndarray of float32, shape (n, D)
+        list of (Backbone, ndarray of float32, shape (n, D))
         """
+        from utils import pretrained
+
+        found: dict[str, Backbone] = {}
+        for name in self.study.backbones:
+            backbone = pretrained.load_backbone(name, is_offline())
+            if backbone.note is not None:
+                self.note(backbone.note)
+                self.fact(f"not_run_{name}", backbone.note)
+            found.setdefault(backbone.name, backbone)
+        return [(backbone, self._features(backbone)) for backbone in found.values()]
+
+    def _features(self, backbone: Backbone) -> np.ndarray:
         from utils import pretrained, training
 
-        backbone = pretrained.load_backbone(self.study.backbone, is_offline())
-        if backbone.note is not None:
-            self.note(backbone.note)
         images = self.images[: self.backbone_images]
         device = training.pick_device()
         recipe = {
@@ -364,7 +394,7 @@ class Run:
             lambda: {"features": pretrained.features(backbone, images, self._say_features)},
             CACHE,
         )
-        return backbone, stored["features"]
+        return stored["features"]
 
     # --- spaces and clusterings --------------------------------------------------------------
 
@@ -382,11 +412,36 @@ class Run:
         projected, ratio = spaces.pca(features, self.study.space.n_components)
         return projected, float(ratio.sum())
 
-    def kmeans(self, features: np.ndarray) -> Clustering:
-        """Cluster features ``(N, d)`` with k-means as the study sets it; labels are not used."""
+    def kmeans(self, features: np.ndarray, seed: int | None = None) -> Clustering:
+        """Cluster features ``(N, d)`` with k-means as the study sets it; labels are not used.
+
+        Its seed is the one given, else the one that the study fixes, else the run's.
+        """
         settings = self.study.kmeans
-        seed = self.seed if settings.random_state is None else settings.random_state
-        return clusterers.kmeans(features, settings.n_clusters, settings.n_init, seed)
+        fixed = self.seed if settings.random_state is None else settings.random_state
+        chosen = fixed if seed is None else seed
+        return clusterers.kmeans(features, settings.n_clusters, settings.n_init, chosen)
+
+    def kmeans_by_seed(self, features: np.ndarray) -> pd.DataFrame:
+        """Cluster the same features with k-means from other seeds, all else as the study sets it.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (N, d)
+
+        Returns
+        -------
+        DataFrame
+            A row per seed of k-means, as many as the profile says: ``kmeans_seed``, then ``ari``,
+            ``nmi``, ``purity`` and ``acc``. Their spread is that of the clustering alone, as the
+            features stay the same.
+        """
+        rows = []
+        for seed in range(self.profile.clustering_seeds):
+            assignment = self.kmeans(features, seed).assignment
+            values = metrics.external(assignment, self.labels)
+            rows.append({"kmeans_seed": seed} | {name: values[name] for name in SPREAD_METRICS})
+        return pd.DataFrame(rows)
 
     def dbscan(self, features: np.ndarray, eps: float) -> np.ndarray:
         """Cluster with DBSCAN of radius `eps` and the study's `min_samples`: int32 ``(N,)``."""
@@ -426,6 +481,31 @@ class Run:
                     "silhouette_covered": part.get("silhouette", np.nan),
                 }
             )
+        return pd.DataFrame(rows)
+
+    def internal_by_space(
+        self, assignments: dict[str, np.ndarray], features: dict[str, np.ndarray]
+    ) -> pd.DataFrame:
+        """Measure the internal indices of every clustering in every space.
+
+        Parameters
+        ----------
+        assignments : dict of str to ndarray of int, shape (n,)
+            Clusterings of the same images, by name.
+        features : dict of str to ndarray of float32, shape (n, D)
+            Spaces, by name; a dimension of their own each.
+
+        Returns
+        -------
+        DataFrame
+            A row per pair: ``clusters_of``, ``measured_in``, ``silhouette``, ``davies_bouldin`` and
+            ``calinski_harabasz``. Rows of one ``measured_in`` can be compared, others cannot.
+        """
+        rows = [
+            {"clusters_of": clustered, "measured_in": space} | metrics.internal(assignment, points)
+            for space, points in features.items()
+            for clustered, assignment in assignments.items()
+        ]
         return pd.DataFrame(rows)
 
     def map_rows(self, n: int | None = None) -> np.ndarray:
@@ -486,6 +566,11 @@ class Run:
             "noise_fraction": metrics.noise_fraction(assignment),
         }
         self._scores += [{**common, "metric": m, "value": float(v)} for m, v in values.items()]
+        self._confusions.append(
+            metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
+                **{key: common[key] for key in CONFUSION_KEY}
+            )
+        )
         self._assignments.append(
             pd.DataFrame(
                 {
@@ -554,6 +639,9 @@ class Run:
         if self._scores:
             with atomic_path(self.folder / "metrics.csv") as temporary:
                 pd.DataFrame(self._scores).to_csv(temporary, index=False)
+            with atomic_path(self.folder / "confusion.csv") as temporary:
+                table = pd.concat(self._confusions)
+                table[[*CONFUSION_KEY, "class", "cluster", "count"]].to_csv(temporary, index=False)
             with atomic_path(self.folder / "assignments.parquet") as temporary:
                 pd.concat(self._assignments).to_parquet(temporary, index=False)
         manifest = {

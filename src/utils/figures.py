@@ -577,6 +577,45 @@ def comparison(frame: pd.DataFrame) -> Figure:
     return fig
 
 
+def internal_by_space(frame: pd.DataFrame) -> Figure:
+    """Draw internal indices of clusterings (rows) measured in several spaces (columns).
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``clusters_of``, ``measured_in``, ``silhouette`` and ``davies_bouldin``; a row for
+        each pair. Darker is better in both panels, each column (space) on a scale of its own.
+    """
+    names = list(dict.fromkeys(frame["clusters_of"]))
+    spaces = list(dict.fromkeys(frame["measured_in"]))
+    fig = _figure(1.6 + 0.28 * len(names), layout="constrained")
+    indices = (("silhouette", 1), ("davies_bouldin", -1))
+    for ax, (index, sign) in zip(fig.subplots(1, 2, sharey=True), indices, strict=True):
+        values = frame.pivot(index="clusters_of", columns="measured_in", values=index)
+        values = values.loc[names, spaces].to_numpy(dtype=float)
+        low, high = np.nanmin(sign * values, axis=0), np.nanmax(sign * values, axis=0)
+        shade = (sign * values - low) / np.where(high > low, high - low, 1)
+        ax.imshow(shade, cmap="Blues", vmin=-0.3, vmax=1.3, aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            dark = shade[row, column] > 0.6
+            ax.text(
+                column,
+                row,
+                "–" if np.isnan(value) else f"{value:.3f}",
+                ha="center",
+                va="center",
+                color="white" if dark else INK,
+            )
+        ax.set_title(INTERNAL_NAMES[index])
+        ax.set_xticks(range(len(spaces)), spaces, rotation=30, ha="right", rotation_mode="anchor")
+        ax.set_yticks(range(len(names)), names)
+        ax.set_xlabel("measured in")
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    fig.axes[0].set_ylabel("clusters of")
+    return fig
+
+
 # --- pieces --------------------------------------------------------------------------------------
 
 

@@ -7,9 +7,13 @@ fraction of noise has to be read beside them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOISE = -1
 
@@ -66,8 +70,8 @@ def score(
         If the lengths differ or there is no point.
     """
     _require_same_length(assignment, features)
-    external = {} if labels is None else _external(assignment, labels)
-    return external | _internal(assignment, features)
+    agreement = {} if labels is None else external(assignment, labels)
+    return agreement | internal(assignment, features)
 
 
 def k_found(assignment: np.ndarray) -> int:
@@ -169,6 +173,66 @@ def hungarian_order(labels: np.ndarray, assignment: np.ndarray) -> Contingency:
     return Contingency(table.counts[order], table.clusters[order], table.classes)
 
 
+def confusion_table(
+    assignment: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+) -> pd.DataFrame:
+    """List how many points of each class each cluster has.
+
+    Parameters
+    ----------
+    assignment, labels : ndarray of int, shape (N,)
+        Cluster and class of each point.
+    class_names : sequence of str
+        Name of class 0, 1, ….
+
+    Returns
+    -------
+    DataFrame
+        Columns ``class`` (name), ``cluster`` (−1 is noise) and ``count``; a row for each pair that
+        has points, by class and then by cluster.
+    """
+    import pandas as pd
+
+    table = contingency(labels, assignment)
+    rows = [
+        {"class": class_names[label], "cluster": int(cluster), "count": int(count)}
+        for label, column in zip(table.classes, table.counts.T, strict=True)
+        for cluster, count in zip(table.clusters, column, strict=True)
+        if count
+    ]
+    return pd.DataFrame(rows)
+
+
+def neighbour_agreement(points: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
+    """Return the mean share of a point's `k` nearest neighbours that are in its own group.
+
+    Parameters
+    ----------
+    points : ndarray of float, shape (N, D)
+        N larger than `k`.
+    groups : ndarray of int, shape (N,)
+        Group of each point, for example its cluster or its class.
+    k : int
+        Number of neighbours, the point itself not counted.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or there are not more than `k` points.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    _require_same_length(groups, points)
+    # Asked without points of its own, it leaves each point out of its neighbours.
+    neighbours = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
+    return float(np.mean(groups[neighbours] == groups[:, None]))
+
+
 def silhouette(assignment: np.ndarray, features: np.ndarray, block: int = 256) -> float:
     """Return the mean silhouette of all points, exactly (no subsample).
 
@@ -220,7 +284,8 @@ def silhouette(assignment: np.ndarray, features: np.ndarray, block: int = 256) -
     return float(scores.mean())
 
 
-def _external(assignment: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def external(assignment: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Compute the metrics of `score` that use labels, noise as a cluster of its own."""
     from sklearn import metrics
 
     counts = contingency(labels, assignment).counts
@@ -240,7 +305,8 @@ def _external(assignment: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items()}
 
 
-def _internal(assignment: np.ndarray, features: np.ndarray) -> dict[str, float]:
+def internal(assignment: np.ndarray, features: np.ndarray) -> dict[str, float]:
+    """Compute the internal indices of `score`; empty where they are undefined."""
     from sklearn import metrics
 
     covered = np.asarray(assignment) != NOISE

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MARK = "» "
 # Lines of a notebook's output that tell how far it is, or what it had to do otherwise, begin so.
 PROGRESS_WORDS = ("epoch ", "features ", "training ", "NOTE: ")
+# How an error begins that is a finding about the protocol, not a fault: see training.TrainingError.
+DIVERGED = "TrainingError: "
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -228,6 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
         "run_dir": os.path.relpath(folder, notebook.parent),
     }
     title = title_of(options.notebook, options.study, options.seed)
+    began = datetime.now(UTC)
     _tell("start", title)
     try:
         run_notebook(
@@ -239,6 +243,11 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, NotebookFailed):
             failure = error.failure
+            if failure.error.startswith(DIVERGED):
+                _record_divergence(options, folder, began, failure)
+                _tell("say", f"{title}: {failure.error}")
+                _tell("done", title)
+                return 0
         else:
             traceback.print_exc()  # unexpected: the job's log has all of it
             failure = Failure(None, "", _one_line(f"{type(error).__name__}: {error}"))
@@ -248,6 +257,27 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     _tell("done", title)
     return 0
+
+
+def _record_divergence(
+    options: argparse.Namespace, folder: Path, began: datetime, failure: Failure
+) -> None:
+    """Leave a manifest that says that this seed failed: a protocol that diverges is a result."""
+    ended = datetime.now(UTC)
+    (folder / "failed.ipynb").replace(folder / "executed.ipynb")
+    write_json(
+        folder / "manifest.json",
+        {
+            "notebook": options.notebook,
+            "study": options.study,
+            "profile": options.profile,
+            "seed": options.seed,
+            "seconds": round((ended - began).total_seconds(), 3),
+            "started": began.isoformat(timespec="seconds"),
+            "finished": ended.isoformat(timespec="seconds"),
+            "failed": failure.error.removeprefix(DIVERGED),
+        },
+    )
 
 
 def _explain(title: str, failure: Failure, partial: Path) -> str:

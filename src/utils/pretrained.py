@@ -271,4 +271,5 @@ def _count(model: nn.Module) -> int:
 
 
 def _first_line(error: Exception) -> str:
+    error = getattr(error, "reason", error)  # what urllib wraps
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
