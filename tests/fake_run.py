@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+VERDICT = "{confidence: 0.95, resamples: 1000, statement: inside the widened interval}"
 HOSTILE = (
     'a <script>alert("x")</script> & $x^2$ #let *b* _c_ \\alpha \\[d\\] | `e` @das2025 '
     "~f~ 'g' {h}"
@@ -30,6 +31,8 @@ description: subsets and few epochs; minutes on two cores
 max_images: 5000
 max_epochs: 8
 seeds: 2
+variant_seeds: 1
+clustering_seeds: 3
 map_points: 2000
 backbone_images: 500
 allow_substitute_data: true
@@ -49,14 +52,20 @@ autoencoder:
   epochs: 50
 space: {{name: pca, n_components: 50}}
 kmeans: {{n_clusters: 10, n_init: 10}}
-backbone: efficientnet_lite0
+backbones: [efficientnet_lite0]
 reported:
   - {{figure: ARI, metric: ari, value: 0.4296, representation: autoencoder, space: pca50,
      clusterer: kmeans, source: Table I, tolerance: 0.02}}
   - {{figure: silhouette, metric: silhouette, value: 0.1108, representation: autoencoder,
      space: pca50, clusterer: kmeans, source: Table I, tolerance: 0.02}}
 claims:
-  - {{text: the digits 0 and 1 form distinct groups, source: Section III.B}}
+  - text: the digits 0 and 1 form distinct groups
+    source: Section III.B
+    reading: more than half of the digit lies in one cluster
+    rule:
+      kind: group
+      of: {{representation: autoencoder, space: pca50, clusterer: kmeans}}
+      classes: ["0", "1"]
 choices:
   - topic: channel counts
     paper: not stated
@@ -79,6 +88,7 @@ def write_config(folder: Path) -> Path:
     ):
         text = STUDY.format(name=name, title=title, citation=citation, dataset=dataset)
         _write(folder / "studies" / f"{name}.yaml", text)
+    _write(folder / "verdict.yaml", VERDICT)
     return folder
 
 
@@ -122,6 +132,7 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
     pd.DataFrame(rows).to_csv(folder / "metrics.csv", index=False)
     if assignments:
         pd.concat(assignments).to_parquet(folder / "assignments.parquet", index=False)
+        pd.concat(map(_confusion, assignments)).to_csv(folder / "confusion.csv", index=False)
     _write_json(folder / "executed.ipynb", _notebook(notebook))
     manifest = {
         "notebook": notebook,
@@ -175,7 +186,7 @@ def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:
         return (
             [_figure("tsne_label"), _figure(HOSTILE_FILE, HOSTILE), _figure("confusion_latent")],
             [],
-            {"pca_explained_variance": 0.8765},
+            {"pca_explained_variance": 0.8765, "kmeans_sd_ari": 0.01 + 0.01 * seed},
             [HOSTILE],
             [("autoencoder", "pca50", 5000, 0.41)],
         )
@@ -184,10 +195,8 @@ def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:
         [_figure("tsne_pretrained"), _figure("comparison")],
         [_table("comparison", "representation,space,ari,silhouette", table)],
         {
-            "backbone": "efficientnet_lite0",
-            "backbone_requested": "resnet50",
             "backbone_images": 500,
-            "backbone_parameters": 4_652_008,
+            "parameters_efficientnet_lite0": 4_652_008,
         },
         [],
         [("efficientnet_lite0", "raw", 500, 0.51), ("autoencoder", "pca50", 500, 0.42)],
@@ -243,6 +252,13 @@ def _scores(profile: str, study: str, seed: int, scored: list) -> tuple[list, li
             )
         )
     return rows, assignments
+
+
+def _confusion(assignment: pd.DataFrame) -> pd.DataFrame:
+    """Count classes, made up of the last digit of the position, in clusters."""
+    key = ["study", "seed", "representation", "space", "clusterer", "n", "class", "cluster"]
+    labelled = assignment.assign(**{"class": (assignment["index"] % 10).astype(str)})
+    return labelled.groupby(key).size().reset_index(name="count")
 
 
 _PICTURES: dict[tuple[int, str], bytes] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from utils import cli
+from utils import cli, published
 from utils.artifacts import read_json
 from utils.config import UserError, load_profile, load_study
 
@@ -23,7 +23,7 @@ autoencoder:
   epochs: 1
 space: {{name: raw}}
 kmeans: {{n_clusters: 10}}
-backbone: efficientnet_lite0
+backbones: [efficientnet_lite0]
 reported: []
 """
 PROFILE = """
@@ -31,6 +31,8 @@ profile: {name}
 reduced: {reduced}
 description: for a test
 seeds: 2
+variant_seeds: 1
+clustering_seeds: 2
 map_points: 10
 backbone_images: 10
 allow_substitute_data: {reduced}
@@ -106,6 +108,9 @@ def test_what_follows_the_dashes_goes_to_snakemake(root):
         (["--out", "/dev/null/report"], "/dev/null/report", "--out"),
         (["--out", "a{b}"], "a{b}", "braces"),
         (["lab", "--seeds", "1"], "'--seeds'", "--"),
+        (["publish", "--seeds", "1"], "--seeds", "publish [--profile NAME]"),
+        (["publish", "--profile", "huge"], "'huge'", "paper, quick"),
+        (["publish", "paper"], "paper", "publish [--profile NAME]"),
     ],
 )
 def test_a_bad_request_is_one_line(root, capsys, arguments, wrong, allowed):
@@ -145,6 +150,47 @@ def test_lab_becomes_jupyterlab_on_this_machine_only(root, monkeypatch):
     assert called[0][0] == sys.executable
     assert "--ServerApp.ip=127.0.0.1" in called[0]
     assert called[0][-2:] == [f"--notebook-dir={root / 'notebooks'}", "--no-browser"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "profile"), [([], "paper"), (["--profile", "quick"], "quick")]
+)
+def test_publish_takes_the_report_of_the_profile(root, monkeypatch, capsys, arguments, profile):
+    folder = root / "reports/published"
+    called = []
+
+    def publish(report):
+        called.append(report)
+        cli.write_json(folder / "run.json", {})
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(published, "PUBLISHED", folder)
+    monkeypatch.setattr(published, "README", root / "README.md")
+    monkeypatch.setattr(published, "publish", publish)
+    (root / "runs").mkdir()
+    assert cli.main(["publish", *arguments]) == 0
+    assert called == [root / "reports" / profile]
+    assert capsys.readouterr().out.splitlines() == [
+        "reports/published/run.json: 3 bytes",
+        "README.md: the table of the published run",
+    ]
+
+
+@pytest.mark.parametrize("profile", ["paper", "quick"])
+def test_publishing_without_a_report_is_one_line(root, capsys, profile):
+    assert cli.main(["publish", "--profile", profile]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert f"reports/{profile}/run.json: missing" in printed.err
+
+
+def test_nothing_is_published_while_a_run_goes_on(root, capsys, monkeypatch):
+    monkeypatch.setattr(published, "publish", lambda report: pytest.fail("published"))
+    (root / "runs").mkdir()
+    with cli._only_run():
+        assert cli.main(["publish"]) == 1
+    assert "another run" in capsys.readouterr().err
 
 
 def test_snakemake_gets_the_request_unchanged(root, tmp_path_factory):

@@ -115,7 +115,8 @@ def article(collected, out, **changes):
 def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
     assert {path.name for path in out.iterdir()} == {
         *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
-        *("reported_vs_reproduced.csv", "run.json", "figures", "notebooks", ".files.json"),
+        *("reported_vs_reproduced.csv", "confusion.csv", "facts.csv", "run.json"),
+        *("figures", "notebooks", ".files.json"),
     }
     assert not (out / "figures" / "of-an-earlier-report.svg").exists()
     assert (out / "figures" / "of-the-user.svg").read_text() == "precious"

@@ -14,6 +14,7 @@ from utils import config, results
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 OURS = ("autoencoder", "pca50", "kmeans")
+NO_FACTS = pd.DataFrame(columns=list(results.FACT_COLUMNS))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,11 +35,6 @@ def runs(made_up, tmp_path):
 @pytest.fixture
 def study():
     return config.load_study("mnist-cae")
-
-
-@pytest.fixture
-def paper():
-    return config.load_profile("paper")
 
 
 def collect(runs, seeds=(0, 1)):
@@ -185,31 +181,159 @@ def test_seed_values_are_those_of_the_largest_number_of_images():
 
 
 @pytest.mark.parametrize("lost", [np.nan, np.inf])
-def test_a_failed_seed_is_no_number(study, paper, lost):
-    table = results.reported_vs_reproduced(metric_rows({0: 0.4, 1: lost, 2: 0.5}), [study], paper)
+def test_a_failed_seed_is_no_number(study, lost):
+    table = results.reported_vs_reproduced(
+        metric_rows({0: 0.4, 1: lost, 2: 0.5}), NO_FACTS, [study], False
+    )
     row = table.iloc[0]
     assert (row.n_seeds, row.reproduced_mean) == (2, pytest.approx(0.45))
 
 
-def test_reproduced_is_the_mean_over_seeds_not_the_best(study, paper):
-    table = results.reported_vs_reproduced(metric_rows({0: 0.20, 1: 0.43, 2: 0.21}), [study], paper)
+def test_reproduced_is_the_mean_over_seeds_not_the_best(study):
+    table = results.reported_vs_reproduced(
+        metric_rows({0: 0.20, 1: 0.43, 2: 0.21}), NO_FACTS, [study], False
+    )
     assert list(table.columns) == [
         *("study", "figure", "reported", "reproduced_mean"),
-        *("ci_low", "ci_high", "n_seeds", "verdict"),
+        *("ci_low", "ci_high", "n_seeds", "verdict", "seed_values", "note"),
     ]
     row = table.iloc[0]
     assert row.figure == "ARI"
     assert row.reported == 0.4296
     assert row.reproduced_mean == pytest.approx(0.28)
     assert 0.20 <= row.ci_low < row.reproduced_mean < row.ci_high <= 0.43
+    assert row.seed_values == "0.2000; 0.4300; 0.2100"
 
 
-def test_a_figure_without_values_is_not_run(study, paper):
-    table = results.reported_vs_reproduced(metric_rows({0: 0.4}), [study], paper)
+def test_a_figure_without_values_is_not_run(study):
+    table = results.reported_vs_reproduced(metric_rows({0: 0.4}), NO_FACTS, [study], False)
     silhouette = table.set_index("figure").loc["silhouette"]
     assert (silhouette.n_seeds, silhouette.verdict) == (0, "not run")
     assert np.isnan(silhouette.reproduced_mean)
     assert np.isnan(silhouette.ci_low)
+
+
+def facts_table(*rows):
+    """Make facts of study mnist-cae: seed, notebook, name, value."""
+    return pd.DataFrame(
+        [("mnist-cae", *row) for row in rows], columns=list(results.FACT_COLUMNS), dtype=object
+    )
+
+
+def test_a_figure_that_was_not_run_has_its_reason_and_the_substitutes_value(study):
+    missing = study.reported[0].model_copy(update={"representation": "resnet50", "space": "raw"})
+    changed = study.model_copy(update={"reported": [missing]})
+    reason = facts_table(
+        (0, "04_pretrained_comparison", "not_run_resnet50", "no weights (offline)")
+    )
+    lite0 = ("efficientnet_lite0", "raw", "kmeans")
+    rows = metric_rows({0: 0.3, 1: 0.5}, ours=lite0)
+    row = results.reported_vs_reproduced(rows, reason, [changed], False).iloc[0]
+    assert (row.n_seeds, row.verdict, row.seed_values) == (0, "not run", "")
+    assert np.isnan(row.reproduced_mean)
+    assert row.note == "no weights (offline); EfficientNet-Lite0 as a substitute gives 0.4000"
+    rows = pd.concat([rows, metric_rows({0: 0.42}, ours=("resnet50", "raw", "kmeans"))])
+    row = results.reported_vs_reproduced(rows, NO_FACTS, [changed], False).iloc[0]
+    assert (row.n_seeds, row.verdict, row.note) == (1, "reproduced", "")
+
+
+def test_a_failed_seed_is_shown_as_failed_and_not_averaged(study):
+    failed = facts_table(
+        (1, "03_latent_clustering", results.FAILED, "again"),
+        (1, "02_train_autoencoder", results.FAILED, "the loss became nan"),
+    )
+    row = results.reported_vs_reproduced(
+        metric_rows({0: 0.2, 2: 0.4}), failed, [study], False
+    ).iloc[0]
+    assert (row.n_seeds, row.reproduced_mean) == (2, pytest.approx(0.3))
+    assert row.seed_values == "0.2000; failed; 0.4000"
+    assert row.note == "seed 1 failed: the loss became nan"
+    row = results.reported_vs_reproduced(metric_rows({}), failed, [study], False).iloc[0]
+    assert (row.n_seeds, row.verdict, row.seed_values) == (0, "failed", "failed")
+
+
+@pytest.mark.parametrize(("counted", "expected"), [(7, "reproduced"), (8, "above"), (6, "below")])
+def test_a_recorded_number_is_compared_exactly_with_tolerance_0(study, counted, expected):
+    figure = config.Reported(
+        figure="parameters",
+        value=7,
+        fact={"notebook": "02_train_autoencoder", "name": "n_parameters"},
+        source="section 5",
+        tolerance=0,
+    )
+    facts = facts_table(
+        (0, "02_train_autoencoder", "n_parameters", counted),
+        (1, "02_train_autoencoder", "n_parameters", counted),
+        (0, "02_train_autoencoder", "n_other", 99),
+        (0, "03_latent_clustering", "n_parameters", 99),
+    )
+    changed = study.model_copy(update={"reported": [figure]})
+    row = results.reported_vs_reproduced(metric_rows({}), facts, [changed], False).iloc[0]
+    assert (row.reproduced_mean, row.n_seeds, row.verdict) == (counted, 2, expected)
+
+
+def test_clusters_found_are_read_from_their_column():
+    rows = pd.concat([metric_rows({0: 0.1, 1: 0.2}), metric_rows({0: 0.1, 1: 0.2}, "nmi")])
+    rows["k_found"] = [1, 3, 1, 3]
+    assert results.seed_values(rows, "mnist-cae", *OURS, "k_found") == {0: 1, 1: 3}
+
+
+def test_sensitivity_sets_each_variant_beside_the_study(study):
+    variant = config.Variant(name="small", options={"channels": [4, 8]}, why="to try")
+    changed = study.model_copy(update={"variants": [variant]})
+    place = ("autoencoder-small", "pca50", "kmeans")
+    rows = pd.concat([metric_rows({0: 0.2, 1: 0.4}), metric_rows({0: 0.5}, ours=place)])
+    ((name, figure, as_run, varied),) = results.sensitivity(rows, NO_FACTS, changed)
+    assert (name, figure.figure, as_run, varied) == ("small", "ARI", {0: 0.2, 1: 0.4}, {0: 0.5})
+    assert results.sensitivity(metric_rows({0: 0.2}), NO_FACTS, changed) == []
+
+
+def test_spread_of_networks_and_of_clusterings_are_told_apart(study):
+    facts = facts_table(
+        (0, "03_latent_clustering", "kmeans_sd_ari", 0.03),
+        (1, "03_latent_clustering", "kmeans_sd_ari", 0.04),
+    )
+    (spread,) = results.spreads(metric_rows({0: 0.2, 1: 0.4}), facts, study)
+    assert (spread.metric, spread.n_networks) == ("ari", 2)
+    assert spread.networks == pytest.approx(0.02**0.5)
+    assert spread.clusterings == pytest.approx(((0.03**2 + 0.04**2) / 2) ** 0.5)
+    assert np.isnan(results.spreads(metric_rows({0: 0.2}), facts, study)[0].networks)
+    assert results.spreads(metric_rows({0: 0.2}), NO_FACTS, study) == []
+
+
+def representations(**values):
+    """Make metrics of representations: ARI, silhouette and Davies-Bouldin of each, on 9 images."""
+    return pd.concat(
+        metric_rows({0: value}, metric, n=9, ours=(name, "raw", "kmeans"))
+        for name, triple in values.items()
+        for metric, value in zip(("ari", "silhouette", "davies_bouldin"), triple, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("silhouettes", "indices", "agreeing"),
+    [((0.3, 0.2, 0.1), (1, 2, 3), (3, 3)), ((0.1, 0.2, 0.3), (2, 1, 3), (0, 2))],
+)
+def test_representations_are_ranked_by_labels_and_by_indices(study, silhouettes, indices, agreeing):
+    aris = {"pixels": 0.1, "resnet50": 0.9, "efficientnet_lite0": 0.5}
+    order = sorted(aris, key=aris.get, reverse=True)
+    triples = zip(order, silhouettes, indices, strict=True)
+    rows = representations(**{name: (aris[name], s, d) for name, s, d in triples})
+    ranking = results.rank_representations(rows, study, 9)
+    assert [row.representation for row in ranking.rows] == order
+    assert (ranking.pairs, ranking.silhouette_agrees, ranking.davies_bouldin_agrees) == (
+        3,
+        *agreeing,
+    )
+    assert results.rank_representations(rows, study, 8) is None
+
+
+def test_what_an_earlier_run_of_a_failed_notebook_left_is_no_result(runs):
+    edit(notebook(runs, "03_latent_clustering", 1) / "manifest.json", failed="the loss became nan")
+    collected = collect(runs)
+    rows = collected.metrics[collected.metrics["representation"] == "autoencoder"]
+    assert set(rows.loc[rows["n"] == 5000, "seed"]) == {0}
+    assert any("seed 1 failed in 03_latent_clustering" in gap for gap in collected.gaps)
 
 
 @pytest.mark.parametrize(
@@ -223,20 +347,19 @@ def test_a_figure_without_values_is_not_run(study, paper):
         ({0: 0.30, 1: 0.31, 2: 0.32}, "below"),
     ],
 )
-def test_verdicts_of_a_full_run(study, paper, values, expected):
-    table = results.reported_vs_reproduced(metric_rows(values), [study], paper)
+def test_verdicts_of_a_full_run(study, values, expected):
+    table = results.reported_vs_reproduced(metric_rows(values), NO_FACTS, [study], False)
     assert table.iloc[0].verdict == expected
 
 
-def test_a_reduced_run_and_substitute_data_test_nothing(study, paper):
+def test_a_reduced_run_and_substitute_data_test_nothing(study):
     rows = metric_rows({0: 0.42})
-    quick = config.load_profile("quick")
-    tested = results.reported_vs_reproduced(rows, [study], quick).iloc[0]
+    tested = results.reported_vs_reproduced(rows, NO_FACTS, [study], True).iloc[0]
     assert tested.verdict == "not tested (reduced run)"
     assert tested.reproduced_mean == 0.42
-    tested = results.reported_vs_reproduced(rows, [study], paper, ["mnist-cae"]).iloc[0]
+    tested = results.reported_vs_reproduced(rows, NO_FACTS, [study], False, ["mnist-cae"]).iloc[0]
     assert tested.verdict == "not tested (substitute data)"
-    tested = results.reported_vs_reproduced(rows, [study], paper, ["cifar10-cae"]).iloc[0]
+    tested = results.reported_vs_reproduced(rows, NO_FACTS, [study], False, ["cifar10-cae"]).iloc[0]
     assert tested.verdict == "reproduced"
 
 

@@ -31,13 +31,15 @@ RESULTS = (
     "metrics.csv",
     "assignments.parquet",
     "reported_vs_reproduced.csv",
+    "confusion.csv",
+    "facts.csv",
     "run.json",
     "figures",
     "notebooks",
 )
 USAGE = (
-    f"{PROGRAM} [lab | --profile NAME --studies A,B --seeds N --out DIR --cores N --offline --help]"
-    " [-- ...]"
+    f"{PROGRAM} [lab | publish [--profile NAME] | --profile NAME --studies A,B --seeds N --out DIR"
+    " --cores N --offline --help] [-- ...]"
 )
 USAGE_ERROR, RUN_FAILED = 2, 1
 SECONDS_TO_STOP = 10
@@ -101,12 +103,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if arguments[:1] == ["lab"]:
             open_lab(arguments[1:])
-        request = parse(arguments)
+        publishing = arguments[:1] == ["publish"]
+        request = parse_publish(arguments[1:]) if publishing else parse(arguments)
     except UserError as error:
         return _complain(str(error), USAGE_ERROR)
     try:
+        # A run replaces its report; nothing is published from between the two.
         with _signals_as_interrupts(), _only_run() as lock:
-            return run(request, lock)
+            return publish_report(request) if publishing else run(request, lock)
     except UserError as error:
         return _complain(str(error), RUN_FAILED)
     except OSError as error:
@@ -144,7 +148,9 @@ def _parser() -> _Parser:
         prog=PROGRAM,
         usage=USAGE,
         description="Run the notebooks of every study and write the report. "
-        "'run_all.sh lab' opens the notebooks in JupyterLab instead.",
+        "'run_all.sh lab' opens the notebooks in JupyterLab instead. 'run_all.sh publish' keeps "
+        "the numbers of a full run (reports/NAME, by default reports/paper) in reports/published "
+        "and in README.md.",
         epilog="What follows -- goes to Snakemake (after 'lab': to JupyterLab). "
         "A second run repeats only what has changed.",
         allow_abbrev=False,
@@ -237,6 +243,44 @@ def open_lab(arguments: list[str]) -> NoReturn:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
     os.execv(sys.executable, [*command, f"--notebook-dir={ROOT / 'notebooks'}", *rest])
+
+
+# --- publishing -----------------------------------------------------------------------------------
+
+
+def parse_publish(arguments: list[str]) -> Profile:
+    """Validate what follows ``publish``; return the profile whose report is published.
+
+    Raises
+    ------
+    UserError
+        If anything is not as it must be.
+    """
+    parser = _Parser(
+        prog=f"{PROGRAM} publish",
+        usage=f"{PROGRAM} publish [--profile NAME]",
+        description="Keep the numbers of reports/NAME in reports/published and in README.md.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--profile", metavar="NAME", default="paper", help="default: paper")
+    return load_profile(parser.parse_args(arguments).profile)
+
+
+def publish_report(profile: Profile) -> int:
+    """Publish the report of a profile and say what was written; return the exit status.
+
+    Raises
+    ------
+    UserError
+        If there is no such report, or it is not of a full run.
+    """
+    from utils.published import PUBLISHED, README, publish
+
+    publish(ROOT / "reports" / profile.profile)
+    for path in sorted(path for path in PUBLISHED.rglob("*") if path.is_file()):
+        print(f"{_shown(path)}: {path.stat().st_size:,} bytes")
+    print(f"{_shown(README)}: the table of the published run")
+    return 0
 
 
 # --- one run at a time, and stopping it -----------------------------------------------------------

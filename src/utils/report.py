@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils import config
+from utils.names import NAMES, describe
 
 if TYPE_CHECKING:
     import jinja2
     import pandas as pd
     from markupsafe import Markup
 
-    from utils.results import Comparison, NotebookRun, Results, Table
+    from utils.claims import TestedClaim
+    from utils.published import Published
+    from utils.results import Comparison, NotebookRun, Ranking, Results, Table
 
 # Which files of its folder are the report's.
 FILES = ".files.json"
@@ -43,13 +46,6 @@ INTERNAL = {
     "calinski_harabasz": "Cal.-Harabasz",
 }
 METRICS = EXTERNAL | INTERNAL
-NAMES = {
-    "efficientnet_lite0": "EfficientNet-Lite0",
-    "resnet50": "ResNet50",
-    "resnet50_random": "ResNet50 with random weights",
-    "kmeans": "k-means",
-    "dbscan": "DBSCAN",
-}
 KNOWN_NOTEBOOKS = (
     "01_baseline_kmeans",
     "02_train_autoencoder",
@@ -114,6 +110,11 @@ def fixed(value: float | None, digits: int = 4) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
+def amount(figure: float) -> str:
+    """Format a figure of a paper or ours: a count whole, a score with four decimals."""
+    return f"{figure:,.0f}" if abs(figure) >= 100 or figure == 1 else fixed(figure)
+
+
 def number(value: object) -> str:
     """Format a count with thousands separators, a real number with four significant digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -157,15 +158,6 @@ def words(items: Iterable[str]) -> Any:
     if len(parts) < 2:
         return Markup("").join(parts)
     return Markup(", ").join(parts[:-1]) + Markup(" and ") + parts[-1]
-
-
-def describe(representation: str, space: str, clusterer: str) -> str:
-    """Name a clustering in the words of the article."""
-    reduced = re.fullmatch(r"(pca|umap)(\d+)", space)
-    where = f"{reduced[1].upper()} {reduced[2]}" if reduced else space
-    return (
-        f"{NAMES.get(representation, representation)}, {where}, {NAMES.get(clusterer, clusterer)}"
-    )
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
@@ -298,11 +290,11 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One reported figure beside ours."""
+    """One reported figure beside ours, as text."""
 
     figure: str
-    reported: float
-    mean: float
+    reported: str
+    mean: str
     verdict: str
 
 
@@ -318,6 +310,7 @@ class StudyView:
     choices: list[list[object]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     verdict_rows: list[list[object]] = field(default_factory=list)
+    verdict_notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     external_names: list[str] = field(default_factory=list)
     internal_names: list[str] = field(default_factory=list)
@@ -325,6 +318,10 @@ class StudyView:
     internal: list[list[object]] = field(default_factory=list)
     baseline: Comparison | None = None
     pretrained: list[Pretrained] = field(default_factory=list)
+    ranking: Ranking | None = None
+    claims: list[TestedClaim] = field(default_factory=list)
+    sensitivity: list[list[object]] = field(default_factory=list)
+    spreads: list[list[object]] = field(default_factory=list)
 
     @property
     def all_pages(self) -> list[Page]:
@@ -334,8 +331,6 @@ class StudyView:
 
 def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Path) -> StudyView:
     """Gather what the section of the study `name` shows; `out` holds the copied figures."""
-    from utils.results import reported_seed_values
-
     study = results.studies[name]
     if name in results.not_run:
         return StudyView(study, results.not_run[name])
@@ -344,7 +339,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
         pages[run.notebook] = _page(results, run, out)
     verdict_rows = verdict_table[verdict_table["study"] == name]
     verdicts = [
-        Verdict(row.figure, row.reported, row.reproduced_mean, row.verdict)
+        Verdict(row.figure, amount(row.reported), amount(row.reproduced_mean), row.verdict)
         for row in verdict_rows.itertuples()
     ]
     external, internal = _score_rows(results.metrics, name)
@@ -360,19 +355,17 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
             [
                 row.figure,
                 figure.source,
-                fixed(row.reported),
-                ", ".join(fixed(value) for value in values.values()) or "–",
-                fixed(row.reproduced_mean),
+                amount(row.reported),
+                row.seed_values.replace("; ", ", ") or "–",
+                amount(row.reproduced_mean),
                 _interval(row),
                 number(figure.tolerance),
                 row.verdict,
             ]
-            for row, figure, values in zip(
-                verdict_rows.itertuples(),
-                study.reported,
-                reported_seed_values(results, name),
-                strict=True,
-            )
+            for row, figure in zip(verdict_rows.itertuples(), study.reported, strict=True)
+        ],
+        verdict_notes=[
+            f"{row.figure}: {row.note}" for row in verdict_rows.itertuples() if row.note
         ],
         counts=Counter(verdict.verdict for verdict in verdicts),
         external_names=list(EXTERNAL.values()),
@@ -381,7 +374,69 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
         internal=internal,
         baseline=_baseline(results.metrics, study),
         pretrained=_pretrained(results.metrics, study),
+        ranking=_ranking(results.metrics, study),
+        claims=_claims(results, study),
+        sensitivity=_sensitivity_rows(results, study),
+        spreads=_spread_rows(results, study),
     )
+
+
+def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
+    from utils.claims import examine
+    from utils.results import fact_values, not_run_reason
+
+    facts, name = results.facts, study.study
+    return examine(
+        study,
+        results.metrics,
+        results.confusion,
+        lambda fact: fact_values(facts, name, fact),
+        lambda clustered: not_run_reason(facts, name, clustered.representation),
+    )
+
+
+def _sensitivity_rows(results: Results, study: config.Study) -> list[list[object]]:
+    from utils.results import sensitivity
+
+    return [
+        [
+            variant,
+            figure.figure,
+            amount(figure.value),
+            _mean_of(as_run),
+            _mean_of(varied),
+            number(len(varied)),
+        ]
+        for variant, figure, as_run, varied in sensitivity(results.metrics, results.facts, study)
+    ]
+
+
+def _mean_of(values: dict[int, float]) -> str:
+    return amount(sum(values.values()) / len(values)) if values else "–"
+
+
+def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
+    from utils.results import spreads
+
+    return [
+        [METRICS[row.metric], fixed(row.networks), number(row.n_networks), fixed(row.clusterings)]
+        for row in spreads(results.metrics, results.facts, study)
+    ]
+
+
+def _ranking(metrics: pd.DataFrame, study: config.Study) -> Ranking | None:
+    from utils.results import rank_representations
+
+    frozen = _frozen(metrics, study)
+    if not frozen:
+        return None
+    return rank_representations(metrics, study, _largest(metrics, study.study, frozen[0]))
+
+
+def _frozen(metrics: pd.DataFrame, study: config.Study) -> list[str]:
+    """List the representations of frozen networks."""
+    names = metrics.loc[metrics["study"] == study.study, "representation"].unique()
+    return [name for name in names if name != "pixels" and not name.startswith("autoencoder")]
 
 
 def _page(results: Results, run: NotebookRun, out: Path) -> Page:
@@ -518,10 +573,8 @@ def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
     from utils.results import compare
 
     ours = ("autoencoder", study.space.label, "kmeans")
-    rows = metrics[metrics["study"] == study.study]
-    frozen = [name for name in rows["representation"].unique() if name not in ("pixels", ours[0])]
     found = []
-    for name in frozen:
+    for name in _frozen(metrics, study):
         n, other = _largest(metrics, study.study, name), (name, "raw", "kmeans")
         external = compare(metrics, study.study, ours, other, "ari", n)
         internal = compare(metrics, study.study, ours, other, "silhouette", n)
@@ -533,7 +586,7 @@ def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
 def _interval(row: Any) -> str:
     if math.isnan(row.ci_low):
         return "–"
-    return f"{fixed(row.ci_low)}\u00a0to\u00a0{fixed(row.ci_high)}"
+    return f"{amount(row.ci_low)}\u00a0to\u00a0{amount(row.ci_high)}"
 
 
 def _notes(results: Results) -> list[dict[str, str]]:
@@ -610,13 +663,37 @@ def _overview_rows(verdict_table: pd.DataFrame) -> list[list[object]]:
         [
             row.study,
             row.figure,
-            fixed(row.reported),
-            fixed(row.reproduced_mean),
+            amount(row.reported),
+            amount(row.reproduced_mean),
             _interval(row),
             row.n_seeds,
             row.verdict,
         ]
         for row in verdict_table.itertuples()
+    ]
+
+
+def _beside_published(
+    verdict_table: pd.DataFrame, published: Published | None
+) -> list[list[object]]:
+    """Set this run's mean of each reported figure beside the published run's."""
+    if published is None:
+        return []
+    ours = {(row.study, row.figure): row for row in verdict_table.itertuples()}
+    return [
+        [
+            row.study,
+            row.figure,
+            amount(row.reported),
+            amount(row.reproduced_mean),
+            _interval(row),
+            row.n_seeds,
+            row.verdict,
+            amount(ours[row.study, row.figure].reproduced_mean),
+            ours[row.study, row.figure].n_seeds,
+        ]
+        for row in published.verdicts.itertuples()
+        if (row.study, row.figure) in ours
     ]
 
 
@@ -640,8 +717,10 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
     str
         Image files and links to notebooks are relative to `out`.
     """
-    from utils.results import RESAMPLES, verdicts
+    from utils.published import load
+    from utils.results import verdicts
 
+    published = load()
     verdict_table = verdicts(results)
     context = {
         "profile": results.profile,
@@ -656,7 +735,9 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "duration_rows": _duration_rows(results),
         "provenance_rows": _provenance_rows(record),
         "notes": _notes(results),
-        "resamples": RESAMPLES,
+        "rule": config.load_verdict_rule(),
+        "published": published,
+        "published_rows": _beside_published(verdict_table, published),
     }
     numbering = Numbering()
     template = _environment(numbering).get_template("article.md.j2")
@@ -684,6 +765,8 @@ def _environment(numbering: Numbering) -> jinja2.Environment:
         "identifier": identifier,
         "fixed": fixed,
         "number": number,
+        "amount": amount,
+        "name": lambda key: NAMES.get(key, key),
         "each": each,
         "words": words,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import os
 import platform
 import re
@@ -53,11 +54,22 @@ VERDICT_COLUMNS = (
     "ci_high",
     "n_seeds",
     "verdict",
+    "seed_values",
+    "note",
 )
+CONFUSION_COLUMNS = (
+    *("study", "seed", "representation", "space", "clusterer", "n"),
+    *("class", "cluster", "count"),
+)
+FACT_COLUMNS = ("study", "seed", "notebook", "fact", "value")
+# The fact of a notebook that ended with a result of another kind: why there is none.
+FAILED = "failed"
 COMBINATION = ("study", "representation", "space", "clusterer", "n")
 WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
 REPORTING_LIBRARIES = ("pandas", "matplotlib", "papermill", "snakemake", "pypandoc_binary", "typst")
-RESAMPLES = 10_000
+# Metrics whose spread over seeds of k-means the notebooks record.
+SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
+SUBSTITUTE = "efficientnet_lite0"
 
 
 class Figure(BaseModel):
@@ -93,6 +105,7 @@ class Manifest(BaseModel):
     tables: list[Table] = []
     facts: dict[str, int | float | str | bool | None] = {}
     notes: list[str] = []
+    failed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,8 @@ class Results:
     gaps: tuple[str, ...]
     metrics: pd.DataFrame
     assignments: pd.DataFrame
+    confusion: pd.DataFrame
+    facts: pd.DataFrame
 
     @property
     def substituted(self) -> list[str]:
@@ -131,10 +146,10 @@ class Results:
         return [study for study, data in self.data.items() if data["substituted"]]
 
     def first_runs(self, study: str) -> list[NotebookRun]:
-        """List each notebook of `study` once, from the first seed that finished it."""
+        """List each notebook of `study` once, from the first seed that finished it well."""
         first: dict[str, NotebookRun] = {}
         for run in self.notebooks:
-            if run.study == study:
+            if run.study == study and not run.manifest.failed:
                 first.setdefault(run.notebook, run)
         return [first[notebook] for notebook in sorted(first)]
 
@@ -184,7 +199,9 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
         )
         notebooks += finished
         gaps += _unfinished(folder, study, seeds, finished)
-    metrics, disagreements = _read_metrics(notebooks)
+    # What an earlier run of a failed notebook left is no result of this one.
+    good = [run for run in notebooks if not run.manifest.failed]
+    metrics, disagreements = _read_metrics(good)
     return Results(
         profile=config.load_profile(profile),
         studies=loaded,
@@ -192,9 +209,11 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
         notebooks=tuple(notebooks),
         data=data,
         not_run=not_run,
-        gaps=(*gaps, *disagreements),
+        gaps=(*gaps, *_failures(notebooks), *disagreements),
         metrics=metrics,
-        assignments=_read_assignments(notebooks),
+        assignments=_read_assignments(good),
+        confusion=_read_confusion(good),
+        facts=_facts_of(notebooks),
     )
 
 
@@ -247,6 +266,41 @@ def _unfinished(
         for notebook in sorted(begun)
         if (seed, notebook) not in done
     ]
+
+
+def _failures(notebooks: Iterable[NotebookRun]) -> list[str]:
+    return [
+        f"{run.study}: seed {run.seed} failed in {run.notebook}: {run.manifest.failed}; "
+        "it is in no mean"
+        for run in notebooks
+        if run.manifest.failed
+    ]
+
+
+def _facts_of(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    rows = [
+        (run.study, run.seed, run.notebook, name, value)
+        for run in notebooks
+        for name, value in (run.manifest.facts | {FAILED: run.manifest.failed}).items()
+        if value is not None
+    ]
+    return pd.DataFrame(rows, columns=list(FACT_COLUMNS), dtype=object)
+
+
+def _read_confusion(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    types = {**WORDS, "class": "str"}
+    paths = [run.folder / "confusion.csv" for run in notebooks]
+    # Class names such as "0" and "None" are words.
+    tables = [
+        pd.read_csv(path, dtype=types, keep_default_na=False) for path in paths if path.is_file()
+    ]
+    if not tables:
+        return pd.DataFrame(columns=list(CONFUSION_COLUMNS))
+    joined = pd.concat(tables, ignore_index=True)
+    absent = [column for column in CONFUSION_COLUMNS if column not in joined.columns]
+    if absent:
+        raise config.UserError(f"confusion.csv: column {absent[0]!r} is missing: run it again")
+    return joined.drop_duplicates([*COMBINATION, "seed", "class", "cluster"], ignore_index=True)
 
 
 def _read_metrics(notebooks: Iterable[NotebookRun]) -> tuple[pd.DataFrame, list[str]]:
@@ -316,7 +370,7 @@ def seed_values(
     metrics : DataFrame
         Table with the columns `METRIC_COLUMNS`.
     study, representation, space, clusterer, metric : str
-        Which rows.
+        Which rows; the metric ``k_found`` is the number of clusters found.
     n : int, optional
         Number of images; by default the largest that these rows have.
 
@@ -330,29 +384,65 @@ def seed_values(
         & (metrics["representation"] == representation)
         & (metrics["space"] == space)
         & (metrics["clusterer"] == clusterer)
-        & (metrics["metric"] == metric)
     ]
+    if metric == "k_found":
+        rows = rows.assign(value=rows["k_found"]).drop_duplicates(["n", "seed"])
+    else:
+        rows = rows[rows["metric"] == metric]
     rows = rows[rows["n"] == (rows["n"].max() if n is None else n)].sort_values("seed")
     finite = rows[np.isfinite(rows["value"].astype(float))]
     return {int(row.seed): float(row.value) for row in finite.itertuples()}
 
 
+def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int, float]:
+    """Return one recorded number for each seed that has it.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        Table with the columns `FACT_COLUMNS`.
+    study : str
+    fact : config.Fact
+
+    Returns
+    -------
+    dict of int to float
+        Seed to value, ascending.
+    """
+    rows = facts[
+        (facts["study"] == study)
+        & (facts["notebook"] == fact.notebook)
+        & (facts["fact"] == fact.name)
+    ]
+    return {int(row.seed): float(row.value) for row in rows.sort_values("seed").itertuples()}
+
+
+def not_run_reason(facts: pd.DataFrame, study: str, representation: str) -> str | None:
+    """Say why a representation was not run, as a notebook recorded it; None if none did."""
+    name = f"not_run_{representation}"
+    reasons = facts.loc[(facts["study"] == study) & (facts["fact"] == name), "value"]
+    return None if reasons.empty else str(reasons.iloc[0])
+
+
 def bootstrap_interval(
-    values: Sequence[float], resamples: int = RESAMPLES
+    values: Sequence[float], confidence: float = 0.95, resamples: int = 10_000
 ) -> tuple[float, float] | None:
-    """Return the 95 % percentile bootstrap interval of the mean.
+    """Return the percentile bootstrap interval of the mean.
 
     Parameters
     ----------
     values : sequence of float, length S
         One value a seed.
+    confidence : float
+        In (0, 1).
     resamples : int
         Number of samples drawn with replacement; their generator is seeded, so the answer is fixed.
 
     Returns
     -------
     (float, float) or None
-        The 2.5th and 97.5th percentiles of the resampled means; None for fewer than two values.
+        The percentiles of the resampled means that leave out half of 1 − `confidence` on each side;
+        None for fewer than two values.
 
     References
     ----------
@@ -362,7 +452,8 @@ def bootstrap_interval(
         return None
     sample = np.asarray(values, dtype=float)
     drawn = np.random.default_rng(0).integers(0, len(sample), size=(resamples, len(sample)))
-    low, high = np.percentile(sample[drawn].mean(axis=1), [2.5, 97.5])
+    outside = 50 * (1 - confidence)
+    low, high = np.percentile(sample[drawn].mean(axis=1), [outside, 100 - outside])
     return float(low), float(high)
 
 
@@ -392,8 +483,9 @@ def verdict(reported: float, low: float, high: float, tolerance: float) -> str:
 
 def reported_vs_reproduced(
     metrics: pd.DataFrame,
+    facts: pd.DataFrame,
     studies: Iterable[config.Study],
-    profile: config.Profile,
+    reduced: bool,
     substituted: Collection[str] = (),
 ) -> pd.DataFrame:
     """Set each reported figure beside the mean over seeds.
@@ -402,10 +494,12 @@ def reported_vs_reproduced(
     ----------
     metrics : DataFrame
         Table with the columns `METRIC_COLUMNS`.
+    facts : DataFrame
+        Table with the columns `FACT_COLUMNS`.
     studies : iterable of Study
         Studies with their reported figures.
-    profile : Profile
-        A reduced profile tests no published figure.
+    reduced : bool
+        Whether the profile is a reduced one, which tests no published figure.
     substituted : collection of str
         Names of the studies that did not get the data that their protocol asks for.
 
@@ -413,13 +507,17 @@ def reported_vs_reproduced(
     -------
     DataFrame
         Columns `VERDICT_COLUMNS`, a row per reported figure. The interval is empty with fewer than
-        two seeds; the mean is empty with none.
+        two seeds; the mean is empty with none. ``seed_values`` has each seed's value or the word
+        "failed"; ``note`` says why there is none, and what a substitute gives.
     """
+    rule = config.load_verdict_rule()
     rows = []
     for study in studies:
+        failed = _failed_seeds(facts, study.study)
         for figure in study.reported:
-            values = list(_values_for(metrics, study.study, figure).values())
-            interval = bootstrap_interval(values)
+            by_seed = values_of(metrics, facts, study.study, figure)
+            values = list(by_seed.values())
+            interval = bootstrap_interval(values, rule.confidence, rule.resamples)
             rows.append(
                 {
                     "study": study.study,
@@ -430,19 +528,61 @@ def reported_vs_reproduced(
                     "ci_high": interval[1] if interval else np.nan,
                     "n_seeds": len(values),
                     "verdict": _verdict_on(
-                        figure, values, interval, profile.reduced, study.study in substituted
+                        figure, values, interval, reduced, study.study in substituted, failed
                     ),
+                    "seed_values": _each_seed(by_seed, failed),
+                    "note": _note_on(metrics, facts, study.study, figure, by_seed, failed),
                 }
             )
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
 
 
-def _values_for(
-    metrics: pd.DataFrame, study: str, figure: config.Reported, n: int | None = None
+def values_of(
+    metrics: pd.DataFrame, facts: pd.DataFrame, study: str, figure: config.Reported
 ) -> dict[int, float]:
-    return seed_values(
-        metrics, study, figure.representation, figure.space, figure.clusterer, figure.metric, n
-    )
+    """Return our value for a reported figure for each seed that has one."""
+    if figure.fact is not None:
+        return fact_values(facts, study, figure.fact)
+    place = (figure.representation, figure.space, figure.clusterer)
+    return seed_values(metrics, study, *place, figure.metric)
+
+
+def _failed_seeds(facts: pd.DataFrame, study: str) -> dict[int, str]:
+    """Map each seed that failed to what its first failed notebook says."""
+    rows = facts[(facts["study"] == study) & (facts["fact"] == FAILED)]
+    rows = rows.sort_values(["seed", "notebook"]).drop_duplicates("seed")
+    return {int(row.seed): str(row.value) for row in rows.itertuples()}
+
+
+def _each_seed(values: dict[int, float], failed: dict[int, str]) -> str:
+    shown = {**dict.fromkeys(failed, FAILED), **{s: shorten(v) for s, v in values.items()}}
+    return "; ".join(shown[seed] for seed in sorted(shown))
+
+
+def shorten(value: float) -> str:
+    """Write a count whole and a score with four decimals."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
+
+
+def _note_on(
+    metrics: pd.DataFrame,
+    facts: pd.DataFrame,
+    study: str,
+    figure: config.Reported,
+    values: dict[int, float],
+    failed: dict[int, str],
+) -> str:
+    parts = [f"seed {s} failed: {reason}" for s, reason in failed.items() if s not in values]
+    if not values and figure.representation is not None:
+        reason = not_run_reason(facts, study, figure.representation)
+        parts += [reason.rstrip(".")] if reason else []
+        place = (SUBSTITUTE, figure.space, figure.clusterer)
+        instead = seed_values(metrics, study, *place, figure.metric)
+        if instead:
+            parts.append(
+                f"EfficientNet-Lite0 as a substitute gives {shorten(np.mean([*instead.values()]))}"
+            )
+    return "; ".join(parts)
 
 
 def _verdict_on(
@@ -451,9 +591,10 @@ def _verdict_on(
     interval: tuple[float, float] | None,
     reduced: bool,
     substituted: bool,
+    failed: Collection[int],
 ) -> str:
     if not values:
-        return "not run"
+        return FAILED if failed else "not run"
     if reduced:
         return "not tested (reduced run)"
     if substituted:
@@ -462,11 +603,62 @@ def _verdict_on(
     return verdict(figure.value, low, high, figure.tolerance)
 
 
-def reported_seed_values(results: Results, study: str) -> list[dict[int, float]]:
-    """Return, for each reported figure of `study`, our value for each seed."""
-    return [
-        _values_for(results.metrics, study, figure) for figure in results.studies[study].reported
-    ]
+def sensitivity(
+    metrics: pd.DataFrame, facts: pd.DataFrame, study: config.Study
+) -> list[tuple[str, config.Reported, dict[int, float], dict[int, float]]]:
+    """Set each reported figure of the autoencoder beside ours as run and under each variant.
+
+    Returns
+    -------
+    list of (str, Reported, dict of int to float, dict of int to float)
+        Name of the variant, the reported figure, and seed to value as run and under the variant;
+        only variants and figures that have values.
+    """
+    found = []
+    for variant in study.variants:
+        for figure in study.reported:
+            if figure.representation != "autoencoder":
+                continue
+            other = figure.model_copy(update={"representation": f"autoencoder-{variant.name}"})
+            values = values_of(metrics, facts, study.study, other)
+            if values:
+                as_run = values_of(metrics, facts, study.study, figure)
+                found.append((variant.name, figure, as_run, values))
+    return found
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far a metric of the study's main clustering varies, by where the variation comes from.
+
+    `networks` is the standard deviation over seeds of the network (NaN for fewer than two);
+    `clusterings` that over seeds of k-means on one network, pooled over the networks.
+    """
+
+    metric: str
+    networks: float
+    n_networks: int
+    clusterings: float
+
+
+def spreads(metrics: pd.DataFrame, facts: pd.DataFrame, study: config.Study) -> list[Spread]:
+    """Return the spread of each metric over networks and, apart from it, over clusterings."""
+    found = []
+    for metric in SPREAD_METRICS:
+        fact = config.Fact(notebook="03_latent_clustering", name=f"kmeans_sd_{metric}")
+        clusterings = list(fact_values(facts, study.study, fact).values())
+        place = ("autoencoder", study.space.label, "kmeans")
+        values = list(seed_values(metrics, study.study, *place, metric).values())
+        if clusterings and values:
+            found.append(
+                Spread(
+                    metric,
+                    float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
+                    len(values),
+                    float(np.sqrt(np.mean(np.square(clusterings)))),
+                )
+            )
+    return found
 
 
 def summary(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -565,6 +757,58 @@ def compare(
     )
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """A representation's clustering by k-means: means over the seeds."""
+
+    representation: str
+    ari: float
+    silhouette: float
+    davies_bouldin: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Representations of the same images, by agreement with the labels, best first.
+
+    `silhouette_agrees` and `davies_bouldin_agrees` count the pairs, of `pairs`, that the index,
+    measured in each representation's own space, puts in the same order as the labels do.
+    """
+
+    n: int
+    rows: tuple[Ranked, ...]
+    pairs: int
+    silhouette_agrees: int
+    davies_bouldin_agrees: int
+
+
+def rank_representations(metrics: pd.DataFrame, study: config.Study, n: int) -> Ranking | None:
+    """Rank the representations of the first `n` images; None if fewer than two have all values."""
+    rows = metrics[
+        (metrics["study"] == study.study)
+        & (metrics["n"] == n)
+        & (metrics["clusterer"] == "kmeans")
+        & ~metrics["representation"].str.startswith("autoencoder-")
+    ]
+    rows = rows[(rows["space"] == "raw") | (rows["representation"] == "autoencoder")]
+    means = rows.pivot_table(index="representation", columns="metric", values="value")
+    needed = ["ari", "silhouette", "davies_bouldin"]
+    if not set(needed) <= set(means.columns):
+        return None
+    means = means[needed].dropna().sort_values("ari", ascending=False, kind="stable")
+    if len(means) < 2:
+        return None
+    ranked = tuple(Ranked(row.Index, *row[1:]) for row in means.itertuples())
+    pairs = list(itertools.combinations(ranked, 2))
+    return Ranking(
+        n,
+        ranked,
+        len(pairs),
+        sum(better.silhouette > worse.silhouette for better, worse in pairs),
+        sum(better.davies_bouldin < worse.davies_bouldin for better, worse in pairs),
+    )
+
+
 def figure_stems(results: Results) -> dict[tuple[str, str, str], str]:
     """Name the copy of each figure without its suffix.
 
@@ -598,8 +842,13 @@ def write_results(results: Results, out: Path) -> None:
         results.metrics.to_csv(temporary, index=False)
     with artifacts.atomic_path(out / "assignments.parquet") as temporary:
         results.assignments.to_parquet(temporary, index=False, compression="zstd")
-    with artifacts.atomic_path(out / "reported_vs_reproduced.csv") as temporary:
-        verdicts(results).to_csv(temporary, index=False)
+    for name, table in (
+        ("reported_vs_reproduced", verdicts(results)),
+        ("confusion", results.confusion),
+        ("facts", results.facts),
+    ):
+        with artifacts.atomic_path(out / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False)
     artifacts.write_json(out / "run.json", record(results))
     stems = figure_stems(results)
     for study in results.studies:
@@ -619,7 +868,11 @@ def _copy_files(folder: Path, figure: Figure, target: Path) -> None:
 def verdicts(results: Results) -> pd.DataFrame:
     """Return the table of `reported_vs_reproduced` for everything that was collected."""
     return reported_vs_reproduced(
-        results.metrics, results.studies.values(), results.profile, results.substituted
+        results.metrics,
+        results.facts,
+        results.studies.values(),
+        results.profile.reduced,
+        results.substituted,
     )
 
 

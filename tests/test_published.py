@@ -1,0 +1,614 @@
+import json
+import platform
+import re
+import shutil
+from pathlib import Path
+
+import fake_run
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from utils import config, published, results
+from utils.config import UserError
+
+STUDIES = ("mnist-cae", "cifar10-cae")
+TABLES = ("metrics.csv", "reported_vs_reproduced.csv", "run.json")
+TEXT = f"# Title\n\n{published.BEGIN}\nold table\n{published.END}\n\nMore words.\n"
+HOST = "workstation-7"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+RECORD = {
+    "made": "2025-01-01T10:00:00+00:00",
+    "commit": COMMIT,
+    "dirty": False,
+    "profile": {"profile": "paper", "reduced": False},
+    "studies": ["mnist-cae"],
+    "seeds": [0, 1],
+    "hardware": {"cpu": "A processor", "cores": 2, "memory_gib": 7.8, "gpu": None},
+    "data": {"mnist-cae": {"substituted": False}},
+}
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory):
+    """The folder of a made-up full report, with one study that could not be run."""
+    folder = tmp_path_factory.mktemp("made-up")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "CONFIG", fake_run.write_config(folder / "config"))
+        runs = fake_run.write_run(folder / "runs", "paper")
+        data = runs / "paper/mnist-cae/data.json"
+        edit(data, substituted=False, dataset="mnist")
+        collected = results.collect("paper", STUDIES, (0, 1), runs)
+        results.write_results(collected, folder / "report")
+    edit(folder / "report/run.json", commit=COMMIT, dirty=False)
+    return folder
+
+
+@pytest.fixture
+def report(made_up, tmp_path, monkeypatch):
+    """A copy of the report that a test may change, with the configuration of its studies."""
+    monkeypatch.setattr(config, "CONFIG", made_up / "config")
+    monkeypatch.setattr(platform, "node", lambda: HOST)
+    return Path(shutil.copytree(made_up / "report", tmp_path / "report"))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with an earlier published run, and a README."""
+    folder = tmp_path / "kept/published"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures/old.png").write_bytes(b"old")
+    (tmp_path / "README.md").write_text(TEXT)
+    return folder, tmp_path / "README.md"
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def edit_table(path, change):
+    change(pd.read_csv(path, dtype={"note": "str"})).to_csv(path, index=False)
+
+
+def content_of(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def verdict_row(**changes):
+    row = {
+        "study": "mnist-cae",
+        "figure": "ARI",
+        "reported": 0.43,
+        "reproduced_mean": 0.41234567,
+        "ci_low": 0.4,
+        "ci_high": 0.42,
+        "n_seeds": 2,
+        "verdict": "reproduced",
+        "seed_values": "0.4000; 0.4200",
+        "note": "",
+    }
+    return {**row, **changes}
+
+
+def run_of(*rows, **record):
+    return published.Published(
+        metrics=pd.DataFrame(columns=list(results.METRIC_COLUMNS)),
+        verdicts=pd.DataFrame(rows, columns=list(results.VERDICT_COLUMNS)),
+        record={**RECORD, **record},
+    )
+
+
+def cells(table):
+    """The rows of a Markdown table under its heading; an escaped bar separates nothing."""
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+
+
+# --- loading -----------------------------------------------------------------------------------
+
+
+def test_no_run_is_none(tmp_path):
+    assert published.load(tmp_path) is None
+    (tmp_path / "figures").mkdir()
+    assert published.load(tmp_path) is None
+
+
+def test_a_report_is_read_as_it_was_written(report):
+    run = published.load(report)
+    assert list(run.metrics.columns) == list(results.METRIC_COLUMNS)
+    assert list(run.verdicts.columns) == list(results.VERDICT_COLUMNS)
+    assert run.record["seeds"] == [0, 1]
+    assert len(run.metrics) == 5 * 11 * 2
+    not_run = run.verdicts[run.verdicts["verdict"] == "not run"]
+    assert list(not_run["study"]) == ["cifar10-cae"] * 2
+    assert not_run["reproduced_mean"].isna().all()
+    assert (not_run["seed_values"] == "").all()
+
+
+@pytest.mark.parametrize("word", ["", "NA", "None", "nan"])
+def test_words_stay_words(report, word):
+    path = report / "reported_vs_reproduced.csv"
+    edit_table(path, lambda table: table.assign(note=word))
+    assert list(published.load(report).verdicts["note"]) == [word] * 4
+
+
+@pytest.mark.parametrize("name", TABLES[:2])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda path: path.write_text(""),
+        lambda path: path.write_bytes(b"\xff\xfe\x00"),
+        lambda path: path.write_text("study\nmnist-cae\n"),
+        lambda path: path.write_text(re.sub(r",\d+\.\d+", ",many", path.read_text())),
+    ],
+)
+def test_a_damaged_table_is_named(report, name, damage):
+    damage(report / name)
+    with pytest.raises(UserError, match=re.escape(name)) as error:
+        published.load(report)
+    assert "again" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "JSON"),
+        ("[1]", "dictionary"),
+        ("{}", "'made' is missing"),
+        (json.dumps({**RECORD, "commit": "`x`"}), "'commit'"),
+        (json.dumps({**RECORD, "made": "yesterday"}), "'made'"),
+        (json.dumps({**RECORD, "hardware": {}}), "'hardware.cpu' is missing"),
+        (json.dumps({**RECORD, "studies": ["../x"]}), "'studies.0'"),
+        (json.dumps({**RECORD, "data": {"mnist-cae": {}}}), "'data.mnist-cae.substituted'"),
+    ],
+)
+def test_a_damaged_record_is_named(report, text, complaint):
+    (report / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json") as error:
+        published.load(report)
+    assert complaint in str(error.value)
+
+
+def test_a_verdict_on_a_study_that_was_not_run_is_an_error(report):
+    edit(report / "run.json", studies=["mnist-cae"])
+    with pytest.raises(UserError, match=r"reported_vs_reproduced\.csv.*'cifar10-cae'"):
+        published.load(report)
+
+
+# --- publishing --------------------------------------------------------------------------------
+
+
+def test_publishing_replaces_the_folder_and_the_table(report, place):
+    folder, readme = place
+    published.publish(report, folder, readme)
+    figures = ("tsne_label", "confusion_latent", "confusion_pixels", "reconstructions")
+    assert set(content_of(folder)) == {
+        *TABLES,
+        *(f"figures/mnist-cae-{name}.png" for name in figures),
+    }
+    text = readme.read_text()
+    assert text == published.update_readme(TEXT, published.headline(published.load(folder)))
+    assert "old table" not in text
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_first_run_needs_no_folder(report, place, tmp_path):
+    published.publish(report, tmp_path / "new/published", place[1])
+    assert published.load(tmp_path / "new/published") is not None
+
+
+def test_publishing_twice_gives_the_same_bytes(report, place):
+    folder, readme = place
+    published.publish(report, folder, readme)
+    first = content_of(folder), readme.read_bytes()
+    published.publish(report, folder, readme)
+    assert (content_of(folder), readme.read_bytes()) == first
+
+
+def test_what_is_published_can_be_published(report, place, tmp_path):
+    folder, readme = place
+    published.publish(report, folder, readme)
+    again = tmp_path / "again"
+    published.publish(folder, again, readme)
+    assert all((again / name).read_bytes() == (folder / name).read_bytes() for name in TABLES)
+
+
+def test_metrics_have_six_digits_and_verdicts_all(report, place):
+    edit_table(report / "metrics.csv", lambda table: table.assign(value=table["value"] / 3))
+    published.publish(report, *place)
+    before, after = published.load(report), published.load(place[0])
+    values = after.metrics["value"]
+    np.testing.assert_allclose(values, before.metrics["value"], rtol=5e-6)
+    assert (values != before.metrics["value"]).any()
+    pd.testing.assert_frame_equal(
+        after.metrics.drop(columns="value"), before.metrics.drop(columns="value")
+    )
+    pd.testing.assert_frame_equal(after.verdicts, before.verdicts)
+
+
+def test_one_seed_is_published_and_shown(report, place):
+    path = report / "reported_vs_reproduced.csv"
+    edit(report / "run.json", seeds=[0])
+    edit_table(path, lambda table: table.assign(n_seeds=table["n_seeds"].clip(upper=1)))
+    published.publish(report, *place)
+    text = place[1].read_text()
+    assert ", 1 seed:" in text
+    assert [row[5] for row in cells(text)] == ["1", "1", "0", "0"]
+
+
+def break_reduced(report):
+    profile = json.loads((report / "run.json").read_text())["profile"]
+    edit(report / "run.json", profile={**profile, "reduced": True})
+
+
+def break_data(report):
+    data = json.loads((report / "run.json").read_text())["data"]
+    data["mnist-cae"]["substituted"] = True
+    edit(report / "run.json", data=data)
+
+
+def break_picture(report):
+    (report / "figures/mnist-cae-confusion_latent.png").write_bytes(b"no picture")
+
+
+def cut_picture(report):
+    path = report / "figures/mnist-cae-confusion_latent.png"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (break_reduced, "'paper' is a reduced one"),
+        (break_data, "mnist-cae had substitute data"),
+        (break_picture, "confusion_latent.png: not a picture"),
+        (cut_picture, "confusion_latent.png: not a picture"),
+        *(
+            (lambda report, name=name: (report / name).unlink(), f"{re.escape(name)}: missing")
+            for name in TABLES
+        ),
+        (lambda report: edit(report / "run.json", gaps=[f"on {HOST}: slow"]), f"'{HOST}'"),
+        (
+            lambda report: edit_table(
+                report / "reported_vs_reproduced.csv", lambda table: table.assign(note=HOST)
+            ),
+            f"reported_vs_reproduced.csv.*'{HOST}'",
+        ),
+    ],
+)
+def test_a_refused_report_changes_nothing(report, place, damage, complaint):
+    damage(report)
+    refuse(report, place, complaint)
+
+
+def refuse(report, place, complaint, error=UserError):
+    folder, readme = place
+    before = content_of(folder.parent), readme.read_bytes()
+    with pytest.raises(error, match=complaint) as refused:
+        published.publish(report, folder, readme)
+    assert "\n" not in str(refused.value)
+    assert (content_of(folder.parent), readme.read_bytes()) == before
+
+
+@pytest.mark.parametrize("text", ["no markers", TEXT + published.END])
+def test_a_readme_without_a_place_for_the_table_changes_nothing(report, place, text):
+    place[1].write_text(text)
+    refuse(report, place, "README")
+
+
+def test_a_missing_readme_changes_nothing(report, place):
+    folder, readme = place
+    before = content_of(folder)
+    readme.unlink()
+    with pytest.raises(UserError, match=r"README\.md: missing"):
+        published.publish(report, folder, readme)
+    assert content_of(folder) == before
+    assert not readme.exists()
+
+
+def test_too_large_figures_change_nothing(report, place, monkeypatch):
+    monkeypatch.setattr(published, "LARGEST_FIGURES", 1000)
+    refuse(report, place, "allowed are 1,000")
+
+
+@pytest.mark.parametrize("fails_at", ["kept/published", "new"])
+def test_a_folder_that_cannot_be_moved_changes_nothing(report, place, monkeypatch, fails_at):
+    rename = Path.rename
+
+    def fail(path, target):
+        if str(path).endswith(fails_at):
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    refuse(report, place, "No space", OSError)
+
+
+def test_a_readme_that_cannot_be_written_changes_nothing(report, place, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(published.artifacts, "atomic_path", fail)
+    refuse(report, place, "No space", OSError)
+
+
+def test_a_picture_that_the_readme_shows_is_not_taken_away(report, place):
+    folder, readme = place
+    linked = TEXT + "\n![old](kept/published/figures/{}.png) ![other](elsewhere/x.png)\n"
+    readme.write_text(linked.format("old"))
+    refuse(report, place, "shows kept/published/figures/old.png")
+    readme.write_text(linked.format("mnist-cae-tsne_label"))
+    published.publish(report, folder, readme)
+    assert (folder / "figures/mnist-cae-tsne_label.png").is_file()
+
+
+# --- nothing of the machine --------------------------------------------------------------------
+
+
+def test_the_record_says_little_of_the_machine(report, place):
+    edit(report / "run.json", gaps=["cell 3 of /home/someone/run/executed.ipynb failed"])
+    before = json.loads((report / "run.json").read_text())
+    published.publish(report, *place)
+    after = json.loads((place[0] / "run.json").read_text())
+    assert set(after.pop("hardware")) == {"cpu", "cores", "memory_gib", "gpu"}
+    assert after["gaps"] == ["cell 3 of …/executed.ipynb failed"]
+    assert set(after) == set(before) - {"hardware"}
+    assert all(after[key] == before[key] for key in set(after) - {"gaps"})
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("there is no file /mnt/disk-2/weights.pth", "there is no file …/weights.pth"),
+        ("'/a/b c/d'", "'…/b c/d'"),
+        ("see (/tmp/x), then go", "see (…/x), then go"),
+        ("/tmp/folder/", "…/folder"),
+        ("/single", "…/single"),
+        ("pixels/raw and T-shirt/top", "pixels/raw and T-shirt/top"),
+        ("3 / 4", "3 / 4"),
+        ("https://example.org/a/b.gz: no answer", "https://example.org/a/b.gz: no answer"),
+        (f"{config.ROOT}/runs/paper/x", "runs/paper/x"),
+    ],
+)
+def test_absolute_paths_become_names(text, kept):
+    assert published.without_paths({"a": [text, 1, None]}) == {"a": [kept, 1, None]}
+    assert published.without_paths(kept) == kept
+
+
+def test_a_path_in_a_note_becomes_a_name(report, place):
+    path = report / "reported_vs_reproduced.csv"
+    edit_table(path, lambda table: table.assign(note="no file /mnt/x/weights.pth"))
+    published.publish(report, *place)
+    assert set(published.load(place[0]).verdicts["note"]) == {"no file …/weights.pth"}
+
+
+# --- pictures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "smaller"),
+    [((1800, 601), (900, 300)), ((901, 2), (900, 2)), ((900, 5), (900, 5)), ((10, 990), (10, 990))],
+)
+def test_pictures_are_at_most_900_pixels_wide(tmp_path, size, smaller):
+    Image.new("RGBA", size, "red").save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(published.small_png(tmp_path / "a.png"))
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.size == smaller
+        assert picture.convert("RGB").getpixel((5, 1)) == (255, 0, 0)
+
+
+def test_what_can_be_seen_through_becomes_white(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(published.small_png(tmp_path / "a.png"))
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+def test_many_colours_become_a_palette(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    small = published.small_png(tmp_path / "a.png")
+    assert len(small) < (tmp_path / "a.png").stat().st_size / 2
+    (tmp_path / "b.png").write_bytes(small)
+    with Image.open(tmp_path / "b.png") as picture:
+        assert len(picture.convert("RGB").getcolors()) <= published.COLOURS
+
+
+# --- the table ---------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_row_for_each_reported_figure(report):
+    run = published.load(report)
+    rows = cells(published.headline(run))
+    assert [row[1] for row in rows] == list(run.verdicts["figure"])
+    assert all(len(row) == len(published.HEADER) for row in rows)
+    assert rows[0] == [
+        "`mnist-cae`: convolutional autoencoder on MNIST",
+        "ARI",
+        "0.4296",
+        "0.4150",
+        "0.4100 to 0.4200",
+        "2",
+        "reproduced",
+    ]
+    assert rows[1][0] == "`mnist-cae`"
+    assert rows[2][0] == "`cifar10-cae`: convolutional autoencoder on CIFAR-10"
+    assert rows[3][2:] == ["0.1108", "–", "–", "0", "not run"]
+
+
+@pytest.mark.parametrize(
+    ("reported", "mean", "low", "high", "shown"),
+    [
+        (0.43, 0.41234567, 0.4, 0.42, ("0.4300", "0.4123", "0.4000 to 0.4200")),
+        (335_000, 776_579, 776_579, 776_579, ("335,000", "776,579", "776,579 to 776,579")),
+        (10_611_222, 10_611_222, np.nan, np.nan, ("10,611,222", "10,611,222", "–")),
+        (1, 1, 1, 1, ("1", "1", "1 to 1")),
+        (1, 1.5, 1, 2, ("1.0000", "1.5000", "1.0000 to 2.0000")),
+        (100.4, 99.96, 99, 101.2, ("100", "99.9600", "99.0000 to 101")),
+        (1, np.nan, np.nan, np.nan, ("1", "–", "–")),
+        (0.0404, np.nan, np.nan, np.nan, ("0.0404", "–", "–")),
+        (-0.02, -0.03, -0.04, -0.02, ("-0.0200", "-0.0300", "-0.0400 to -0.0200")),
+    ],
+)
+def test_counts_are_whole_and_scores_have_four_decimals(reported, mean, low, high, shown):
+    row = verdict_row(reported=reported, reproduced_mean=mean, ci_low=low, ci_high=high)
+    assert tuple(cells(published.headline(run_of(row)))[0][2:5]) == shown
+
+
+def test_a_note_is_shortened():
+    row = verdict_row(verdict="not run", reproduced_mean=np.nan, note="no weights; " * 30)
+    shown = cells(published.headline(run_of(row)))[0][6]
+    assert shown.startswith("not run: no weights; no weights")
+    assert shown.endswith(" …")
+    assert len(shown) <= len("not run: ") + published.LONGEST_NOTE
+    short = cells(published.headline(run_of({**row, "note": "no weights"})))[0][6]
+    assert short == "not run: no weights"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Run of 2025-01-01, commit `0123456`, profile `paper`, A processor, 2 cores, no GPU,"),
+        ({}, "no GPU, 2 seeds:"),
+        ({"seeds": [0]}, ", 1 seed:"),
+        ({"dirty": True}, "commit `0123456` with uncommitted changes,"),
+        ({"commit": None, "dirty": None}, ", no commit,"),
+        ({"hardware": {**RECORD["hardware"], "gpu": "A|B 80"}}, "2 cores, GPU A\\|B 80,"),
+        ({"hardware": {**RECORD["hardware"], "cores": None}}, "cores not known"),
+    ],
+)
+def test_the_line_above_says_what_was_run_where(changes, said):
+    assert said in published.headline(run_of(verdict_row(), **changes)).splitlines()[0]
+
+
+def test_a_study_that_is_in_no_file_any_more_is_named():
+    run = run_of(verdict_row(study="gone"), studies=["gone"])
+    assert cells(published.headline(run))[0][0] == "`gone`"
+
+
+@given(st.text(), st.text())
+def test_no_text_breaks_the_table_or_its_markers(figure, note):
+    hostile = (verdict_row(figure=figure + fake_run.HOSTILE, note=note + published.END),)
+    table = published.headline(run_of(*hostile))
+    assert len(table.split("\n")) == 5
+    assert [len(row) for row in cells(table)] == [len(published.HEADER)]
+    once = published.update_readme(TEXT, table)
+    assert published.update_readme(once, table) == once
+
+
+@given(st.text(), st.text(), st.text())
+def test_only_what_is_between_the_markers_changes(before, between, after):
+    markers = published.BEGIN, published.END
+    text = before + markers[0] + between + markers[1] + after
+    if any(text.count(marker) != 1 for marker in markers):
+        return
+    expected = f"{before}{markers[0]}\n\na table\n\n{markers[1]}{after}"
+    assert published.update_readme(text, "a table") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        published.BEGIN,
+        published.END,
+        published.END + published.BEGIN,
+        TEXT + published.BEGIN,
+        TEXT + published.END,
+    ],
+)
+def test_missing_double_and_swapped_markers_are_errors(text):
+    with pytest.raises(UserError, match=r"published: (begin|end)") as error:
+        published.update_readme(text, "a table")
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_run_the_block_says_so():
+    assert published.readme_block(None) == "No full run is published yet."
+    run = run_of(verdict_row())
+    assert published.readme_block(run) == published.headline(run)
+
+
+# --- what is in the repository -----------------------------------------------------------------
+
+
+def disagreements(run):
+    """Verdicts of whose figure our mean, or the number of seeds, is not that of the metrics."""
+    wrong = []
+    for row in run.verdicts.itertuples():
+        reported = {figure.figure: figure for figure in config.load_study(row.study).reported}
+        figure = reported.get(row.figure)
+        if figure is None or figure.metric is None:
+            continue
+        place = (figure.representation, figure.space, figure.clusterer)
+        values = [*results.seed_values(run.metrics, row.study, *place, figure.metric).values()]
+        mean = np.mean(values) if values else np.nan
+        same = np.isclose(mean, row.reproduced_mean, rtol=1e-5, atol=1e-9, equal_nan=True)
+        if not same or len(values) != row.n_seeds:
+            wrong.append((row.study, row.figure))
+    return wrong
+
+
+def test_a_mean_that_is_not_that_of_the_metrics_is_found(report, place):
+    published.publish(report, *place)
+    assert disagreements(published.load(place[0])) == []
+    path = place[0] / "metrics.csv"
+    edit_table(path, lambda table: table.assign(value=table["value"] + 1e-4))
+    assert disagreements(published.load(place[0])) == [
+        ("mnist-cae", "ARI"),
+        ("mnist-cae", "silhouette"),
+    ]
+
+
+@pytest.fixture
+def committed():
+    run = published.load()
+    if run is None:
+        pytest.skip("no full run is published yet")
+    return run
+
+
+def test_the_readme_has_the_table_of_the_published_run():
+    text = published.README.read_text(encoding="utf-8")
+    assert published.update_readme(text, published.readme_block(published.load())) == text
+
+
+def test_every_picture_of_the_readme_is_there():
+    text = published.README.read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", text)
+    assert pictures
+    assert [name for name in pictures if not (config.ROOT / name).is_file()] == []
+
+
+def test_the_published_folder_is_small():
+    assert sum(map(len, content_of(published.PUBLISHED).values())) < 5_000_000
+
+
+def test_the_published_run_is_a_full_one_with_the_data_of_its_protocols(committed):
+    assert not committed.record["profile"]["reduced"]
+    assert not any(data["substituted"] for data in committed.record["data"].values())
+
+
+def test_the_published_verdicts_agree_with_the_published_metrics(committed):
+    assert disagreements(committed) == []
+
+
+def test_the_published_run_names_no_machine(committed):
+    text = (published.PUBLISHED / "run.json").read_text(encoding="utf-8")
+    assert published.without_paths(committed.record) == committed.record
+    assert str(config.ROOT) not in text
+    assert "system" not in committed.record["hardware"]
+    published._require_no_host_name(published.PUBLISHED)
+    notes = list(committed.verdicts["note"])
+    assert published.without_paths(notes) == notes
+
+
+def test_the_published_files_are_those_that_publishing_writes(committed):
+    names = {f"figures/{s}-{f}.png" for s in committed.record["studies"] for f in published.FIGURES}
+    assert set(TABLES) <= set(content_of(published.PUBLISHED)) <= {*TABLES, *names}
