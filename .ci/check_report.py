@@ -14,7 +14,8 @@ from sklearn.metrics import adjusted_rand_score
 from utils import datasets
 from utils.artifacts import read_json
 from utils.cli import RESULTS
-from utils.config import ROOT, load_study
+from utils.config import ROOT, Reported, load_study
+from utils.report import amount
 
 COMBINATION = ["study", "seed", "representation", "space", "clusterer", "n"]
 
@@ -63,25 +64,57 @@ def check_assignments(run: dict, metrics: pd.DataFrame, assignments: pd.DataFram
         require(abs(again - value) < 1e-6, f"{key}: ARI is {value} in metrics.csv, really {again}")
 
 
-def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> None:
+def check_confusion(metrics: pd.DataFrame, confusion: pd.DataFrame) -> None:
+    """Check that every clustering's table has each of its images once."""
+    sizes = confusion.groupby(COMBINATION)["count"].sum()
+    require(set(sizes.index) == set(metrics.set_index(COMBINATION).index), "other clusterings")
+    require(all(key[-1] == size for key, size in sizes.items()), "confusion.csv: other images")
+
+
+def find_values(figure: Reported, metrics: pd.DataFrame, facts: pd.DataFrame) -> list[float]:
+    """Look up the values of one study behind a reported figure, one a seed."""
+    if figure.fact is not None:
+        own = (facts["notebook"] == figure.fact.notebook) & (facts["fact"] == figure.fact.name)
+        return [float(value) for value in facts.loc[own, "value"]]
+    for key in ("representation", "space", "clusterer"):
+        metrics = metrics[metrics[key] == getattr(figure, key)]
+    if figure.metric == "k_found":
+        found = metrics.drop_duplicates("seed").rename(columns={"value": "_", "k_found": "value"})
+    else:
+        found = metrics[metrics["metric"] == figure.metric]
+    return found.loc[found["n"] == found["n"].max(), "value"].tolist()
+
+
+def check_claims(studies: list[str], text: str) -> None:
+    """Check that the report has every claim, and an outcome for each."""
+    claims = [claim for study in studies for claim in load_study(study).claims]
+    for claim in claims:
+        require(claim.text in text, f"report.html does not have the claim {claim.text!r}")
+    outcomes = len(re.findall(r"The claim (holds|does not hold|is not tested)", text))
+    require(outcomes == len(claims), f"{outcomes} outcomes of {len(claims)} claims")
+
+
+def check_verdicts(
+    metrics: pd.DataFrame, facts: pd.DataFrame, verdicts: pd.DataFrame, text: str
+) -> None:
     """Compute each reproduced mean again, and look it up in the report's text."""
-    for (study, figure), row in verdicts.set_index(["study", "figure"]).iterrows():
-        claims = [claim for claim in load_study(study).reported if claim.figure == figure]
-        require(len(claims) == 1, f"{study}: {figure} is not in its file")
-        keys = ("representation", "space", "clusterer", "metric")
-        found = metrics[metrics["study"] == study]
-        for key in keys:
-            found = found[found[key] == getattr(claims[0], key)]
-        found = found[found["n"] == found["n"].max()]
-        require(row["n_seeds"] == len(found), f"{study}: {figure}: wrong number of seeds")
-        if found.empty:
+    for (study, name), row in verdicts.set_index(["study", "figure"]).iterrows():
+        figures = [figure for figure in load_study(study).reported if figure.figure == name]
+        require(len(figures) == 1, f"{study}: {name} is not in its file")
+        found = find_values(
+            figures[0], metrics[metrics["study"] == study], facts[facts["study"] == study]
+        )
+        require(row["n_seeds"] == len(found), f"{study}: {name}: wrong number of seeds")
+        if not found:
             # Weights that could not be had: no number may stand for them.
             empty = row[["reproduced_mean", "ci_low", "ci_high"]].isna().all()
-            require(empty and row["verdict"] == "not run", f"{study}: {figure}: a made-up number")
+            require(empty and row["verdict"] == "not run", f"{study}: {name}: a made-up number")
+            require(bool(row["note"]), f"{study}: {name}: not run, and no reason is given")
             continue
-        mean = found["value"].mean()
-        require(np.isclose(row["reproduced_mean"], mean), f"{study}: {figure}: the mean is {mean}")
-        require(f"{mean:.4f}" in text, f"report.html does not say {mean:.4f} ({study}, {figure})")
+        mean = np.mean(found)
+        require(np.isclose(row["reproduced_mean"], mean), f"{study}: {name}: the mean is {mean}")
+        shown = amount(mean)
+        require(shown in text, f"report.html does not say {shown} ({study}, {name})")
 
 
 def main(profile: str) -> None:
@@ -95,7 +128,10 @@ def main(profile: str) -> None:
     check_assignments(run, metrics, pd.read_parquet(folder / "assignments.parquet"))
     page = (folder / "report.html").read_text("utf-8")
     text = html.unescape(re.sub(r"<[^>]+>", " ", page)).replace("−", "-")
-    check_verdicts(metrics, pd.read_csv(folder / "reported_vs_reproduced.csv"), text)
+    check_confusion(metrics, pd.read_csv(folder / "confusion.csv", dtype={"class": str}))
+    verdicts = pd.read_csv(folder / "reported_vs_reproduced.csv", keep_default_na=True)
+    check_verdicts(metrics, pd.read_csv(folder / "facts.csv", dtype=str), verdicts, text)
+    check_claims([study for study in run["studies"] if study not in run["not_run"]], text)
     print(f"check_report: {len(metrics)} values of {folder} are there and agree")
 
 

@@ -16,7 +16,7 @@ from utils import config, published, results
 from utils.config import UserError
 
 STUDIES = ("mnist-cae", "cifar10-cae")
-TABLES = ("metrics.csv", "reported_vs_reproduced.csv", "run.json")
+TABLES = ("metrics.csv", "facts.csv", "reported_vs_reproduced.csv", "run.json")
 TEXT = f"# Title\n\n{published.BEGIN}\nold table\n{published.END}\n\nMore words.\n"
 HOST = "workstation-7"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -97,6 +97,7 @@ def verdict_row(**changes):
 def run_of(*rows, **record):
     return published.Published(
         metrics=pd.DataFrame(columns=list(results.METRIC_COLUMNS)),
+        facts=pd.DataFrame(columns=list(results.FACT_COLUMNS)),
         verdicts=pd.DataFrame(rows, columns=list(results.VERDICT_COLUMNS)),
         record={**RECORD, **record},
     )
@@ -136,7 +137,7 @@ def test_words_stay_words(report, word):
     assert list(published.load(report).verdicts["note"]) == [word] * 4
 
 
-@pytest.mark.parametrize("name", TABLES[:2])
+@pytest.mark.parametrize("name", ["metrics.csv", "reported_vs_reproduced.csv"])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -237,7 +238,6 @@ def test_one_seed_is_published_and_shown(report, place):
     edit_table(path, lambda table: table.assign(n_seeds=table["n_seeds"].clip(upper=1)))
     published.publish(report, *place)
     text = place[1].read_text()
-    assert ", 1 seed:" in text
     assert [row[5] for row in cells(text)] == ["1", "1", "0", "0"]
 
 
@@ -347,6 +347,67 @@ def test_a_picture_that_the_readme_shows_is_not_taken_away(report, place):
     assert (folder / "figures/mnist-cae-tsne_label.png").is_file()
 
 
+# --- a run in parts ----------------------------------------------------------------------------
+
+
+def part(seeds, aris, made, study="mnist-cae", **record):
+    """Make a run of one study with an adjusted Rand index for each seed."""
+    common = {
+        "profile": "paper", "study": study, "dataset": "mnist", "n": 70_000,
+        "representation": "autoencoder", "space": "pca50", "clusterer": "kmeans",
+        "k_found": 10.0, "noise_fraction": 0.0, "metric": "ari",
+    }  # fmt: skip
+    rows = [{**common, "seed": s, "value": a} for s, a in zip(seeds, aris, strict=True)]
+    facts = [(study, seed, "02_train_autoencoder", "made", made) for seed in seeds]
+    run = run_of(made=made, studies=[study], data={study: {"substituted": False}}, **record)
+    return published.Published(
+        metrics=pd.DataFrame(rows)[list(results.METRIC_COLUMNS)],
+        facts=pd.DataFrame(facts, columns=list(results.FACT_COLUMNS)),
+        verdicts=run.verdicts,
+        record=run.record,
+    )
+
+
+@pytest.fixture
+def parts(report):
+    first = published.joined(part([0, 1], [0.1, 0.2], "2025-01-01T"), None)
+    return first, part([1, 2], [0.5, 0.6], "2025-02-02T")
+
+
+def test_a_later_run_counts_and_earlier_seeds_are_kept(parts):
+    first, second = parts
+    both = published.joined(second, first)
+    values = results.seed_values(both.metrics, "mnist-cae", "autoencoder", "pca50", "kmeans", "ari")
+    assert values == {0: 0.1, 1: 0.5, 2: 0.6}
+    assert dict(zip(both.facts["seed"], both.facts["value"], strict=True)) == {
+        0: "2025-01-01T", 1: "2025-02-02T", 2: "2025-02-02T",
+    }  # fmt: skip
+    row = both.verdicts.set_index("figure").loc["ARI"]
+    assert (row.n_seeds, row.reproduced_mean) == (3, pytest.approx(0.4))
+    assert both.record["published"] == {"mnist-cae": [1, 2]}
+    (earlier,) = both.record["earlier"]
+    assert (earlier["made"], earlier["published"]) == ("2025-01-01T", {"mnist-cae": [0]})
+    lines = published.headline(both).splitlines()
+    assert lines[0].endswith("seeds: `mnist-cae` 1, 2.")
+    assert lines[2].endswith("seeds: `mnist-cae` 0.")
+
+
+def test_other_studies_are_kept_and_replaced_runs_forgotten(parts):
+    other = part([0], [0.3], "2025-03-03T", study="cifar10-cae")
+    three = published.joined(other, published.joined(parts[1], parts[0]))
+    assert [old["made"] for old in three.record["earlier"]] == ["2025-02-02T", "2025-01-01T"]
+    assert three.record["studies"] == ["cifar10-cae", "mnist-cae"]
+    again = published.joined(part([0, 1, 2], [0.7] * 3, "2025-04-04T"), three)
+    assert [old["made"] for old in again.record["earlier"]] == ["2025-03-03T"]
+    assert again.verdicts.set_index(["study", "figure"]).loc[("mnist-cae", "ARI")].n_seeds == 3
+
+
+def test_a_run_that_has_every_seed_stands_alone(parts):
+    whole = published.joined(part([0, 1], [0.8, 0.9], "2025-05-05T"), parts[0])
+    assert whole.record["earlier"] == []
+    assert set(whole.metrics["value"]) == {0.8, 0.9}
+
+
 # --- nothing of the machine --------------------------------------------------------------------
 
 
@@ -357,6 +418,8 @@ def test_the_record_says_little_of_the_machine(report, place):
     after = json.loads((place[0] / "run.json").read_text())
     assert set(after.pop("hardware")) == {"cpu", "cores", "memory_gib", "gpu"}
     assert after["gaps"] == ["cell 3 of …/executed.ipynb failed"]
+    assert after.pop("published") == {"mnist-cae": [0, 1]}
+    assert after.pop("earlier") == []
     assert set(after) == set(before) - {"hardware"}
     assert all(after[key] == before[key] for key in set(after) - {"gaps"})
 
@@ -474,12 +537,11 @@ def test_a_note_is_shortened():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "Run of 2025-01-01, commit `0123456`, profile `paper`, A processor, 2 cores, no GPU,"),
-        ({}, "no GPU, 2 seeds:"),
-        ({"seeds": [0]}, ", 1 seed:"),
+        ({}, "Run of 2025-01-01, commit `0123456`, profile `paper`, A processor, 2 cores, no GPU."),
+        ({"published": {"a": [0, 1], "b": [2]}}, "no GPU; seeds: `a` 0, 1; `b` 2."),
         ({"dirty": True}, "commit `0123456` with uncommitted changes,"),
         ({"commit": None, "dirty": None}, ", no commit,"),
-        ({"hardware": {**RECORD["hardware"], "gpu": "A|B 80"}}, "2 cores, GPU A\\|B 80,"),
+        ({"hardware": {**RECORD["hardware"], "gpu": "A|B 80"}}, "2 cores, GPU A\\|B 80."),
         ({"hardware": {**RECORD["hardware"], "cores": None}}, "cores not known"),
     ],
 )

@@ -7,7 +7,7 @@ import platform
 import re
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,12 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from utils import artifacts, config
-from utils.results import METRIC_COLUMNS, VERDICT_COLUMNS
+from utils.results import (
+    FACT_COLUMNS,
+    METRIC_COLUMNS,
+    VERDICT_COLUMNS,
+    reported_vs_reproduced,
+)
 
 PUBLISHED = config.ROOT / "reports" / "published"
 README = config.ROOT / "README.md"
@@ -48,6 +53,7 @@ METRIC_TYPES = {
     **dict.fromkeys(("n", "seed"), "int64"),
     **dict.fromkeys(("k_found", "noise_fraction", "value"), "float64"),
 }
+FACT_TYPES = {**dict.fromkeys(("study", "notebook", "fact", "value"), "str"), "seed": "int64"}
 VERDICT_TYPES = {
     **dict.fromkeys(("study", "figure", "verdict", "seed_values", "note"), "str"),
     **dict.fromkeys(("reported", "reproduced_mean", "ci_low", "ci_high"), "float64"),
@@ -88,19 +94,23 @@ class _Record(BaseModel):
 
 @dataclass(frozen=True)
 class Published:
-    """The tables and the record of a run.
+    """The tables and the record of a run, and what is kept of earlier ones.
 
     Attributes
     ----------
     metrics : DataFrame
         Columns `results.METRIC_COLUMNS`.
+    facts : DataFrame
+        Columns `results.FACT_COLUMNS`; each value is a word.
     verdicts : DataFrame
         Columns `results.VERDICT_COLUMNS`; `seed_values` and `note` may be empty words.
     record : dict
-        What ``run.json`` holds.
+        What ``run.json`` holds. Once published it has ``published``, the seeds by study that are
+        this run's, and ``earlier``, the records of earlier runs of which other seeds are kept.
     """
 
     metrics: pd.DataFrame
+    facts: pd.DataFrame
     verdicts: pd.DataFrame
     record: dict[str, Any]
 
@@ -139,7 +149,8 @@ def load(folder: Path = PUBLISHED) -> Published | None:
             f"{verdicts_path}: study {strange[0]!r} is not in run.json, which has "
             f"{', '.join(record['studies'])}: build the report again"
         )
-    return Published(metrics, verdicts, record)
+    facts = _read_table(folder / "facts.csv", FACT_COLUMNS, FACT_TYPES)
+    return Published(metrics, facts, verdicts, record)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -177,6 +188,9 @@ def _read_table(path: Path, columns: tuple[str, ...], types: dict[str, str]) -> 
 def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> None:
     """Keep the numbers of a full run, and some small figures; rewrite the README's table.
 
+    Of a run published earlier those studies and seeds are kept that this one does not have, so that
+    a long run can be made in parts; the verdicts are those of all seeds together.
+
     Parameters
     ----------
     report : Path
@@ -198,10 +212,11 @@ def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> No
     if run is None:
         raise config.UserError(f"{report / 'run.json'}: missing: build the report first")
     _require_full(run.record, report)
+    run = joined(run, load(folder))
     text = _read_readme(readme)
     with _staging(folder) as (new, aside):
         _write_tables(run, new)
-        _write_figures(report, run.record["studies"], new / "figures")
+        _write_figures((report, folder), run.record["studies"], new / "figures")
         _require_no_host_name(new)
         _require_pictures(text, readme, folder, new)
         updated = update_readme(text, readme_block(load(new)))
@@ -233,6 +248,59 @@ def _read_readme(readme: Path) -> str:
         raise config.UserError(f"{readme}: missing: the table has to go into it") from None
 
 
+def joined(run: Published, earlier: Published | None) -> Published:
+    """Add to a run what an earlier one has of studies and seeds that this one has not.
+
+    Parameters
+    ----------
+    run : Published
+        The run that counts where both have a seed of a study.
+    earlier : Published or None
+
+    Returns
+    -------
+    Published
+        Verdicts are computed again if anything was added.
+    """
+    ours = _seeds_by_study(run)
+    theirs = _seeds_by_study(earlier) if earlier else {}
+    kept = {study: sorted(set(seeds) - set(ours.get(study, []))) for study, seeds in theirs.items()}
+    record = {**run.record, "published": ours, "earlier": []}
+    if not any(kept.values()):
+        return Published(run.metrics, run.facts, run.verdicts, record)
+    metrics, facts = (
+        pd.concat([new, old[_among(old, kept)]], ignore_index=True)
+        for new, old in ((run.metrics, earlier.metrics), (run.facts, earlier.facts))
+    )
+    past = [{k: v for k, v in earlier.record.items() if k != "earlier"}]
+    past += earlier.record.get("earlier", [])
+    restricted = [{**old, "published": _common(old["published"], kept)} for old in past]
+    record["earlier"] = [old for old in restricted if old["published"]]
+    record["studies"] = sorted({*run.record["studies"], *kept})
+    record["data"] = {**earlier.record["data"], **run.record["data"]}
+    studies = [config.load_study(name) for name in record["studies"]]
+    verdicts = reported_vs_reproduced(metrics, facts, studies, reduced=False)
+    return Published(metrics, facts, verdicts, record)
+
+
+def _seeds_by_study(run: Published) -> dict[str, list[int]]:
+    """List the seeds of each study that left a number or a fact, such as that it failed."""
+    pairs = pd.concat([run.metrics[["study", "seed"]], run.facts[["study", "seed"]]])
+    return {
+        str(study): sorted({int(seed) for seed in seeds})
+        for study, seeds in pairs.groupby("study")["seed"]
+    }
+
+
+def _among(table: pd.DataFrame, seeds: dict[str, list[int]]) -> list[bool]:
+    return [row.seed in seeds.get(row.study, []) for row in table.itertuples()]
+
+
+def _common(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:
+    both = {study: sorted(set(one[study]) & set(other.get(study, []))) for study in one}
+    return {study: seeds for study, seeds in both.items() if seeds}
+
+
 @contextmanager
 def _staging(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Yield an empty folder beside `folder`, and a free path to which that can be moved aside."""
@@ -256,6 +324,8 @@ def _replace_folder(folder: Path, new: Path, aside: Path) -> None:
 
 def _write_tables(run: Published, new: Path) -> None:
     run.metrics.to_csv(new / "metrics.csv", index=False, float_format="%.6g")
+    facts = run.facts.assign(value=run.facts["value"].map(without_paths))
+    facts.to_csv(new / "facts.csv", index=False)
     verdicts = run.verdicts.assign(note=run.verdicts["note"].map(without_paths))
     verdicts.to_csv(new / "reported_vs_reproduced.csv", index=False)
     artifacts.write_json(new / "run.json", public_record(run.record))
@@ -289,7 +359,8 @@ def _require_no_host_name(folder: Path) -> None:
     if host in ("", "localhost"):
         return
     named = re.compile(rf"(?<![\w-]){re.escape(host)}(?![\w-])")
-    for path in (folder / "run.json", folder / "reported_vs_reproduced.csv"):  # texts are in these
+    for name in ("run.json", "reported_vs_reproduced.csv", "facts.csv"):  # texts are in these
+        path = folder / name
         if named.search(path.read_text(encoding="utf-8")):
             raise config.UserError(
                 f"{path.name}: a text in it has the name of this machine, {host!r}, which is not "
@@ -297,10 +368,13 @@ def _require_no_host_name(folder: Path) -> None:
             )
 
 
-def _write_figures(report: Path, studies: list[str], target: Path) -> None:
-    stems = [f"{study}-{name}" for study in studies for name in FIGURES]
-    sources = [report / "figures" / f"{stem}.png" for stem in stems]
-    pictures = {path.name: small_png(path) for path in sources if path.is_file()}
+def _write_figures(folders: Sequence[Path], studies: list[str], target: Path) -> None:
+    """Write each figure small, from the first of the folders that has it."""
+    report = folders[0]
+    names = [f"{study}-{name}.png" for study in studies for name in FIGURES]
+    places = [[folder / "figures" / name for folder in folders] for name in names]
+    sources = [next(filter(Path.is_file, paths), None) for paths in places]
+    pictures = {path.name: small_png(path) for path in sources if path is not None}
     size = sum(map(len, pictures.values()))
     if size > LARGEST_FIGURES:
         raise config.UserError(
@@ -383,14 +457,16 @@ def headline(published: Published) -> str:
         )
         shown.add(row.study)
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"{_run_line(published.record)}\n\n{table}"
+    record = published.record
+    lines = [_run_line(part) for part in (record, *record.get("earlier", []))]
+    return "\n\n".join([*lines, table])
 
 
 def _run_line(record: dict[str, Any]) -> str:
     commit = "no commit" if record["commit"] is None else f"commit `{record['commit'][:7]}`"
     if record["dirty"]:
         commit += " with uncommitted changes"
-    hardware, seeds = record["hardware"], len(record["seeds"])
+    hardware = record["hardware"]
     parts = [
         f"Run of {record['made'][:10]}",
         commit,
@@ -398,9 +474,12 @@ def _run_line(record: dict[str, Any]) -> str:
         _plain(hardware["cpu"]),
         "cores not known" if hardware["cores"] is None else f"{hardware['cores']} cores",
         f"GPU {_plain(hardware['gpu'])}" if hardware["gpu"] else "no GPU",
-        f"{seeds} seed{'s' if seeds != 1 else ''}",
     ]
-    return f"{', '.join(parts)}:"
+    seeds = [
+        f"`{study}` {', '.join(map(str, seeds))}"
+        for study, seeds in record.get("published", {}).items()
+    ]
+    return f"{', '.join(parts)}{'; seeds: ' if seeds else ''}{'; '.join(seeds)}."
 
 
 def _with_title(study: str) -> str:
