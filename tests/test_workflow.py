@@ -74,6 +74,7 @@ def make_repository(root):
     (package / "report.py").write_text(REPORT)
     shutil.copytree(ROOT / "workflow", root / "workflow")
     shutil.copytree(ROOT / "config/profiles", root / "config/profiles")
+    shutil.copy(ROOT / "config/verdict.yaml", root / "config")
     quick = root / "config/profiles/quick.yaml"
     quick.write_text(re.sub(r"(?m)^seeds: \d+$", "seeds: 2", quick.read_text("utf-8")), "utf-8")
     (root / "config/studies").mkdir()

@@ -356,7 +356,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
                 row.figure,
                 figure.source,
                 amount(row.reported),
-                row.seed_values.replace("; ", ", ") or "–",
+                row.seed_values or "–",
                 amount(row.reproduced_mean),
                 _interval(row),
                 number(figure.tolerance),
