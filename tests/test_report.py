@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from utils import config, report, results
+from utils import config, published, report, results
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
@@ -201,10 +201,84 @@ def test_numbers_of_the_table_stand_in_the_text(page, out):
     for row in table[table["n_seeds"] > 0].itertuples():
         for value in (row.reported, row.reproduced_mean, row.ci_low, row.ci_high):
             assert f"{value:.4f}" in page.text
-    assert "0.4100, 0.4200" in page.text  # each seed's own value
+    assert "0.4100; 0.4200" in page.text  # each seed's own value
     assert "0.370 ± 0.007" in page.text  # the baseline
     assert "56,321 parameters" in page.text
     assert "Final loss: 0.07123 (seed 0), 0.08123 (seed 1)." in page.text
+
+
+def test_every_claim_has_its_reading_and_its_outcome(page, collected, out):
+    assert "“the digits 0 and 1 form distinct groups”" in page.text
+    assert "Tested as: more than half of the digit lies in one cluster" in page.text
+    # In the made-up run the classes are the clusters.
+    assert "0: 1.000 of the class lies in one cluster, of which it is 1.000" in page.text
+    assert "The claim holds." in page.text
+    mixed = collected.confusion.assign(cluster=collected.confusion["cluster"] // 2)
+    assert "The claim does not hold." in article(collected, out, confusion=mixed)
+    nothing = collected.confusion.iloc[:0]
+    text = article(collected, out, confusion=nothing)
+    assert "The claim is not tested: this run has no such clustering" in text
+
+
+def test_spread_of_networks_and_of_kmeans_stand_apart(page):
+    assert "A result depends on the seed twice" in page.text
+    assert "ARI 0.0071 2 0.0158" in page.text
+
+
+def test_a_variant_stands_beside_the_study(collected, out):
+    variant = config.Variant(name="small", options={"channels": [4, 8]}, why="to try")
+    study = collected.studies["mnist-cae"].model_copy(update={"variants": [variant]})
+    rows = collected.metrics[collected.metrics["representation"] == "autoencoder"]
+    more = rows.assign(representation="autoencoder-small", value=rows["value"] + 0.1)
+    changed = {
+        "studies": {**collected.studies, "mnist-cae": study},
+        "metrics": pd.concat([collected.metrics, more[more["seed"] == 0]]),
+    }
+    assert "| small | ARI | 0.4296 | 0.4150 | 0.5100 | 1 |" in article(collected, out, **changed)
+    assert "under the variants" not in article(collected, out)
+
+
+@pytest.mark.parametrize(
+    ("silhouettes", "said"),
+    [
+        ((0.9, 0.1), "both indices happen to rank the representations as the labels do"),
+        ((0.1, 0.9), "one of the two indices ranks the representations"),
+    ],
+)
+def test_the_conclusion_on_internal_indices_follows_the_numbers(collected, out, silhouettes, said):
+    """By labels the frozen network is the better one, by Davies-Bouldin too."""
+    values = {
+        "efficientnet_lite0": (0.5, silhouettes[0], 1.0),
+        "autoencoder": (0.4, silhouettes[1], 2.0),
+    }
+    rows = collected.metrics[collected.metrics["n"] == 500].copy()
+    for name, triple in values.items():
+        for metric, value in zip(("ari", "silhouette", "davies_bouldin"), triple, strict=True):
+            own = (rows["representation"] == name) & (rows["metric"] == metric)
+            rows.loc[own, "value"] = value
+    others = collected.metrics[collected.metrics["n"] != 500]
+    text = article(collected, out, metrics=pd.concat([others, rows]))
+    assert said in text
+    assert "EfficientNet-Lite0 (adjusted Rand index 0.5000" in text
+
+
+def test_the_kept_run_is_shown_beside_this_one_and_told_apart(collected, out, monkeypatch):
+    monkeypatch.setattr(published, "load", lambda: None)
+    assert "No run at the published scale is kept" in article(collected, out)
+    table = results.verdicts(collected).assign(
+        reproduced_mean=0.4321, n_seeds=5, verdict="reproduced"
+    )
+    hardware = {"cpu": "A processor", "cores": 2, "gpu": None}
+    kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "hardware": hardware, "earlier": []}
+    run = published.Published(collected.metrics, collected.facts, table, kept)
+    monkeypatch.setattr(published, "load", lambda: run)
+    text = article(collected, out)
+    assert "The two are different runs" in text
+    assert "on 2025-02-03 from commit abcdef1 with A processor, 2 cores, no GPU." in text
+    kept_cells = (
+        "| mnist-cae | ARI | 0.4296 | 0.4321 | 0.4100\u00a0to\u00a00.4200 | 5 | reproduced |"
+    )
+    assert f"{kept_cells} 0.4150 | 2 |" in text
 
 
 def test_first_page_says_what_the_run_is_not(page):
