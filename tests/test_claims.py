@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils import claims, config, datasets, results
+from utils import claims, comparisons, config, datasets
 
 LATENTS = config.Clustered(representation="autoencoder", space="raw", clusterer="kmeans")
 PIXELS = config.Clustered(representation="pixels", space="raw", clusterer="kmeans")
@@ -23,7 +23,7 @@ def confusion_rows(table, seed=0, n=100, of=LATENTS, study="mnist-cae"):
         ).items()
         if count
     ]
-    return pd.DataFrame(rows, columns=list(results.CONFUSION_COLUMNS))
+    return pd.DataFrame(rows, columns=list(comparisons.CONFUSION_COLUMNS))
 
 
 def metric_rows(values, metric="ari", n=100, of=LATENTS, study="mnist-cae"):
@@ -31,7 +31,7 @@ def metric_rows(values, metric="ari", n=100, of=LATENTS, study="mnist-cae"):
     fixed = {"profile": "paper", "study": study, "dataset": "mnist", "n": n, "metric": metric}
     fixed |= {"k_found": 10, "noise_fraction": 0.0, **of.model_dump()}
     rows = [{**fixed, "seed": seed, "value": value} for seed, value in values.items()]
-    return pd.DataFrame(rows, columns=list(results.METRIC_COLUMNS))
+    return pd.DataFrame(rows, columns=list(comparisons.METRIC_COLUMNS))
 
 
 def study_of(*rules, name="mnist-cae"):
@@ -50,8 +50,8 @@ def examine(rule, *tables, metrics=None, facts=None, reason=None):
     ]
     (tested,) = claims.examine(
         study_of(rule),
-        pd.DataFrame(columns=list(results.METRIC_COLUMNS)) if metrics is None else metrics,
-        pd.concat(rows) if rows else pd.DataFrame(columns=list(results.CONFUSION_COLUMNS)),
+        pd.DataFrame(columns=list(comparisons.METRIC_COLUMNS)) if metrics is None else metrics,
+        pd.concat(rows) if rows else pd.DataFrame(columns=list(comparisons.CONFUSION_COLUMNS)),
         lambda fact: (facts or {}) if fact == FACT else {},
         lambda clustered: reason,
     )
@@ -552,7 +552,7 @@ def test_the_claims_of_every_study_name_existing_classes_and_can_be_tested(name)
     ]
     tested = claims.examine(
         study,
-        pd.concat([pd.DataFrame(columns=list(results.METRIC_COLUMNS)), *metrics]),
+        pd.concat([pd.DataFrame(columns=list(comparisons.METRIC_COLUMNS)), *metrics]),
         pd.concat(confusion),
         lambda _fact: {0: 0.5, 1: 0.95},
         lambda _clustered: None,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils import datasets, experiment, results
+from utils import comparisons, datasets, experiment
 from utils.artifacts import read_json
 from utils.config import DBSCAN, UserError, load_profile, load_study
 
@@ -264,13 +264,13 @@ def test_counts_of_classes_in_clusters_are_recorded(workspace):
     run.score("pixels", "raw", "kmeans", run.kmeans(pixels).assignment, pixels)
     run.finish()
     table = pd.read_csv(run.folder / "confusion.csv", dtype={"class": str})
-    assert list(table.columns) == list(results.CONFUSION_COLUMNS)
+    assert list(table.columns) == list(comparisons.CONFUSION_COLUMNS)
     assert table["count"].sum() == 300
     assert set(table["class"]) == set("0123456789")
 
 
 def test_the_names_that_two_modules_share_are_the_same():
-    assert experiment.SPREAD_METRICS == results.SPREAD_METRICS
+    assert experiment.SPREAD_METRICS == comparisons.SPREAD_METRICS
 
 
 def test_progress_of_features_is_told_ten_times_at_most(workspace, capsys):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from utils import config, published, results
+from utils import comparisons, config, published, results
 from utils.config import UserError
 
 STUDIES = ("mnist-cae", "cifar10-cae")
@@ -96,9 +96,9 @@ def verdict_row(**changes):
 
 def run_of(*rows, **record):
     return published.Published(
-        metrics=pd.DataFrame(columns=list(results.METRIC_COLUMNS)),
-        facts=pd.DataFrame(columns=list(results.FACT_COLUMNS)),
-        verdicts=pd.DataFrame(rows, columns=list(results.VERDICT_COLUMNS)),
+        metrics=pd.DataFrame(columns=list(comparisons.METRIC_COLUMNS)),
+        facts=pd.DataFrame(columns=list(comparisons.FACT_COLUMNS)),
+        verdicts=pd.DataFrame(rows, columns=list(comparisons.VERDICT_COLUMNS)),
         record={**RECORD, **record},
     )
 
@@ -120,8 +120,8 @@ def test_no_run_is_none(tmp_path):
 
 def test_a_report_is_read_as_it_was_written(report):
     run = published.load(report)
-    assert list(run.metrics.columns) == list(results.METRIC_COLUMNS)
-    assert list(run.verdicts.columns) == list(results.VERDICT_COLUMNS)
+    assert list(run.metrics.columns) == list(comparisons.METRIC_COLUMNS)
+    assert list(run.verdicts.columns) == list(comparisons.VERDICT_COLUMNS)
     assert run.record["seeds"] == [0, 1]
     assert len(run.metrics) == 5 * 11 * 2
     not_run = run.verdicts[run.verdicts["verdict"] == "not run"]
@@ -361,8 +361,8 @@ def part(seeds, aris, made, study="mnist-cae", **record):
     facts = [(study, seed, "02_train_autoencoder", "made", made) for seed in seeds]
     run = run_of(made=made, studies=[study], data={study: {"substituted": False}}, **record)
     return published.Published(
-        metrics=pd.DataFrame(rows)[list(results.METRIC_COLUMNS)],
-        facts=pd.DataFrame(facts, columns=list(results.FACT_COLUMNS)),
+        metrics=pd.DataFrame(rows)[list(comparisons.METRIC_COLUMNS)],
+        facts=pd.DataFrame(facts, columns=list(comparisons.FACT_COLUMNS)),
         verdicts=run.verdicts,
         record=run.record,
     )
@@ -377,7 +377,8 @@ def parts(report):
 def test_a_later_run_counts_and_earlier_seeds_are_kept(parts):
     first, second = parts
     both = published.joined(second, first)
-    values = results.seed_values(both.metrics, "mnist-cae", "autoencoder", "pca50", "kmeans", "ari")
+    place = ("autoencoder", "pca50", "kmeans")
+    values = comparisons.seed_values(both.metrics, "mnist-cae", *place, "ari")
     assert values == {0: 0.1, 1: 0.5, 2: 0.6}
     assert dict(zip(both.facts["seed"], both.facts["value"], strict=True)) == {
         0: "2025-01-01T", 1: "2025-02-02T", 2: "2025-02-02T",
@@ -609,7 +610,7 @@ def disagreements(run):
         if figure is None or figure.metric is None:
             continue
         place = (figure.representation, figure.space, figure.clusterer)
-        values = [*results.seed_values(run.metrics, row.study, *place, figure.metric).values()]
+        values = [*comparisons.seed_values(run.metrics, row.study, *place, figure.metric).values()]
         mean = np.mean(values) if values else np.nan
         same = np.isclose(mean, row.reproduced_mean, rtol=1e-5, atol=1e-9, equal_nan=True)
         if not same or len(values) != row.n_seeds:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from utils import config, results
+from utils import comparisons, config
 from utils.names import describe
 
 NOISE = -1
@@ -148,10 +148,10 @@ def examine(
     ----------
     study : Study
     metrics : DataFrame
-        Table with the columns `results.METRIC_COLUMNS`.
+        Table with the columns `comparisons.METRIC_COLUMNS`.
     confusion : DataFrame
-        Table with the columns `results.CONFUSION_COLUMNS`; cluster −1 is noise, and a pair without
-        images has no row. Of each clustering the rows with its largest n count.
+        Table with the columns `comparisons.CONFUSION_COLUMNS`; cluster −1 is noise, and a pair
+        without images has no row. Of each clustering the rows with its largest n count.
     fact_values : callable
         Gives seed to value of a recorded number; empty if none was recorded.
     reason_for : callable
@@ -396,7 +396,7 @@ def _better(
 ) -> list[Finding]:
     ours, other = _place(rule.of), _place(rule.than)
     for n in sorted(metrics["n"].unique(), reverse=True):
-        compared = results.compare(metrics, study, ours, other, rule.metric, n)
+        compared = comparisons.compare(metrics, study, ours, other, rule.metric, n)
         if compared is not None:
             break
     else:
@@ -408,7 +408,7 @@ def _better(
     measures = tuple(
         Measure(
             f"{name} of {describe(*place)}",
-            results.seed_values(metrics, study, *place, rule.metric, n),
+            comparisons.seed_values(metrics, study, *place, rule.metric, n),
         )
         for place in (ours, other)
     )
@@ -419,7 +419,7 @@ def _better(
     return [Finding(subject, measures, holds, "; ".join(words))]
 
 
-def _compared_words(compared: results.Comparison) -> str:
+def _compared_words(compared: comparisons.Comparison) -> str:
     clear = compared.outcome != "no clear difference"
     said = f"the first is {compared.outcome}" if clear else "there is no clear difference"
     if compared.single_seed:
@@ -438,7 +438,7 @@ def _why_not_compared(
     rows = metrics[np.isfinite(metrics["value"].astype(float))]
     reasons = []
     for side in (rule.of, rule.than):
-        if not results.seed_values(rows, study, *_place(side), rule.metric):
+        if not comparisons.seed_values(rows, study, *_place(side), rule.metric):
             none = f"this run has no such clustering with a value ({_describe(side)})"
             reasons.append(reason_for(side) or none)
     if not reasons:

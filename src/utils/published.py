@@ -18,12 +18,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from utils import artifacts, config
-from utils.results import (
-    FACT_COLUMNS,
-    METRIC_COLUMNS,
-    VERDICT_COLUMNS,
-    reported_vs_reproduced,
-)
+from utils.comparisons import FACT_COLUMNS, METRIC_COLUMNS, VERDICT_COLUMNS, reported_vs_reproduced
 
 PUBLISHED = config.ROOT / "reports" / "published"
 README = config.ROOT / "README.md"
@@ -99,11 +94,11 @@ class Published:
     Attributes
     ----------
     metrics : DataFrame
-        Columns `results.METRIC_COLUMNS`.
+        Columns `comparisons.METRIC_COLUMNS`.
     facts : DataFrame
-        Columns `results.FACT_COLUMNS`; each value is a word.
+        Columns `comparisons.FACT_COLUMNS`; each value is a word.
     verdicts : DataFrame
-        Columns `results.VERDICT_COLUMNS`; `seed_values` and `note` may be empty words.
+        Columns `comparisons.VERDICT_COLUMNS`; `seed_values` and `note` may be empty words.
     record : dict
         What ``run.json`` holds. Once published it has ``published``, the seeds by study that are
         this run's, and ``earlier``, the records of earlier runs of which other seeds are kept.

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from utils.claims import TestedClaim
+    from utils.comparisons import Comparison, Ranking
     from utils.published import Published
-    from utils.results import Comparison, NotebookRun, Ranking, Results, Table
+    from utils.results import NotebookRun, Results, Table
 
 # Which files of its folder are the report's.
 FILES = ".files.json"
@@ -383,7 +384,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
 
 def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
     from utils.claims import examine
-    from utils.results import fact_values, not_run_reason
+    from utils.comparisons import fact_values, not_run_reason
 
     facts, name = results.facts, study.study
     return examine(
@@ -396,7 +397,7 @@ def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
 
 
 def _sensitivity_rows(results: Results, study: config.Study) -> list[list[object]]:
-    from utils.results import sensitivity
+    from utils.comparisons import sensitivity
 
     return [
         [
@@ -416,7 +417,7 @@ def _mean_of(values: dict[int, float]) -> str:
 
 
 def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
-    from utils.results import spreads
+    from utils.comparisons import spreads
 
     return [
         [METRICS[row.metric], fixed(row.networks), number(row.n_networks), fixed(row.clusterings)]
@@ -425,7 +426,7 @@ def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
 
 
 def _ranking(metrics: pd.DataFrame, study: config.Study) -> Ranking | None:
-    from utils.results import rank_representations
+    from utils.comparisons import rank_representations
 
     frozen = _frozen(metrics, study)
     if not frozen:
@@ -521,7 +522,7 @@ def _facts(results: Results, study: str, notebook: str) -> dict[str, dict[int, A
 
 def _score_rows(metrics: pd.DataFrame, study: str) -> tuple[list, list]:
     """Return the rows of the table of external scores and of the table of all others."""
-    from utils.results import COMBINATION, summary
+    from utils.comparisons import COMBINATION, summary
 
     external, internal = [], []
     rows = summary(metrics[metrics["study"] == study])
@@ -559,7 +560,7 @@ def _largest(metrics: pd.DataFrame, study: str, representation: str) -> int | No
 
 def _baseline(metrics: pd.DataFrame, study: config.Study) -> Comparison | None:
     """Compare k-means on the code with k-means on raw pixels, by the adjusted Rand index."""
-    from utils.results import compare
+    from utils.comparisons import compare
 
     n = _largest(metrics, study.study, "autoencoder")
     if n is None:
@@ -570,7 +571,7 @@ def _baseline(metrics: pd.DataFrame, study: config.Study) -> Comparison | None:
 
 def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
     """Compare k-means on the code with k-means on each frozen network's features."""
-    from utils.results import compare
+    from utils.comparisons import compare
 
     ours = ("autoencoder", study.space.label, "kmeans")
     found = []
