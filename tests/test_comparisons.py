@@ -86,6 +86,7 @@ def test_a_figure_without_values_is_not_run(study):
     table = comparisons.reported_vs_reproduced(metric_rows({0: 0.4}), NO_FACTS, [study], False)
     silhouette = table.set_index("figure").loc["silhouette"]
     assert (silhouette.n_seeds, silhouette.verdict) == (0, "not run")
+    assert silhouette.note == "this run has no such value"
     assert np.isnan(silhouette.reproduced_mean)
     assert np.isnan(silhouette.ci_low)
 

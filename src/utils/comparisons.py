@@ -288,6 +288,8 @@ def _note_on(
             parts.append(
                 f"EfficientNet-Lite0 as a substitute gives {shorten(np.mean([*instead.values()]))}"
             )
+    if not values and not parts:
+        parts.append("this run has no such value")
     return "; ".join(parts)
 
 
