@@ -128,6 +128,7 @@ def test_a_report_is_read_as_it_was_written(report):
     assert list(not_run["study"]) == ["cifar10-cae"] * 2
     assert not_run["reproduced_mean"].isna().all()
     assert (not_run["seed_values"] == "").all()
+    assert (not_run["note"] == "this run has no such value").all()
 
 
 @pytest.mark.parametrize("word", ["", "NA", "None", "nan"])
@@ -503,7 +504,7 @@ def test_the_table_has_a_row_for_each_reported_figure(report):
     ]
     assert rows[1][0] == "`mnist-cae`"
     assert rows[2][0] == "`cifar10-cae`: convolutional autoencoder on CIFAR-10"
-    assert rows[3][2:] == ["0.1108", "–", "–", "0", "not run"]
+    assert rows[3][2:] == ["0.1108", "–", "–", "0", "not run: this run has no such value"]
 
 
 @pytest.mark.parametrize(
