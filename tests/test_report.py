@@ -213,6 +213,7 @@ def test_every_claim_has_its_reading_and_its_outcome(page, collected, out):
     # In the made-up run the classes are the clusters.
     assert "0: 1.000 of the class lies in one cluster, of which it is 1.000" in page.text
     assert "The claim holds." in page.text
+    assert "**" not in page.text
     mixed = collected.confusion.assign(cluster=collected.confusion["cluster"] // 2)
     assert "The claim does not hold." in article(collected, out, confusion=mixed)
     nothing = collected.confusion.iloc[:0]
