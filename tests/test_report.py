@@ -289,7 +289,7 @@ def test_first_page_says_what_the_run_is_not(page):
     assert "Substitute data." in first
     assert "the full set could not be had <offline>" in first
     assert fake_run.REASON in first
-    assert "seed 1 has no finished notebook 05_variants" in first
+    assert "mnist-cae: seed 1: no finished notebook 05_variants; it is in no mean" in first
 
 
 def test_hostile_text_of_a_run_comes_out_as_text(page):

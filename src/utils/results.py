@@ -143,7 +143,6 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
     not_run: dict[str, str] = {}
     data: dict[str, dict[str, Any]] = {}
     notebooks: list[NotebookRun] = []
-    gaps: list[str] = []
     for study in loaded:
         if (folder / study / "not_run.json").is_file():
             not_run[study] = str(_read_json(folder / study / "not_run.json", "reason")["reason"])
@@ -158,7 +157,7 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
             *("images_sha256", "labels_sha256"),
         )
         notebooks += finished
-        gaps += _unfinished(folder, study, seeds, finished)
+    gaps = _unfinished(folder, data, seeds, notebooks)
     # What an earlier run of a failed notebook left is no result of this one.
     good = [run for run in notebooks if not run.manifest.failed]
     metrics, disagreements = _read_metrics(good)
@@ -215,17 +214,25 @@ def _notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRu
 
 
 def _unfinished(
-    folder: Path, study: str, seeds: Sequence[int], finished: list[NotebookRun]
+    folder: Path, studies: Iterable[str], seeds: Sequence[int], finished: list[NotebookRun]
 ) -> list[str]:
-    """Say which notebooks, begun for some seed, have no manifest for which seed."""
-    begun = {path.name for seed in seeds for path in (folder / study / f"seed-{seed}").glob("*/")}
-    done = {(run.seed, run.notebook) for run in finished}
-    return [
-        f"{study}: seed {seed} has no finished notebook {notebook}; it is in no mean"
+    """Say which notebooks, begun for some study and seed, have no manifest for which others."""
+    studies = list(studies)
+    begun = {
+        path.name
+        for study in studies
         for seed in seeds
-        for notebook in sorted(begun)
-        if (seed, notebook) not in done
-    ]
+        for path in (folder / study / f"seed-{seed}").glob("*/")
+    }
+    done = {(run.study, run.notebook, run.seed) for run in finished}
+    gaps = []
+    for study in studies:
+        for notebook in sorted(begun):
+            missing = [str(seed) for seed in seeds if (study, notebook, seed) not in done]
+            if missing:
+                which = f"seed{'s'[: len(missing) - 1]} {', '.join(missing)}"
+                gaps.append(f"{study}: {which}: no finished notebook {notebook}; it is in no mean")
+    return gaps
 
 
 def _failures(notebooks: Iterable[NotebookRun]) -> list[str]:
