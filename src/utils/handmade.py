@@ -1,0 +1,119 @@
+"""Hand-made features: representations that nothing was trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from utils.config import UserError
+from utils.spaces import pca
+
+ORIENTATIONS = 8
+CELL_SIDE = 4
+BLOCK_SIDE = 2
+BATCH = 500
+VIEW_COMPONENTS = 50
+
+
+def hog(images: np.ndarray, on_batch: Callable[[int, int], None] | None = None) -> np.ndarray:
+    """Describe images by histograms of oriented gradients (Dalal & Triggs 2005).
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+        H and W at least 8 pixels; what is left over beyond a multiple of 4 is not looked at. In a
+        colour image every pixel has the gradient of the channel where it is largest.
+    on_batch : callable, optional
+        Called with the number of images done and N after each 500 images and at the end.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, D)
+        Histograms of 8 unsigned orientations in cells of 4 × 4 pixels, normalised in each block of
+        2 × 2 cells (L2, clipped at 0.2, L2 again), so values are in [0, 1]. With h × w cells
+        D = 32 (h − 1)(w − 1): 1,152 for 28 × 28 pixels, 1,568 for 32 × 32. A block without any
+        gradient is all zeros, and so is a constant image.
+
+    Raises
+    ------
+    UserError
+        If there is no image, they are not of such a shape and type, or smaller than 8 × 8.
+    """
+    from skimage.feature import hog as hog_of_image
+
+    _require_images(images)
+    channel_axis = -1 if images.ndim == 4 else None
+    rows = []
+    for done, image in enumerate(images, start=1):
+        row = hog_of_image(
+            image,
+            orientations=ORIENTATIONS,
+            pixels_per_cell=(CELL_SIDE, CELL_SIDE),
+            cells_per_block=(BLOCK_SIDE, BLOCK_SIDE),
+            block_norm="L2-Hys",
+            channel_axis=channel_axis,
+        )
+        rows.append(row.astype(np.float32))
+        if on_batch is not None and (done % BATCH == 0 or done == len(images)):
+            on_batch(done, len(images))
+    return np.stack(rows)
+
+
+def views(*features: np.ndarray) -> np.ndarray:
+    """Put several views of the same images side by side, each with the same weight.
+
+    Parameters
+    ----------
+    *features : ndarray of float32, shape (N, D_i)
+        Features of the same N images in the same order; finite.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, sum of min(50, D_i))
+        The views in the order given, each reduced to its 50 directions of largest variance (all of
+        them where it has fewer features) and divided by one number, so that its rows have a mean
+        squared norm of 1: each view has the same share of the squared distances between images.
+
+    Raises
+    ------
+    UserError
+        If there is no view, their numbers of images differ, or one cannot be reduced
+        (`utils.spaces.pca`: fewer points than components, values that are not finite, or all
+        points equal).
+    """
+    if not features:
+        raise UserError("views() needs the features of at least one representation")
+    numbers = [len(view) for view in features]
+    if len(set(numbers)) > 1:
+        raise UserError(
+            f"views side by side must be of the same images, found {numbers} points: "
+            "compute every view from the same subset"
+        )
+    return np.concatenate([_unit_view(view) for view in features], axis=1)
+
+
+def _unit_view(features: np.ndarray) -> np.ndarray:
+    """Reduce one view by PCA, and scale it to a mean squared norm of 1."""
+    scores, _ = pca(features, min(VIEW_COMPONENTS, features.shape[-1]))
+    mean_squared_norm = np.square(scores, dtype=np.float64).sum(axis=1).mean()
+    return (scores / np.sqrt(mean_squared_norm)).astype(np.float32)
+
+
+def _require_images(images: np.ndarray) -> None:
+    """Refuse what is not a stack of images with at least one block each."""
+    is_colour = images.ndim == 4 and images.shape[3] == 3
+    if images.dtype != np.uint8 or not (images.ndim == 3 or is_colour):
+        raise UserError(
+            f"HOG needs images uint8 of shape (N, H, W) or (N, H, W, 3), found {images.dtype} of "
+            f"shape {images.shape}: give the images as utils.datasets loads them"
+        )
+    least = CELL_SIDE * BLOCK_SIDE
+    if len(images) == 0:
+        raise UserError("HOG needs at least 1 image, found none: choose a larger subset")
+    if min(images.shape[1:3]) < least:
+        height, width = images.shape[1:3]
+        raise UserError(
+            f"HOG needs images of at least {least} × {least} pixels, found {height} × {width}: "
+            "enlarge them first"
+        )
