@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils import comparisons, datasets, experiment
+from utils import comparisons, datasets, experiment, recording
 from utils.artifacts import read_json
 from utils.config import DBSCAN, UserError, load_profile, load_study
 
@@ -21,8 +21,8 @@ def workspace(tmp_path, monkeypatch, embedded):
         update={"max_images": 300, "max_epochs": 2, "map_points": 60, "backbone_images": 40}
     )
     monkeypatch.setattr(experiment, "load_profile", lambda name: tiny)
-    monkeypatch.setattr(experiment, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(experiment, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(recording, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(recording, "RUNS", tmp_path / "runs")
     mnist = dataclasses.replace(embedded, name="mnist", n_train=4000)
     monkeypatch.setattr(experiment.datasets, "load", lambda name, offline=False: mnist)
     return tmp_path
@@ -120,7 +120,7 @@ def test_labels_reach_nothing_that_trains_or_clusters(workspace, monkeypatch, em
     """Shuffled labels change the scores and nothing else."""
 
     def assignment_and_ari(cache):
-        monkeypatch.setattr(experiment, "CACHE", workspace / cache)
+        monkeypatch.setattr(recording, "CACHE", workspace / cache)
         run = open_run("03_latent_clustering")
         space, _ = run.to_study_space(run.latents())
         clustering = run.kmeans(space)

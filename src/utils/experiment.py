@@ -7,10 +7,7 @@ and facts. `Run.finish` writes everything that the report reads.
 
 from __future__ import annotations
 
-import resource
-import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +15,15 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from utils import clusterers, datasets, metrics, spaces
+from utils import clusterers, datasets, metrics, recording, spaces
 from utils.artifacts import (
-    atomic_path,
     load_or_compute,
     read_json,
     sha256_array,
     update_json,
     with_prefix,
-    write_json,
 )
 from utils.config import (
-    ROOT,
     Profile,
     Study,
     UserError,
@@ -39,19 +33,14 @@ from utils.config import (
     load_profile,
     load_study,
 )
+from utils.recording import Recorder
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from utils.autoencoders import Autoencoder
     from utils.clusterers import Clustering
     from utils.config import Autoencoder as Protocol
     from utils.pretrained import Backbone
 
-RUNS = ROOT / "runs"
-CACHE = RUNS / "cache"
-
-CONFUSION_KEY = ("study", "seed", "representation", "space", "clusterer", "n")
 # Those whose spread over seeds of k-means is measured.
 SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
 
@@ -139,7 +128,7 @@ def open_run(
     chosen_profile = load_profile(profile)
     chosen_study = _changed(_reduced(load_study(study), chosen_profile), changes)
     if run_dir is None:
-        run_dir = RUNS / "interactive" / study / f"seed-{seed}" / notebook
+        run_dir = recording.RUNS / "interactive" / study / f"seed-{seed}" / notebook
     folder = Path(run_dir).resolve()
     data_file = folder.parent.parent / "data.json"
     if data_file.is_file():
@@ -152,6 +141,7 @@ def open_run(
     run = Run(
         notebook=notebook,
         study=chosen_study,
+        topic=chosen_study.study,
         profile=chosen_profile,
         seed=seed,
         folder=folder,
@@ -229,42 +219,24 @@ def _training_images(
     return images[:-n_held_out], images[-n_held_out:]
 
 
-@dataclass
-class Run:
+@dataclass(kw_only=True)
+class Run(Recorder):
     """One notebook's run on one study and seed; see `open_run`.
 
     Attributes
     ----------
-    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
-        The study's images, in its order; these are clustered.
+    study : Study
+        Its images are `images`, in its order; these are clustered.
     training_images, validation_images : ndarray of uint8, validation_images may be None
         What the network is trained and validated on.
-    labels : ndarray of uint8, shape (N,)
-        For scoring and for captions only: nothing that trains or clusters is given them.
+    backbone_images : int
+        How many images the frozen networks are given, from the first.
     """
 
-    notebook: str
     study: Study
-    profile: Profile
-    seed: int
-    folder: Path
-    images: np.ndarray
     training_images: np.ndarray
     validation_images: np.ndarray | None
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    dataset: str
     backbone_images: int
-    _tenths_said: int = 0
-    _started: float = field(default_factory=time.perf_counter)
-    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _figures: list[dict] = field(default_factory=list)
-    _tables: list[dict] = field(default_factory=list)
-    _facts: dict[str, Any] = field(default_factory=dict)
-    _notes: list[str] = field(default_factory=list)
-    _scores: list[dict] = field(default_factory=list)
-    _assignments: list[pd.DataFrame] = field(default_factory=list)
-    _confusions: list[pd.DataFrame] = field(default_factory=list)
 
     # --- representations -------------------------------------------------------------------
 
@@ -323,7 +295,7 @@ class Run:
         }
         network = f"autoencoder-{variant.name}" if variant else "autoencoder"
         name = f"{self.study.study}-{network}-seed{self.seed}"
-        checkpoint = CACHE / f"{name}-{self.profile.profile}.checkpoint.safetensors"
+        checkpoint = recording.CACHE / f"{name}-{self.profile.profile}.checkpoint.safetensors"
 
         def compute() -> dict[str, np.ndarray]:
             done = training.train(
@@ -339,7 +311,7 @@ class Run:
             history = {f"history.{k}": np.array(v) for k, v in done.history.items()}
             return {k: np.ascontiguousarray(v) for k, v in (state | history).items()}
 
-        stored = load_or_compute(name, recipe, ("training",), compute, CACHE)
+        stored = load_or_compute(name, recipe, ("training",), compute, recording.CACHE)
         checkpoint.unlink(missing_ok=True)
         model = self.architecture(variant)
         weights = with_prefix(stored, "model.")
@@ -392,7 +364,7 @@ class Run:
             recipe,
             ("pretrained",),
             lambda: {"features": pretrained.features(backbone, images, self._say_features)},
-            CACHE,
+            recording.CACHE,
         )
         return stored["features"]
 
@@ -508,168 +480,9 @@ class Run:
         ]
         return pd.DataFrame(rows)
 
-    def map_rows(self, n: int | None = None) -> np.ndarray:
-        """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same."""
-        n = len(self.images) if n is None else n
-        size = min(self.profile.map_points, n)
-        return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
-
-    def tsne(self, name: str, features: np.ndarray) -> np.ndarray:
-        """Map features ``(m, d)`` to the plane with t-SNE: float32 ``(m, 2)``."""
-        stored = load_or_compute(
-            f"{self.study.study}-tsne-{name}-seed{self.seed}",
-            {"features": sha256_array(features), "seed": self.seed},
-            ("spaces",),
-            lambda: {"map": spaces.tsne(features, self.seed)},
-            CACHE,
-        )
-        return stored["map"]
-
-    # --- recording ---------------------------------------------------------------------------
-
-    def score(
-        self,
-        representation: str,
-        space: str,
-        clusterer: str,
-        assignment: np.ndarray,
-        features: np.ndarray,
-    ) -> pd.Series:
-        """Score a clustering of the first ``len(assignment)`` images and record it.
-
-        Parameters
-        ----------
-        representation, space, clusterer : str
-            Names as in the table of metrics.
-        assignment : ndarray of int, shape (n,)
-            Cluster of each image, -1 for noise.
-        features : ndarray, shape (n, d)
-            The space that was clustered; internal indices are measured in it.
-
-        Returns
-        -------
-        Series
-            Value by metric.
-        """
-        n = len(assignment)
-        values = metrics.score(assignment, self.labels[:n], features)
-        common = {
-            "profile": self.profile.profile,
-            "study": self.study.study,
-            "dataset": self.dataset,
-            "n": n,
-            "seed": self.seed,
-            "representation": representation,
-            "space": space,
-            "clusterer": clusterer,
-            "k_found": metrics.k_found(assignment),
-            "noise_fraction": metrics.noise_fraction(assignment),
-        }
-        self._scores += [{**common, "metric": m, "value": float(v)} for m, v in values.items()]
-        self._confusions.append(
-            metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
-                **{key: common[key] for key in CONFUSION_KEY}
-            )
-        )
-        self._assignments.append(
-            pd.DataFrame(
-                {
-                    "study": self.study.study,
-                    "seed": self.seed,
-                    "representation": representation,
-                    "space": space,
-                    "clusterer": clusterer,
-                    "index": np.arange(n, dtype=np.int32),
-                    "cluster": assignment.astype(np.int32),
-                    "n": n,
-                }
-            )
-        )
-        return pd.Series(values, name=f"{representation} / {space} / {clusterer}")
-
-    def figure(self, figure: Figure, name: str, caption: str, alt: str) -> Figure:
-        """Save a figure as SVG and PNG for the report and return it for display.
-
-        Parameters
-        ----------
-        figure : Figure
-        name : str
-            Name of the files.
-        caption : str
-            Plain text that says what is shown.
-        alt : str
-            What a reader who cannot see the figure should know.
-        """
-        from utils import figures
-
-        svg, png = figures.save(figure, self.folder / "figures", name)
-        self._figures.append(
-            {
-                "name": name,
-                "caption": caption,
-                "alt": alt,
-                "svg": str(svg.relative_to(self.folder)),
-                "png": str(png.relative_to(self.folder)),
-            }
-        )
-        return figure
-
-    def table(self, frame: pd.DataFrame, name: str, caption: str) -> pd.DataFrame:
-        """Save a table as CSV for the report and return it for display."""
-        path = self.folder / "tables" / f"{name}.csv"
-        with atomic_path(path) as temporary:
-            frame.to_csv(temporary, index=False)
-        self._tables.append(
-            {"name": name, "caption": caption, "csv": str(path.relative_to(self.folder))}
-        )
-        return frame
-
-    def fact(self, name: str, value: Any) -> None:
-        """Record a single number or word that the article's text uses."""
-        self._facts[name] = value
-
-    def note(self, text: str) -> None:
-        """Record words that the report must show, and print them."""
-        if text not in self._notes:
-            self._notes.append(text)
-            print(f"NOTE: {text}")
-
-    def finish(self) -> None:
-        """Write what was recorded; the manifest comes last, so that it vouches for the rest."""
-        if self._scores:
-            with atomic_path(self.folder / "metrics.csv") as temporary:
-                pd.DataFrame(self._scores).to_csv(temporary, index=False)
-            with atomic_path(self.folder / "confusion.csv") as temporary:
-                table = pd.concat(self._confusions)
-                table[[*CONFUSION_KEY, "class", "cluster", "count"]].to_csv(temporary, index=False)
-            with atomic_path(self.folder / "assignments.parquet") as temporary:
-                pd.concat(self._assignments).to_parquet(temporary, index=False)
-        manifest = {
-            "notebook": self.notebook,
-            "study": self.study.study,
-            "profile": self.profile.profile,
-            "seed": self.seed,
-            "seconds": round(time.perf_counter() - self._started, 3),
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "started": self._began.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "figures": self._figures,
-            "tables": self._tables,
-            "facts": self._facts,
-            "notes": self._notes,
-        }
-        write_json(self.folder / "manifest.json", manifest)
-        print(f"{self.notebook} recorded {len(self._figures)} figures, {len(self._scores)} values")
-
     # --- progress ----------------------------------------------------------------------------
 
     def _say_epoch(self, epoch: int, values: dict[str, float]) -> None:
         total = self.study.autoencoder.epochs
         losses = [f"{k.replace('_', ' ')} {v:.5f}" for k, v in values.items() if k != "seconds"]
         print(f"epoch {epoch}/{total}: {', '.join(losses)}, {values['seconds']:.1f} s", flush=True)
-
-    def _say_features(self, done: int, total: int) -> None:
-        step = max(1, total // 10)
-        if done == total or done // step > self._tenths_said:
-            self._tenths_said = done // step
-            print(f"features {done}/{total}", flush=True)

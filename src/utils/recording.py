@@ -1,0 +1,217 @@
+"""What a notebook records: scores, figures, tables, facts and notes, in its run's folder."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from utils import metrics, spaces
+from utils.artifacts import atomic_path, load_or_compute, sha256_array, write_json
+from utils.config import ROOT, Profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RUNS = ROOT / "runs"
+CACHE = RUNS / "cache"
+
+CONFUSION_KEY = ("study", "seed", "representation", "space", "clusterer", "n")
+
+
+@dataclass(kw_only=True)
+class Recorder:
+    """What every notebook has: images, labels, and a folder for what it records.
+
+    Attributes
+    ----------
+    topic : str
+        Name of the study or the leaderboard, as in the tables' column ``study``.
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+        The images that are clustered.
+    labels : ndarray of uint8, shape (N,)
+        For scoring and for captions only: nothing that trains or clusters is given them.
+    """
+
+    notebook: str
+    topic: str
+    profile: Profile
+    seed: int
+    folder: Path
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    dataset: str
+    _tenths_said: int = 0
+    _started: float = field(default_factory=time.perf_counter)
+    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _figures: list[dict] = field(default_factory=list)
+    _tables: list[dict] = field(default_factory=list)
+    _facts: dict[str, Any] = field(default_factory=dict)
+    _notes: list[str] = field(default_factory=list)
+    _scores: list[dict] = field(default_factory=list)
+    _assignments: list[pd.DataFrame] = field(default_factory=list)
+    _confusions: list[pd.DataFrame] = field(default_factory=list)
+
+    def map_rows(self, n: int | None = None) -> np.ndarray:
+        """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same."""
+        n = len(self.images) if n is None else n
+        size = min(self.profile.map_points, n)
+        return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
+
+    def tsne(self, name: str, features: np.ndarray) -> np.ndarray:
+        """Map features ``(m, d)`` to the plane with t-SNE: float32 ``(m, 2)``."""
+        stored = load_or_compute(
+            f"{self.topic}-tsne-{name}-seed{self.seed}",
+            {"features": sha256_array(features), "seed": self.seed},
+            ("spaces",),
+            lambda: {"map": spaces.tsne(features, self.seed)},
+            CACHE,
+        )
+        return stored["map"]
+
+    def score(
+        self,
+        representation: str,
+        space: str,
+        clusterer: str,
+        assignment: np.ndarray,
+        features: np.ndarray,
+    ) -> pd.Series:
+        """Score a clustering of the first ``len(assignment)`` images and record it.
+
+        Parameters
+        ----------
+        representation, space, clusterer : str
+            Names as in the table of metrics.
+        assignment : ndarray of int, shape (n,)
+            Cluster of each image, -1 for noise.
+        features : ndarray, shape (n, d)
+            The space that was clustered; internal indices are measured in it.
+
+        Returns
+        -------
+        Series
+            Value by metric.
+        """
+        n = len(assignment)
+        values = metrics.score(assignment, self.labels[:n], features)
+        common = {
+            "profile": self.profile.profile,
+            "study": self.topic,
+            "dataset": self.dataset,
+            "n": n,
+            "seed": self.seed,
+            "representation": representation,
+            "space": space,
+            "clusterer": clusterer,
+            "k_found": metrics.k_found(assignment),
+            "noise_fraction": metrics.noise_fraction(assignment),
+        }
+        self._scores += [{**common, "metric": m, "value": float(v)} for m, v in values.items()]
+        self._confusions.append(
+            metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
+                **{key: common[key] for key in CONFUSION_KEY}
+            )
+        )
+        self._assignments.append(
+            pd.DataFrame(
+                {
+                    "study": self.topic,
+                    "seed": self.seed,
+                    "representation": representation,
+                    "space": space,
+                    "clusterer": clusterer,
+                    "index": np.arange(n, dtype=np.int32),
+                    "cluster": assignment.astype(np.int32),
+                    "n": n,
+                }
+            )
+        )
+        return pd.Series(values, name=f"{representation} / {space} / {clusterer}")
+
+    def figure(self, figure: Figure, name: str, caption: str, alt: str) -> Figure:
+        """Save a figure as SVG and PNG for the report and return it for display.
+
+        Parameters
+        ----------
+        figure : Figure
+        name : str
+            Name of the files.
+        caption : str
+            Plain text that says what is shown.
+        alt : str
+            What a reader who cannot see the figure should know.
+        """
+        from utils import figures
+
+        svg, png = figures.save(figure, self.folder / "figures", name)
+        self._figures.append(
+            {
+                "name": name,
+                "caption": caption,
+                "alt": alt,
+                "svg": str(svg.relative_to(self.folder)),
+                "png": str(png.relative_to(self.folder)),
+            }
+        )
+        return figure
+
+    def table(self, frame: pd.DataFrame, name: str, caption: str) -> pd.DataFrame:
+        """Save a table as CSV for the report and return it for display."""
+        path = self.folder / "tables" / f"{name}.csv"
+        with atomic_path(path) as temporary:
+            frame.to_csv(temporary, index=False)
+        self._tables.append(
+            {"name": name, "caption": caption, "csv": str(path.relative_to(self.folder))}
+        )
+        return frame
+
+    def fact(self, name: str, value: Any) -> None:
+        """Record a single number or word that the article's text uses."""
+        self._facts[name] = value
+
+    def note(self, text: str) -> None:
+        """Record words that the report must show, and print them."""
+        if text not in self._notes:
+            self._notes.append(text)
+            print(f"NOTE: {text}")
+
+    def finish(self) -> None:
+        """Write what was recorded; the manifest comes last, so that it vouches for the rest."""
+        if self._scores:
+            with atomic_path(self.folder / "metrics.csv") as temporary:
+                pd.DataFrame(self._scores).to_csv(temporary, index=False)
+            with atomic_path(self.folder / "confusion.csv") as temporary:
+                table = pd.concat(self._confusions)
+                table[[*CONFUSION_KEY, "class", "cluster", "count"]].to_csv(temporary, index=False)
+            with atomic_path(self.folder / "assignments.parquet") as temporary:
+                pd.concat(self._assignments).to_parquet(temporary, index=False)
+        manifest = {
+            "notebook": self.notebook,
+            "study": self.topic,
+            "profile": self.profile.profile,
+            "seed": self.seed,
+            "seconds": round(time.perf_counter() - self._started, 3),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "started": self._began.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "figures": self._figures,
+            "tables": self._tables,
+            "facts": self._facts,
+            "notes": self._notes,
+        }
+        write_json(self.folder / "manifest.json", manifest)
+        print(f"{self.notebook} recorded {len(self._figures)} figures, {len(self._scores)} values")
+
+    def _say_features(self, done: int, total: int) -> None:
+        step = max(1, total // 10)
+        if done == total or done // step > self._tenths_said:
+            self._tenths_said = done // step
+            print(f"features {done}/{total}", flush=True)
