@@ -28,7 +28,7 @@ Metric = Literal[
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Backbone = Annotated[
-    str, Field(pattern=r"^(efficientnet_lite0|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$")
+    str, Field(pattern=r"^(efficientnet_lite[012]|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$")
 ]
 
 
@@ -276,6 +276,51 @@ class Study(_Model):
     choices: list[Choice] = []
 
 
+class Row(Clustered):
+    """A line of a leaderboard: representation × space × clusterer."""
+
+    k: Literal["given", "chosen"] = Field(
+        default="given", description="k is the number of classes, or chosen without labels"
+    )
+    quick: bool = Field(default=False, description="also run by reduced profiles")
+    recipe: Name | None = Field(default=None, description="name by which it can be run alone")
+    why: str | None = Field(default=None, description="what this line is there to show")
+
+    @property
+    def method(self) -> str:
+        """Name of the clusterer in every table; says so where k is chosen."""
+        return self.clusterer if self.k == "given" else f"{self.clusterer}_k_chosen"
+
+
+class Leaderboard(_Model):
+    """What is compared on one dataset, beyond the papers."""
+
+    leaderboard: Name
+    title: str
+    dataset: Dataset
+    images: Images = Images()
+    reduced_images: int = Field(gt=0, description="images used by reduced profiles, from the first")
+    n_clusters: int = Field(gt=1, description="the number of classes: knowledge of the labels")
+    common_space: int = Field(
+        gt=1, description="components of the PCA of pixels in which all rows are compared"
+    )
+    internal_images: int = Field(
+        gt=0, description="images on which internal indices are measured, from the first"
+    )
+    rows: list[Row] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _rows_differ(self) -> Leaderboard:
+        seen = [(row.representation, row.space, row.method) for row in self.rows]
+        twice = next((row for row in seen if seen.count(row) > 1), None)
+        if twice:
+            raise ValueError(f"the row {' / '.join(twice)} is listed twice")
+        names = [row.recipe for row in self.rows if row.recipe]
+        if len(set(names)) < len(names):
+            raise ValueError("two rows have the same 'recipe'")
+        return self
+
+
 class Profile(_Model):
     """How much of a study to run."""
 
@@ -305,6 +350,11 @@ def study_names() -> list[str]:
     return sorted(path.stem for path in (CONFIG / "studies").glob("*.yaml"))
 
 
+def leaderboard_names() -> list[str]:
+    """List the leaderboards that have a file in ``config/leaderboards``."""
+    return sorted(path.stem for path in (CONFIG / "leaderboards").glob("*.yaml"))
+
+
 def profile_names() -> list[str]:
     """List the profiles that have a file in ``config/profiles``."""
     return sorted(path.stem for path in (CONFIG / "profiles").glob("*.yaml"))
@@ -320,6 +370,19 @@ def load_study(name: str) -> Study:
         are named.
     """
     return _load(Study, "study", name, CONFIG / "studies", study_names())
+
+
+def load_leaderboard(name: str) -> Leaderboard:
+    """Read and validate ``config/leaderboards/<name>.yaml``.
+
+    Raises
+    ------
+    UserError
+        If there is no such leaderboard, or its file is malformed; the file, the key and what is
+        allowed are named.
+    """
+    folder = CONFIG / "leaderboards"
+    return _load(Leaderboard, "leaderboard", name, folder, leaderboard_names())
 
 
 def load_profile(name: str) -> Profile:
