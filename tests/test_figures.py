@@ -76,6 +76,26 @@ def strip_frame():
     )
 
 
+def board(seconds, ari, half_interval=0.02):
+    rows = len(ari)
+    return pd.DataFrame(
+        {
+            "representation": [f"net$_{i}$" for i in range(rows)],
+            "space": "umap10",
+            "clusterer": "kmeans",
+            "seconds": seconds,
+            "ari": ari,
+            "ari_low": np.array(ari) - half_interval,
+            "ari_high": np.array(ari) + half_interval,
+            "k_given": np.arange(rows) % 3 > 0,
+        }
+    )
+
+
+# A front with three points on one spot, and two rows behind it.
+CROWDED = board([1, 1.01, 1.02, 9, 300, 10, 200], [0.1, 0.11, 0.12, 0.5, 0.51, 0.2, 0.4])
+CROWDED_FRONT = np.arange(7) < 5
+
 FIGURES = {
     "samples": lambda: figures.samples(images(60), labels(60), NAMES, 8),
     "samples_in_colour": lambda: figures.samples(images(60, True), labels(60), NAMES, 3),
@@ -104,6 +124,8 @@ FIGURES = {
     ),
     "k_distances": lambda: figures.k_distances(np.arange(9.0) ** 2, 6, 5.0, k=5),
     "eps_strip": lambda: figures.eps_strip(strip_frame()),
+    "pareto": lambda: figures.pareto(CROWDED, CROWDED_FRONT, "$time$"),
+    "pareto_of_one_row": lambda: figures.pareto(board([3], [0.5], np.nan), np.array([True]), ""),
     "comparison": lambda: figures.comparison(metrics_frame()),
     "comparison_without_labels": lambda: figures.comparison(
         metrics_frame()[["silhouette", "davies_bouldin"]]
@@ -475,3 +497,47 @@ def test_three_dimensions_are_the_first_three_with_numbered_centres():
     drawn = np.sort(np.array(ax.collections[0]._offsets3d).T, axis=0)
     np.testing.assert_allclose(drawn, np.sort(points[:, :3], axis=0))
     assert set("012345") <= set(all_texts(fig))
+
+
+# --- quality and time ----------------------------------------------------------------------------
+
+
+def test_the_front_is_joined_numbered_by_time_and_named():
+    shuffled = CROWDED.iloc[::-1]
+    fig = figures.pareto(shuffled, CROWDED_FRONT[::-1], "title")
+    (ax,) = fig.axes
+    assert ax.get_xscale() == "log"
+    (line,) = [line for line in ax.lines if line.get_linestyle() == "-"]
+    np.testing.assert_array_equal(line.get_xdata(), [1, 1.01, 1.02, 9, 300])
+    np.testing.assert_array_equal(line.get_ydata(), [0.1, 0.11, 0.12, 0.5, 0.51])
+    assert [(text.get_text(), *text.xy) for text in ax.texts[:2]] == [
+        ("1", 1, 0.1),
+        ("2", 1.01, 0.11),
+    ]
+    named = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert named[:3] == [
+        "number of clusters given",
+        "number of clusters found",
+        "1  net$_0$, UMAP 10, k-means",
+    ]
+    assert len(named) == 2 + 5
+    drawn = sorted(x for points in ax.lines if points is not line for x in points.get_xdata())
+    assert drawn == sorted(CROWDED["seconds"])
+
+
+def test_numbers_of_close_points_do_not_touch(tmp_path):
+    fig = FIGURES["pareto"]()
+    figures.save(fig, tmp_path, "pareto")  # after which the layout stays
+    fig.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in fig.axes[0].texts]
+    assert len(boxes) == 5
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert max(box.y1 for box in boxes) <= fig.axes[0].get_window_extent().y1 + 1
+
+
+def test_intervals_are_drawn_where_there_are_any():
+    (ax,) = FIGURES["pareto"]().axes
+    ends = np.array([path.vertices[:, 1] for bars in ax.collections for path in bars.get_paths()])
+    assert sorted(ends[:, 0]) == sorted(CROWDED["ari_low"])
+    assert ax.get_ylabel() == "ARI (mean and interval over seeds)"
+    assert FIGURES["pareto_of_one_row"]().axes[0].get_ylabel() == "ARI"

@@ -21,9 +21,11 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from utils.artifacts import atomic_path
+from utils.names import describe
 
 WIDTH = 6.3  # inches: 16 cm, the width of the printed text
 POINTS_PER_INCH = 72
@@ -616,6 +618,55 @@ def internal_by_space(frame: pd.DataFrame) -> Figure:
     return fig
 
 
+def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
+    """Draw how good the rows of a leaderboard are against what they cost.
+
+    Parameters
+    ----------
+    board : DataFrame
+        Columns ``representation``, ``space``, ``clusterer``, ``seconds`` (positive), ``ari``,
+        ``ari_low``, ``ari_high`` (missing where there is no interval) and ``k_given`` (bool).
+    front : ndarray of bool, shape (rows,)
+        Rows that no other row beats in both. They are joined, numbered by rising time and named
+        below.
+    title : str
+    """
+    ordered = board.assign(front=front).sort_values("seconds")
+    on_front = ordered[ordered["front"]]
+    keys = [describe(row.representation, row.space, row.clusterer) for row in on_front.itertuples()]
+    columns = 2 if max(map(len, keys), default=0) <= 40 else 1  # as many as fit beside each other
+    fig, ax = _single_axes(3.2 + 0.17 * math.ceil((2 + len(keys)) / columns))
+    blue = class_colours(1)[0]
+    kinds = (("o", True, "number of clusters given"), ("^", False, "number of clusters found"))
+    for marker, given, _ in kinds:
+        for is_front, colour in ((False, GREY), (True, blue)):
+            rows = ordered[(ordered["front"] == is_front) & (ordered["k_given"] == given)]
+            ends = rows[["ari_low", "ari_high"]].to_numpy(float).T
+            ax.vlines(rows["seconds"], *ends, color=colour, linewidth=0.8, alpha=0.7)
+            ax.plot(rows["seconds"], rows["ari"], marker, color=colour, ms=5 if is_front else 3.5)
+    ax.plot(on_front["seconds"], on_front["ari"], color=blue, linewidth=1.2)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:,g}")
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.grid(color="#e6e6e6", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.margins(x=0.07, y=0.12)
+    ax.set_title(title)
+    ax.set_xlabel("seconds for the whole row (logarithmic)")
+    has_interval = board["ari_low"].notna().any()
+    ax.set_ylabel("ARI (mean and interval over seeds)" if has_interval else "ARI")
+
+    shown = [kind for kind in kinds if (board["k_given"] == kind[1]).any()]
+    marks = [Line2D([], [], linestyle="", marker=kind[0], ms=4, color=GREY) for kind in shown]
+    names = [kind[2] for kind in shown]
+    marks += [Line2D([], [], linestyle="") for _ in keys]
+    names += [f"{place}  {key}" for place, key in enumerate(keys, start=1)]
+    fig.legend(marks, names, loc="outside lower left", labelspacing=0.25, ncols=columns)
+    _number_points(fig, ax, on_front[["seconds", "ari"]].to_numpy(float))
+    return fig
+
+
 # --- pieces --------------------------------------------------------------------------------------
 
 
@@ -738,6 +789,37 @@ def _arrow(ax: Axes, x: float, start: float, end: float) -> None:
             linewidth=0.8,
         )
     )
+
+
+def _number_points(fig: Figure, ax: Axes, points: np.ndarray) -> None:
+    """Write 1, 2, … at the upper left of points that rise from left to right.
+
+    Nothing else lies there. A number that would touch an earlier one is moved up.
+    """
+    fig.draw_without_rendering()  # so that places on the page are known
+    taken: list[Bbox] = []
+    for place, point in enumerate(points, start=1):
+        rise = 3.0
+        while True:
+            text = ax.annotate(
+                str(place),
+                point,
+                (-4, rise),
+                textcoords="offset points",
+                ha="right",
+                va="bottom",
+                fontsize=SMALL,
+                weight="bold",
+            )
+            box = text.get_window_extent().padded(1)
+            if not any(box.overlaps(other) for other in taken):
+                break
+            text.remove()
+            rise += 3
+        taken.append(box)
+    highest = max((box.y1 for box in taken), default=0)
+    top = ax.transData.inverted().transform((0, highest))[1]
+    ax.set_ylim(top=max(top, ax.get_ylim()[1]))
 
 
 def _map_axes(title: str) -> tuple[Figure, Axes]:
