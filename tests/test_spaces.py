@@ -1,10 +1,16 @@
+import os
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from utils import spaces
-from utils.config import UserError
+from utils.config import ROOT, UserError
 
 
 def random_features(n, d, seed=0):
@@ -110,3 +116,169 @@ def test_tsne_of_fewer_points_than_the_perplexity_needs(n):
 def test_tsne_refuses(shape, words):
     with pytest.raises(UserError, match=words):
         spaces.tsne(random_features(*shape), seed=0)
+
+
+def all_distances(features):
+    exact = features.astype(np.float64)
+    return np.sqrt(((exact[:, None] - exact[None]) ** 2).sum(axis=2))
+
+
+def nearest(features, k):
+    """Distances to the k nearest other points, in ascending order, by brute force."""
+    distances = all_distances(features)
+    np.fill_diagonal(distances, np.inf)
+    return np.sort(distances, axis=1)[:, :k]
+
+
+def test_neighbours_on_a_line():
+    line = np.array([[0], [1], [3], [7]], dtype=np.float32)
+    indices, distances = spaces.knn_graph(line, 2)
+    np.testing.assert_array_equal(indices, [[1, 2], [0, 2], [1, 0], [2, 1]])
+    np.testing.assert_array_equal(distances, [[1, 3], [1, 2], [2, 3], [4, 6]])
+    assert indices.dtype == np.int64
+    assert distances.dtype == np.float32
+
+
+# Few values, so that there are many equal points and equal distances.
+@given(
+    arrays(
+        np.float32,
+        array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=30),
+        elements=st.integers(-2, 2).map(float),
+    ),
+    st.integers(1, 2),
+    st.sampled_from([0.0, 300.0]),
+    st.sampled_from([1e-25, 1.0, 1e25]),
+)
+def test_neighbours_are_the_nearest_other_points(points, k, offset, scale):
+    features = (points + np.float32(offset)) * np.float32(scale)
+    indices, distances = spaces.knn_graph(features, k)
+    tolerance = 1e-4 * scale
+    np.testing.assert_allclose(distances, nearest(features, k), rtol=1e-5, atol=tolerance)
+    rows = np.arange(len(features))[:, None]
+    np.testing.assert_allclose(
+        distances, all_distances(features)[rows, indices], rtol=1e-5, atol=tolerance
+    )
+    assert (indices != rows).all()
+    assert all(len(set(row)) == k for row in indices.tolist())
+
+
+def dense_groups(n, d):
+    """Groups like those of a UMAP layout: distances of 1e-3 at 10 and more from the middle."""
+    rng = np.random.default_rng(0)
+    centres = 10 * rng.standard_normal((20, d))
+    return (centres[np.arange(n) % 20] + 1e-3 * rng.standard_normal((n, d))).astype(np.float32)
+
+
+def test_neighbours_in_dense_groups_are_exact():
+    features = dense_groups(4000, 3)
+    _, distances = spaces.knn_graph(features, 5)
+    group = nearest(features[::20], 5)
+    np.testing.assert_allclose(distances[::20], group, rtol=1e-3, atol=5e-6)
+
+
+def test_distances_of_many_features_are_exact_whatever_was_searched():
+    features = dense_groups(400, spaces.DIRECT_FEATURES + 1)
+    indices, distances = spaces.knn_graph(features, 5)
+    exact = all_distances(features)[np.arange(400)[:, None], indices]
+    np.testing.assert_allclose(distances, exact, rtol=1e-5)
+    assert (np.diff(distances, axis=1) >= 0).all()
+    assert (indices % 20 == np.arange(400)[:, None] % 20).all()
+
+
+def test_neighbours_among_equal_points():
+    indices, distances = spaces.knn_graph(np.full((40, 3), 3.3, dtype=np.float32), 5)
+    np.testing.assert_array_equal(distances, 0)
+    assert (indices != np.arange(40)[:, None]).all()
+
+
+@pytest.mark.parametrize(
+    ("features", "k", "words"),
+    [
+        (np.zeros((4, 2), np.float32), 4, "4 nearest neighbours needs at least 5 points, found 4"),
+        (np.zeros((4, 2), np.float32), 0, "at least 1 of them, not 0"),
+        (np.full((4, 2), np.nan, np.float32), 2, "NaN or infinity"),
+    ],
+)
+def test_knn_graph_refuses(features, k, words):
+    with pytest.raises(UserError, match=words):
+        spaces.knn_graph(features, k)
+
+
+def groups_of(n, d=20, k=3):
+    groups = np.arange(n) % k
+    noise = np.random.default_rng(0).standard_normal((n, d))
+    return (noise + 12 * groups[:, None]).astype(np.float32), groups
+
+
+def test_umap_packs_groups_and_is_fixed_by_its_seed():
+    features, groups = groups_of(150)
+    layout = spaces.umap(features, n_components=2, seed=3)
+    assert layout.shape == (150, 2)
+    assert layout.dtype == np.float32
+    distances = all_distances(layout)
+    same = groups[:, None] == groups
+    assert distances[same].max() < distances[~same].min()
+    np.testing.assert_array_equal(spaces.umap(features, n_components=2, seed=3), layout)
+    assert not np.array_equal(spaces.umap(features, n_components=2, seed=4), layout)
+
+
+def test_umap_of_the_fewest_points_and_of_duplicates():
+    features, _ = groups_of(30)
+    for points in (features[:12], np.repeat(features[:12], 20, axis=0), np.ones((30, 4), "f4")):
+        layout = spaces.umap(points, seed=0)
+        assert layout.shape == (len(points), 10)
+        assert np.isfinite(layout).all()
+
+
+def test_umap_gets_every_point_as_its_own_first_neighbour(monkeypatch):
+    import umap
+
+    class Spy:
+        def __init__(self, **options):
+            self.neighbors, self.distances, _ = options["precomputed_knn"]
+
+        def fit_transform(self, features):
+            np.testing.assert_array_equal(self.neighbors[:, 0], np.arange(len(features)))
+            np.testing.assert_array_equal(self.distances[:, 0], 0)
+            assert self.neighbors.shape == (len(features), 4)
+            assert all(len(set(row)) == 4 for row in self.neighbors.tolist())
+            return features
+
+    monkeypatch.setattr(umap, "UMAP", Spy)
+    spaces.umap(np.repeat(np.eye(3, dtype=np.float32), 9, axis=0), n_components=2, n_neighbors=4)
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "words"),
+    [
+        (11, {}, "UMAP to 10 dimensions with 10 neighbours needs at least 12 points, found 11"),
+        (15, {"n_components": 2, "n_neighbors": 15}, "at least 16 points, found 15"),
+        (15, {"n_components": 0}, "at least 1 dimension"),
+        (15, {"n_neighbors": 1}, "at least 1 dimension and 2 neighbours, found 10 and 1"),
+    ],
+)
+def test_umap_refuses(n, options, words):
+    with pytest.raises(UserError, match=words):
+        spaces.umap(random_features(n, 4), **options)
+
+
+def test_umap_after_torch_says_nothing():
+    """Torch, faiss and numba bring a thread pool each; a clash or a warning would be printed."""
+    code = """
+import torch
+torch.ones(300, 300) @ torch.ones(300, 300)
+import numpy as np
+from utils import spaces
+spaces.umap(np.random.default_rng(0).random((200, 70), dtype=np.float32), 5, 8, seed=0)
+torch.ones(300, 300) @ torch.ones(300, 300)
+"""
+    threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **threads, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
