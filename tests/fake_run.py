@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from utils import config, metrics
+
 VERDICT = "{confidence: 0.95, resamples: 1000, statement: inside the widened interval}"
 HOSTILE = (
     'a <script>alert("x")</script> & $x^2$ #let *b* _c_ \\alpha \\[d\\] | `e` @das2025 '
@@ -110,6 +112,79 @@ def write_run(runs: Path, profile: str = "quick", seeds: tuple[int, ...] = (0, 1
         for notebook in NOTEBOOKS:
             write_notebook(runs, profile, "mnist-cae", seed, notebook)
     return runs
+
+
+# Of each made-up row: representation, space, clusterer, share of images in a random cluster,
+# seconds, whether it was given k, and the name of its recipe.
+BOARD_ROWS = (
+    ("pixels", "raw", "kmeans", 0.5, 2.0, True, ""),
+    ("pixels", "pca50", "kmeans", 0.5, 1.0, True, ""),
+    ("autoencoder", "umap10", "gmm", 0.05, 300.0, True, "n2d"),
+    ("contrastive+hog", "umap10", "kmeans", 0.06, 4000.0, True, ""),
+    ("pixels", "umap10", "hdbscan", 0.2, 30.0, False, ""),
+    *(("pixels", f"pca{size}", "gmm", 0.5 + size / 100, 3.0, True, "") for size in range(10, 24)),
+)
+BOARD_IMAGES = 300
+
+
+def leaderboards() -> dict:
+    """Make up one leaderboard of three seeds and one of a single seed.
+
+    Returns
+    -------
+    dict
+        What `Results` has of them: ``boards``, ``metrics``, ``costs``, ``assignments`` and
+        ``labels``.
+    """
+    boards = {
+        "beyond-mnist": _leaderboard("beyond-mnist", "Digits of MNIST"),
+        "beyond-one": _leaderboard("beyond-one", "One seed"),
+    }
+    labels = np.arange(BOARD_IMAGES) % 10
+    scores, costs, assignments = [], [], []
+    for name, seeds in (("beyond-mnist", (0, 1, 2)), ("beyond-one", (0,))):
+        for row in BOARD_ROWS:
+            for seed in seeds:
+                made = _board_row(name, seed, labels, *row)
+                scores += made[0]
+                costs.append(made[1])
+                assignments.append(made[2])
+    return {
+        "boards": boards,
+        "metrics": pd.DataFrame(scores),
+        "costs": pd.DataFrame(costs),
+        "assignments": pd.concat(assignments, ignore_index=True),
+        "labels": dict.fromkeys(boards, labels),
+    }
+
+
+def _leaderboard(name: str, title: str) -> config.Leaderboard:
+    rows = [{"representation": row[0], "space": row[1], "clusterer": row[2]} for row in BOARD_ROWS]
+    return config.Leaderboard(
+        **{"leaderboard": name, "title": title, "dataset": "mnist", "rows": rows},
+        **{"reduced_images": 300, "n_clusters": 10, "common_space": 50, "internal_images": 300},
+    )
+
+
+def _board_row(name, seed, labels, representation, space, clusterer, wrong, seconds, given, recipe):
+    random = np.random.default_rng([seed, len(space), len(clusterer)])
+    moved = random.random(len(labels)) < wrong
+    clusters = np.where(moved, random.integers(0, 10, len(labels)), labels)
+    if not given:
+        clusters = np.where(random.random(len(labels)) < 0.1, -1, clusters)
+    place = {"representation": representation, "space": space, "clusterer": clusterer}
+    key = {"study": name, "seed": seed, **place}
+    common = {"profile": "quick", "dataset": "mnist", "n": len(labels), **key}
+    common |= {"k_found": 10, "noise_fraction": float((clusters == -1).mean())}
+    scores = metrics.external(clusters, labels)
+    scores |= {"silhouette": wrong, "davies_bouldin": 1 + wrong, "calinski_harabasz": 900 * wrong}
+    if not given:
+        scores["ari_covered"] = 0.9
+    rows = [{**common, "metric": metric, "value": value} for metric, value in scores.items()]
+    cost = {"seconds": seconds + seed, "peak_memory_mb": 1500.0, "k_given": given}
+    cost |= {"settings": f"defaults of {clusterer} {HOSTILE}", "recipe": recipe}
+    assigned = {"index": np.arange(len(labels)), "cluster": clusters, "n": len(labels)}
+    return rows, {**key, **cost}, pd.DataFrame({**key, **assigned})
 
 
 def notebook_folder(runs: Path, profile: str, study: str, seed: int, notebook: str) -> Path:

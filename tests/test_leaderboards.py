@@ -219,15 +219,16 @@ def test_counting_groups_is_the_same_as_drawing_images(seeds):
         for (name, seed), part in made[2].groupby(["representation", "seed"])
     }
     random = np.random.default_rng(7)
+
+    def ari(name, seed, images):
+        cells = 4 * clusters[name, seed][images] + labels[images]
+        return leaderboards.adjusted_rand(np.bincount(cells, minlength=16).reshape(4, 4))
+
     drawn = []
-    for _ in range(1500):
+    for _ in range(2000):
         images = random.integers(0, 120, 120)
         chosen = random.choice(seeds, len(seeds))
-        aris = {
-            name: [adjusted_rand_score(labels[images], clusters[name, s][images]) for s in chosen]
-            for name in ("good", "bad")
-        }
-        drawn.append(np.mean(aris["good"]) - np.mean(aris["bad"]))
+        drawn.append(np.mean([ari("good", s, images) - ari("bad", s, images) for s in chosen]))
     low, high = np.percentile(drawn, [2.5, 97.5])
     width = high - low
     assert row["ci_low"] == pytest.approx(low, abs=0.08 * width)
@@ -350,3 +351,45 @@ def test_a_row_without_time_or_score_is_not_on_the_front():
     board = board_of(("a", 0.5, np.nan, 0), ("b", 0.4, 2.0, 0), ("c", np.nan, 1.0, 0))
     front = leaderboards.pareto_front(board)
     assert board.loc[front, "representation"].tolist() == ["b"]
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def described(name):
+    row = config.Row(representation="good", space="raw", clusterer="kmeans")
+    return config.Leaderboard(
+        **{"leaderboard": name, "title": f"Board {name}", "dataset": "digits", "rows": [row]},
+        **{"reduced_images": 100, "n_clusters": 4, "common_space": 50, "internal_images": 100},
+    )
+
+
+def test_what_is_written_is_read_again_by_leaderboard(tmp_path):
+    labels, (metrics, costs, assignments) = two_rows(0.1, 0.5)
+    costs["settings"] = 'of the "authors", NA'
+    other = "beyond-other"
+    several = [pd.concat([f, f.assign(study=other)]) for f in (metrics, costs, assignments)]
+    boards = {name: described(name) for name in (other, NAME, "beyond-nothing")}
+    rule = config.VerdictRule(confidence=0.9, resamples=100, statement="")
+    leaderboards.write_tables(boards, *several, {NAME: labels, other: labels}, rule, tmp_path)
+    assert {path.name for path in tmp_path.rglob("*.*")} == {
+        *("leaderboard.csv", "leaderboard_significance.csv", "leaderboard_rankings.csv"),
+        *(f"{name}-pareto.{kind}" for name in (NAME, other) for kind in ("svg", "png")),
+    }
+    read = leaderboards.read_tables(tmp_path)
+    assert [*read["leaderboard"]["study"]] == [other, other, NAME, NAME]
+    board = leaderboards.leaderboard(metrics, costs, assignments, 0.9, 100)
+    again = read["leaderboard"].query("study == @NAME").reset_index(drop=True)
+    pd.testing.assert_frame_equal(again.drop(columns="study"), board, check_dtype=False)
+    assert set(again["settings"]) == {'of the "authors", NA'}
+    assert set(again["recipe"]) == {""}
+    assert read["leaderboard_significance"]["excludes_zero"].tolist() == [True, True]
+    assert read["leaderboard_rankings"]["tau"].isna().all()  # no index was measured
+
+
+def test_a_malformed_table_is_named(tmp_path):
+    with pytest.raises(config.UserError, match=r"leaderboard\.csv.*build the report again"):
+        leaderboards.read_tables(tmp_path)
+    (tmp_path / "leaderboard.csv").write_text("study\nx\n")
+    with pytest.raises(config.UserError, match=r"leaderboard\.csv.*build the report again"):
+        leaderboards.read_tables(tmp_path)

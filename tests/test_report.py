@@ -1,5 +1,8 @@
+import base64
 import dataclasses
+import hashlib
 import json
+import math
 import random
 import re
 import shutil
@@ -13,7 +16,7 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from utils import config, published, report, results
+from utils import config, leaderboards, published, report, results
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
@@ -327,6 +330,273 @@ def test_notebook_pages_need_no_network_and_no_script(out):
         assert "print('a < b <script>1</script>')" in notebook.text
         assert ("math", True) in [(tag, "display" in a) for tag, a in notebook.tags]
         assert "../report.html" in notebook.values("href")
+
+
+# --- leaderboards ------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class WithBoards(results.Results):
+    boards: dict = dataclasses.field(default_factory=dict)
+    costs: pd.DataFrame | None = None
+    labels: dict = dataclasses.field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def with_boards(collected):
+    """The made-up run with two leaderboards."""
+    own = {field.name: getattr(collected, field.name) for field in dataclasses.fields(collected)}
+    added = fake_run.leaderboards()
+    for name in ("metrics", "assignments"):
+        added[name] = pd.concat([own[name], added[name]], ignore_index=True)
+    return WithBoards(**(own | added))
+
+
+@pytest.fixture(scope="module")
+def board_out(made_up, with_boards):
+    folder = made_up.parent / "reports" / "boards"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "collect", lambda *_: with_boards)
+        report.build("quick", STUDIES, [0, 1], made_up, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def board_page(board_out):
+    return Page(board_out / "report.html")
+
+
+def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_page):
+    for name in leaderboards.TABLES:
+        assert (board_out / f"{name}.csv").is_file()
+    board = pd.read_csv(board_out / "leaderboard.csv")
+    assert board.groupby("study").size().tolist() == [19, 19]
+    for row in board.itertuples():
+        assert f"{row.ari:.3f}" in board_page.text
+    assert board_page.text.count("The best row by mean ARI is autoencoder, UMAP 10, gmm") == 2
+    assert board_page.text.count(fake_run.HOSTILE) == 4 + len(board)
+    sections = ("beyond-mnist", "beyond-one", "leaderboards", "leaderboards-complete")
+    assert set(sections) <= set(board_page.values("id"))
+    assert {f"fig-{name}-pareto" for name in sections[:2]} <= set(board_page.values("id"))
+    identifiers = board_page.values("id")
+    links = [link for link in board_page.values("href") if link.startswith("#")]
+    assert {link[1:] for link in links} <= set(identifiers)
+    assert (board_out / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_one_script_sorts_and_only_that_one_is_allowed(board_page):
+    (script,) = re.findall("<script>(.*?)</script>", board_page.source, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = board_page.values("content")[0]
+    assert allowed.startswith("default-src 'none'; ")
+    assert allowed.endswith(f"; script-src 'sha256-{digest}'")
+    tables = [a for tag, a in board_page.tags if "sortable" in (a.get("class") or "")]
+    assert len(tables) == 4
+    assert not any(attribute.startswith("on") for _, a in board_page.tags for attribute in a)
+
+
+def test_a_run_without_leaderboards_has_no_section(page):
+    assert "eaderboard" not in page.text
+
+
+NODE = shutil.which("node")
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_the_script_sorts_numbers_and_words_and_leaves_missing_ones_last(tmp_path):
+    script = (report.TEMPLATE / "sortable.js").read_text()
+    (tmp_path / "run.js").write_text(
+        "const document = {querySelectorAll: () => []};\n"
+        + script
+        + """
+const rows = (texts) => texts.map((text) => ({cells: [{textContent: text}]}));
+const shown = (rows) => rows.map((row) => row.cells[0].textContent);
+const order = (texts, falling) => shown(sorted(rows(texts), 0, falling));
+const numbers = ["9.5", "–", "1,200", "-3 (-4 to -2)", "10–12"];
+const words = ["PCA 50", "–", "raw", "PCA 9"];
+console.log(JSON.stringify([order(numbers, false), order(numbers, true), order(words, false)]));
+"""
+    )
+    done = subprocess.run([NODE, tmp_path / "run.js"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [
+        ["-3 (-4 to -2)", "9.5", "10–12", "1,200", "–"],
+        ["1,200", "10–12", "9.5", "-3 (-4 to -2)", "–"],
+        ["PCA 9", "PCA 50", "raw", "–"],
+    ]
+
+
+def board_section(tmp_path, rows, differences=(), **changes):
+    """The text of a leaderboard's section, without backslashes.
+
+    `rows` are (representation, ARI, silhouette, seconds) and what else differs; `differences` are
+    (representation, seeds, difference, low, high) to the best row.
+    """
+    key = {"study": "beyond-made-up", "space": "raw", "clusterer": "kmeans", "n": 100}
+    lines = []
+    for representation, ari, silhouette, seconds, *others in rows:
+        line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | key
+        line |= {"representation": representation, "ari": ari, "seconds": seconds}
+        line |= {"silhouette": silhouette, "davies_bouldin": -silhouette, "coverage": 1.0}
+        line |= {"calinski_harabasz": silhouette, "n_seeds": 2, "k_low": 10, "k_high": 10}
+        line |= {"k_given": True, "settings": "defaults", "recipe": ""}
+        lines.append(line | (others[0] if others else {}))
+    board = pd.DataFrame(lines)
+    tested = [
+        key
+        | {"representation": name, "n_seeds": seeds, "best_ari": 0.9, "ari": 0.9 - difference}
+        | {"difference": difference, "ci_low": low, "ci_high": high}
+        | {"excludes_zero": low > 0 or high < 0}
+        for name, seeds, difference, low, high in differences
+    ]
+    columns = ["study", *leaderboards.SIGNIFICANCE_COLUMNS]
+    tables = {
+        "leaderboard": board,
+        "leaderboard_significance": pd.DataFrame(tested, columns=columns),
+        "leaderboard_rankings": leaderboards.label_free_ranking(board).assign(study=key["study"]),
+    }
+    (tmp_path / "figures").mkdir(exist_ok=True)
+    (tmp_path / "figures" / "beyond-made-up-pareto.svg").write_text("<svg/>")
+    described = fake_run._leaderboard("beyond-made-up", "Made up")
+    view = report.board_view(described, tables, tmp_path)
+    numbering = report.Numbering()
+    template = report._environment(numbering).from_string(
+        '{% import "leaderboards.md.j2" as leaderboards with context %}'
+        "{{ leaderboards.section(boards, rule, 2000) }}{{ leaderboards.appendix(boards) }}"
+    )
+    context = {"boards": [view], "rule": config.load_verdict_rule()}
+    template.render(context)
+    numbering.start_second_pass()
+    return " ".join(template.render(context).replace("\\", "").split())
+
+
+TWO = (("a", 0.9, 2.0, 5.0), ("b", 0.8, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (("b", 2, 0.1, 0.05, 0.15), "It is better than the next row, b, raw, k-means"),
+        (("b", 2, 0.1, -0.05, 0.25), "It cannot be told apart from the next row, b, raw, k-means"),
+        (("b", 2, -0.1, -0.2, -0.05), "the next row, b, raw, k-means, is the better one"),
+        (("b", 1, 0.1, 0.05, 0.15), "another seed may turn the order round"),
+        (("b", 0, math.nan, math.nan, math.nan), "shares no seed with it"),
+    ],
+)
+def test_whether_the_best_row_is_better_follows_the_interval(tmp_path, difference, said):
+    text = board_section(tmp_path, TWO, [difference])
+    assert "The best row by mean ARI is **a, raw, k-means**: ARI 0.9000" in text
+    assert said in text
+    assert ("another seed may" in text) == (difference[1] == 1)
+    assert ("It is better" in text) == (difference[3] > 0)
+    assert ("cannot be told apart" in text) == (difference[3] < 0 < difference[4])
+
+
+@pytest.mark.parametrize(("lows", "said"), [((1, 1), "all"), ((-1, 1), "1"), ((-1, -1), "none")])
+def test_how_many_rows_the_best_one_beats(tmp_path, lows, said):
+    tested = [(name, 2, 2.0, low, 3.0) for name, low in zip("bc", lows, strict=True)]
+    text = board_section(tmp_path, (*TWO, ("c", 0.7, 0.5, 9.0)), tested)
+    assert f"Of the 2 rows after it, the best row is shown to be better than {said} (" in text
+
+
+def test_a_leaderboard_of_one_row_and_one_without_scores(tmp_path):
+    text = board_section(tmp_path, TWO[:1])
+    assert "no other row on as many images" in text
+    assert "One row is at once the quickest and the best: a, raw, k-means, with 5 s." in text
+    text = board_section(tmp_path, [("a", math.nan, math.nan, 1.0)])
+    assert "No row of this leaderboard has a score in this run." in text
+    assert "Table 1" not in text
+
+
+def test_the_cost_of_the_best_row_is_set_against_the_quickest(tmp_path):
+    text = board_section(tmp_path, (*TWO, ("c", 0.7, 0.0, 600.0)))
+    assert "On 2 of 3 rows no other is both as quick and as good." in text
+    assert "The quickest of them is b, raw, k-means, with an ARI of 0.8000 after 1 s" in text
+    assert "the best of them, a, raw, k-means, takes 5 s, 5 times as long" in text
+
+
+@pytest.mark.parametrize(
+    ("silhouettes", "said", "unsaid"),
+    [
+        (
+            (2.0, 1.0),
+            "By the silhouette they would have picked a row that is the best one.",
+            "does not even lean",
+        ),
+        (
+            (1.0, 2.0),
+            "By the silhouette they would have picked b, raw, k-means, with an ARI of 0.8000 "
+            "instead of 0.9000.",
+            "the best one.",
+        ),
+    ],
+)
+def test_what_a_reader_without_labels_would_pick(tmp_path, silhouettes, said, unsaid):
+    rows = [(*row[:2], value, row[3]) for row, value in zip(TWO, silhouettes, strict=True)]
+    text = board_section(tmp_path, rows)
+    assert said in text
+    assert unsaid not in text
+    is_right = silhouettes[0] > silhouettes[1]
+    assert ("every index that is defined picks the best row" in text) == is_right
+    assert ("No index picks the best row." in text) != is_right
+    assert (
+        "by the silhouette, the Davies-Bouldin index and the Caliński-Harabasz index does not "
+        "even lean towards" in text
+    ) != is_right
+
+
+def test_indices_that_differ_are_counted(tmp_path):
+    better = {"calinski_harabasz": 9.0}
+    text = board_section(tmp_path, (TWO[0], (*TWO[1], better)))
+    assert "2 of 3 indices pick the best row; without labels nobody could have known" in text
+    undefined = dict.fromkeys(("silhouette", "davies_bouldin", "calinski_harabasz"), math.nan)
+    text = board_section(tmp_path, [(*row, undefined) for row in TWO])
+    assert "The silhouette is defined for no row." in text
+    assert "picks the best row" not in text
+
+
+@pytest.mark.parametrize(
+    ("ari", "k", "said"),
+    [
+        (
+            0.85,
+            (9, 11),
+            "has 0.9000, which is 0.0500 more.",
+        ),
+        (0.95, (10, 10), "No row that was given the number does better"),
+    ],
+)
+def test_what_is_found_without_k(tmp_path, ari, k, said):
+    own = {"k_given": False, "k_low": k[0], "k_high": k[1], "coverage": 0.75, "ari_covered": 0.97}
+    rows = sorted((*TWO, ("found", ari, 0.5, 2.0, own)), key=lambda row: -row[1])
+    text = board_section(tmp_path, rows)
+    shown, did = ("10", "found") if k[0] == k[1] else ("9–11", "did not find")
+    assert f"One row was not given the number of clusters, and it {did} 10 with every" in text
+    assert f"This row, found, raw, k-means, found {shown} clusters" in text
+    assert said in text
+    assert f"| found, raw, k-means | {shown} | 75.0 % | {ari:.4f} | 0.9700 |" in text
+    assert f"| {shown}* |" in text
+    assert "Every row was given the number" not in text
+    worse = ("worse", 0.1, 0.4, 9.0, own | {"k_low": 9, "k_high": 9})
+    text = board_section(tmp_path, [*rows, worse])
+    counted = 1 if did == "found" else "none"
+    assert f"2 rows were not given the number of clusters; {counted} of them found 10 with" in text
+    assert "The best of them, found, raw, k-means" in text
+    assert "Every row was given the number of classes" in board_section(tmp_path, TWO)
+
+
+def test_recipes_are_named_with_their_place(tmp_path):
+    text = board_section(tmp_path, (TWO[0], (*TWO[1], {"recipe": "n2d"})))
+    assert "`n2d` is b, raw, k-means (place 2, ARI 0.8000)." in text
+    assert "Rows that have a name" not in board_section(tmp_path, TWO)
+
+
+def test_the_section_has_the_best_rows_and_the_end_all_of_them(tmp_path):
+    rows = [(f"r{i:02}", 0.9 - i / 100, 0.5, 1.0) for i in range(15)]
+    text = board_section(tmp_path, rows)
+    section, end = text.split("# Complete leaderboards")
+    assert "| r11 | raw | k-means | 0.500 (0.500 to 0.500) | 0.790 (" in section
+    assert "| r12 |" not in section
+    assert all(f"| r{i:02}, raw, k-means | 2 |" in end for i in range(15))
 
 
 # --- the PDF -----------------------------------------------------------------------------------

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import math
 import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,11 @@ INTERNAL = {
     "calinski_harabasz": "Cal.-Harabasz",
 }
 METRICS = EXTERNAL | INTERNAL
+INDEX_NAMES = {
+    "silhouette": "silhouette",
+    "davies_bouldin": "Davies-Bouldin index",
+    "calinski_harabasz": "Caliński-Harabasz index",
+}
 KNOWN_NOTEBOOKS = (
     "01_baseline_kmeans",
     "02_train_autoencoder",
@@ -55,6 +62,8 @@ KNOWN_NOTEBOOKS = (
 )
 # A wider and shorter table is turned on its side.
 MOST_COLUMNS = 8
+# Rows of a leaderboard in its section; all of them stand at the end.
+TOP_ROWS = 12
 # The history of the loss is drawn; its table stands in the notebook's own page.
 LEFT_OUT = {("02_train_autoencoder", "history")}
 
@@ -328,6 +337,45 @@ class StudyView:
     def all_pages(self) -> list[Page]:
         """Pages of all notebooks, in their order."""
         return [page for page in self.pages.values() if page]
+
+
+@dataclass(frozen=True)
+class BoardView:
+    """One leaderboard's section: rows of its tables, and what its sentences are chosen by.
+
+    A row that a sentence names is a named tuple of the columns of `leaderboards.TABLES`.
+    """
+
+    name: str
+    title: str
+    n_clusters: int
+    common_space: int
+    n_rows: int = 0
+    n_images: int = 0
+    n_seeds: int = 0
+    best: Any = None
+    next: Any = None
+    n_compared: int = 0
+    n_beaten: int = 0
+    top_rows: list[list[object]] = field(default_factory=list)
+    difference_rows: list[list[object]] = field(default_factory=list)
+    ranking_rows: list[list[object]] = field(default_factory=list)
+    found_rows: list[list[object]] = field(default_factory=list)
+    all_rows: list[list[object]] = field(default_factory=list)
+    settings_rows: list[list[object]] = field(default_factory=list)
+    picks: list[Any] = field(default_factory=list)
+    front: list[Any] = field(default_factory=list)
+    figure: FigureView | None = None
+    n_found: int = 0
+    n_right_k: int = 0
+    best_found: Any = None
+    best_given: Any = None
+    recipes: list[Any] = field(default_factory=list)
+
+    @property
+    def is_one_seed(self) -> bool:
+        """Whether no row has more than one seed."""
+        return self.n_seeds == 1
 
 
 def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Path) -> StudyView:
@@ -698,6 +746,165 @@ def _beside_published(
     ]
 
 
+# --- leaderboards ------------------------------------------------------------------------------
+
+
+def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: Path) -> BoardView:
+    """Gather what the section of a leaderboard shows.
+
+    Parameters
+    ----------
+    board : Leaderboard
+    tables : dict of str to DataFrame
+        What `leaderboards.read_tables` returned.
+    out : Path
+        Folder of the report, in which the leaderboard's figure lies.
+    """
+    from utils.leaderboards import pareto_front
+
+    name = board.leaderboard
+    plain = BoardView(name, board.title, board.n_clusters, board.common_space)
+    own = [table[table["study"] == name] for table in tables.values()]
+    rows, differences, rankings = (table.drop(columns="study") for table in own)
+    if rows["ari"].isna().all():
+        return plain
+    rows = rows.assign(place=range(1, len(rows) + 1), n=rows["n"].astype(int))
+    listed = list(rows.itertuples(index=False))
+    compared = list(differences.itertuples(index=False))
+    found = [row for row in listed if not row.k_given]
+    given = [row for row in listed if row.k_given]
+    on_front = rows[pareto_front(rows)].sort_values("seconds")
+    return replace(
+        plain,
+        n_rows=len(rows),
+        n_images=int(rows["n"].max()),
+        n_seeds=int(rows["n_seeds"].max()),
+        best=listed[0],
+        next=compared[0] if compared else None,
+        n_compared=len(compared),
+        n_beaten=sum(row.excludes_zero and row.difference > 0 for row in compared),
+        top_rows=[_top_row(row) for row in listed[:TOP_ROWS]],
+        difference_rows=[_difference_row(row) for row in compared],
+        ranking_rows=[_ranking_row(row) for row in rankings.itertuples(index=False)],
+        found_rows=[_found_row(row) for row in found],
+        all_rows=[_board_row(row) for row in listed],
+        settings_rows=[[_row_name(row), row.recipe or "–", row.settings] for row in listed],
+        picks=list(rankings.itertuples(index=False)),
+        front=list(on_front.itertuples(index=False)),
+        figure=_pareto_view(board, on_front, out) if len(on_front) else None,
+        n_found=len(found),
+        n_right_k=sum(row.k_low == row.k_high == board.n_clusters for row in found),
+        best_found=found[0] if found else None,
+        best_given=given[0] if given else None,
+        recipes=[row for row in listed if row.recipe],
+    )
+
+
+def _boards(results: Results) -> Mapping[str, config.Leaderboard]:
+    """Return the leaderboards of a run by name; results that know of none have none."""
+    return getattr(results, "boards", {})
+
+
+def _board_views(boards: Mapping[str, config.Leaderboard], out: Path) -> list[BoardView]:
+    from utils.leaderboards import read_tables
+
+    if not boards:
+        return []
+    tables = read_tables(out)
+    return [board_view(board, tables, out) for board in boards.values()]
+
+
+def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> FigureView:
+    from markupsafe import Markup
+
+    stem = f"{board.leaderboard}-pareto"
+    points = "; ".join(
+        f"{_row_name(row)}: {fixed(row.ari)} after {duration(row.seconds)}"
+        for row in front.itertuples(index=False)
+    )
+    return FigureView(
+        id=f"fig-{stem}",
+        name=stem,
+        caption=(
+            f"{board.title}: ARI of every row against the seconds that the whole row takes. Joined "
+            "and named: rows that no other is as quick and as good as"
+        ),
+        alt=f"ARI against seconds; rows that no other beats in both: {points}",
+        file=_embedded_file(out, stem),
+        origin=Markup(""),
+    )
+
+
+def _row_name(row: Any) -> str:
+    return describe(row.representation, row.space, row.clusterer)
+
+
+def _top_row(row: Any) -> list[object]:
+    representation, clusterer = (NAMES.get(key, key) for key in (row.representation, row.clusterer))
+    space = describe("", row.space, "").strip(", ")
+    return [
+        *(representation, space, clusterer),
+        *(_score_and_interval(row, score) for score in ("acc", "ari", "nmi")),
+        *(_clusters_of(row), fixed(row.stability, 3), _seconds(row)),
+    ]
+
+
+def _score_and_interval(row: Any, score: str) -> str:
+    mean, low, high = (getattr(row, f"{score}{end}") for end in ("", "_low", "_high"))
+    if math.isnan(low):
+        return fixed(mean, 3)
+    return f"{mean:.3f} ({low:.3f}\u00a0to\u00a0{high:.3f})"
+
+
+def _clusters_of(row: Any) -> str:
+    return _k_range(row) + ("" if row.k_given else "*")
+
+
+def _k_range(row: Any) -> str:
+    return number(row.k_low) if row.k_low == row.k_high else f"{row.k_low}–{row.k_high}"
+
+
+def _clusters_in_words(row: Any) -> str:
+    return f"{_k_range(row)} cluster{'' if row.k_high == 1 else 's'}"
+
+
+def _seconds(row: Any) -> str:
+    return "–" if math.isnan(row.seconds) else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
+
+
+def _difference_row(row: Any) -> list[object]:
+    interval = "–" if math.isnan(row.ci_low) else f"{fixed(row.ci_low)} to {fixed(row.ci_high)}"
+    scores = [fixed(value) for value in (row.best_ari, row.ari, row.difference)]
+    tested = "not tested" if row.n_seeds == 0 else "yes" if row.excludes_zero else "no"
+    return [_row_name(row), number(row.n_seeds), *scores, interval, tested]
+
+
+def _ranking_row(row: Any) -> list[object]:
+    counts = [number(n) for n in (row.n_rows, row.n_partial, row.n_undefined)]
+    picked = _row_name(row) if row.n_rows else "–"
+    lost = [fixed(value) for value in (row.ari, row.best_ari, row.regret)]
+    return [INTERNAL[row.index], fixed(row.tau, 3), *counts, picked, *lost]
+
+
+def _found_row(row: Any) -> list[object]:
+    covered = f"{100 * row.coverage:.1f} %"
+    # Without noise the covered points are all points.
+    ari_covered = row.ari if row.coverage == 1 else row.ari_covered
+    return [_row_name(row), _k_range(row), covered, fixed(row.ari), fixed(ari_covered)]
+
+
+def _board_row(row: Any) -> list[object]:
+    scores = (row.acc, row.ari, row.nmi, row.ami, row.silhouette, row.davies_bouldin)
+    chosen = fixed(row.calinski_harabasz, 0)
+    memory = "–" if math.isnan(row.peak_memory_mb) else number(round(row.peak_memory_mb))
+    return [
+        *(_row_name(row), number(row.n_seeds)),
+        *(fixed(value, 3) for value in scores),
+        *(chosen, _clusters_of(row), fixed(row.coverage, 2), fixed(row.stability, 2)),
+        *(_seconds(row), memory),
+    ]
+
+
 # --- the article -------------------------------------------------------------------------------
 
 
@@ -711,13 +918,15 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
     record : dict
         What ``run.json`` holds.
     out : Path
-        Folder into which `results.write_results` has written.
+        Folder into which `results.write_results` and, if there are leaderboards,
+        `leaderboards.write_tables` have written.
 
     Returns
     -------
     str
         Image files and links to notebooks are relative to `out`.
     """
+    from utils.leaderboards import IMAGE_RESAMPLES
     from utils.published import load
     from utils.results import verdicts
 
@@ -739,6 +948,8 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "rule": config.load_verdict_rule(),
         "published": published,
         "published_rows": _beside_published(verdict_table, published),
+        "boards": _board_views(_boards(results), out),
+        "image_resamples": IMAGE_RESAMPLES,
     }
     numbering = Numbering()
     template = _environment(numbering).get_template("article.md.j2")
@@ -770,6 +981,10 @@ def _environment(numbering: Numbering) -> jinja2.Environment:
         "name": lambda key: NAMES.get(key, key),
         "each": each,
         "words": words,
+        "describe": describe,
+        "duration": duration,
+        "index_name": INDEX_NAMES.get,
+        "clusters": _clusters_in_words,
     }
     environment.globals |= _markup_functions(numbering)
     return environment
@@ -785,11 +1000,17 @@ def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
         return Markup(f"![{caption}]({view.file}){{{attributes}}}")
 
     def table(
-        name: str, caption: str, header: list[str], rows: list[list[object]], origin: str = ""
+        name: str,
+        caption: str,
+        header: list[str],
+        rows: list[list[object]],
+        origin: str = "",
+        sortable: bool = False,
     ) -> Markup:
         label = numbering.define("Table", name)
+        classes = ".table .sortable" if sortable else ".table"
         lines = (
-            f'::: {{.table role="region" tabindex="0" aria-label="{label}"}}',
+            f'::: {{{classes} role="region" tabindex="0" aria-label="{label}"}}',
             markdown_table(header, rows),
             "",
             f": **{label}.** {escape(_sentence(caption))} {origin} {{#{identifier(name)}}}",
@@ -848,7 +1069,7 @@ def _pandoc(source: Path, target: Path, *arguments: str) -> None:
         raise config.UserError(f"pandoc could not make {target.name}: {reason}")
 
 
-def _html(source: Path, target: Path) -> None:
+def _html(source: Path, target: Path, has_sortable_tables: bool) -> None:
     _pandoc(
         source,
         target,
@@ -859,7 +1080,16 @@ def _html(source: Path, target: Path) -> None:
         "--mathml",
         "--toc",
         "--toc-depth=2",
+        *(_script_variables() if has_sortable_tables else ()),
     )
+
+
+def _script_variables() -> tuple[str, str]:
+    """Return pandoc's arguments for the page's only script, and for the hash that allows it."""
+    # Pandoc takes off the last line break, and the hash is of what stands in the page.
+    script = (TEMPLATE / "sortable.js").read_text(encoding="utf-8").rstrip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"--variable=script:{script}", f"--variable=script-hash:sha256-{digest}"
 
 
 def _pdf(source: Path, target: Path) -> None:
@@ -954,13 +1184,29 @@ def build(
     results = collect(profile, studies, seeds, runs_dir)
     with _replaced_together(Path(out)) as folder:
         write_results(results, folder)
+        if _boards(results):
+            _write_leaderboards(results, folder)
         record = artifacts.read_json(folder / "run.json")
         source = folder / "article.md"
         source.write_text(article(results, record, folder), encoding="utf-8")
-        _html(source, folder / "report.html")
+        _html(source, folder / "report.html", bool(_boards(results)))
         _pdf(source, folder / "report.pdf")
         source.unlink()
         _notebook_pages(results, folder)
+
+
+def _write_leaderboards(results: Results, folder: Path) -> None:
+    from utils.leaderboards import write_tables
+
+    write_tables(
+        results.boards,
+        results.metrics,
+        results.costs,
+        results.assignments,
+        results.labels,
+        config.load_verdict_rule(),
+        folder,
+    )
 
 
 @contextmanager
