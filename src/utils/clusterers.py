@@ -1,15 +1,36 @@
-"""Clusterers: functions from features to a cluster for every point."""
+"""Clusterers: functions from features to a cluster for every point.
+
+`cluster` calls them all in the same way, by name; their settings are the constants below, the same
+for every data set and space.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from utils.spaces import require_features
+from utils.config import UserError
+from utils.spaces import knn_graph, require_features
 
 if TYPE_CHECKING:
-    from sklearn.base import ClusterMixin
+    import pandas as pd
+    from scipy.sparse import csr_array
+    from sklearn.base import BaseEstimator
+
+STARTS = 10
+GRAPH_NEIGHBORS = 10
+LEIDEN_NEIGHBORS = 15
+RESOLUTION = 1.0
+DENSITY_SAMPLES = 10
+KNEE_SAMPLES = 5
+LEAST_CLUSTER_SHARE = 0.01
+# Above so many points Ward's method looks along a graph: all pairs would need gigabytes.
+MOST_POINTS_IN_PAIRS = 5000
+SOM_PASSES = 10
+K_CANDIDATES = range(2, 21)
+K_SAMPLE = 5000
 
 
 class Clustering(NamedTuple):
@@ -25,6 +46,121 @@ class Clustering(NamedTuple):
 
     assignment: np.ndarray
     centres: np.ndarray
+
+
+class Result(NamedTuple):
+    """What every clusterer of `CLUSTERERS` returns.
+
+    Attributes
+    ----------
+    assignment : ndarray of int32, shape (N,)
+        Cluster of each point, from 0 without gaps; −1 is noise.
+    confidence : ndarray of float32, shape (N,), or None
+        How surely each point belongs to its cluster, in [0, 1]; 0 for noise. None where the method
+        does not say.
+    """
+
+    assignment: np.ndarray
+    confidence: np.ndarray | None = None
+
+
+def cluster(name: str, features: np.ndarray, n_clusters: int | None, seed: int) -> Result:
+    """Cluster points by any of the methods.
+
+    Parameters
+    ----------
+    name : str
+        One of `CLUSTERERS`.
+    features : ndarray of float32, shape (N, D)
+        One row a point; finite.
+    n_clusters : int or None
+        Number of clusters k. None lets `choose_k` choose it. Those of `FINDS_K` find k themselves
+        and do not look at it.
+    seed : int
+        Seed of all that is drawn at random; the same seed gives the same clusters.
+
+    Returns
+    -------
+    Result
+        As many clusters as asked for, or fewer where some would have no point (`metrics.k_found`).
+
+    Raises
+    ------
+    UserError
+        If the name is unknown, k is below 1, there are too few points for the method, a value is
+        NaN or infinite, or k or a radius is to be found where all points are equal.
+    """
+    if name not in CLUSTERERS:
+        raise UserError(f"unknown clusterer {name!r}: allowed are {', '.join(CLUSTERERS)}")
+    if name in FINDS_K:
+        result = CLUSTERERS[name](features, 0, seed)
+    else:
+        if n_clusters is None:
+            n_clusters, _ = choose_k(features, seed=seed)
+        if n_clusters < 1:
+            raise UserError(f"{name} needs at least 1 cluster, not {n_clusters}")
+        result = CLUSTERERS[name](features, n_clusters, seed)
+    return Result(_without_gaps(result.assignment), result.confidence)
+
+
+def choose_k(
+    features: np.ndarray, candidates: Sequence[int] = K_CANDIDATES, seed: int = 0
+) -> tuple[int, pd.DataFrame]:
+    """Choose a number of clusters without labels: that of the highest silhouette of k-means.
+
+    Rousseeuw (1987), "Silhouettes: a graphical aid to the interpretation and validation of cluster
+    analysis".
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (N, D)
+        One row a point; finite. Of more than 5,000 points so many are drawn and looked at.
+    candidates : sequence of int
+        Values of k to try, from 2. The silhouette is undefined for k ≥ N, so those are left out.
+    seed : int
+        Seed of the draw and of k-means.
+
+    Returns
+    -------
+    k : int
+        The best candidate, and of equally good ones the first.
+    curve : DataFrame
+        A row per candidate tried: ``k`` and ``silhouette`` in [−1, 1].
+
+    Raises
+    ------
+    UserError
+        If no candidate is left, a value is NaN or infinite, or all points are equal.
+    """
+    import pandas as pd
+    from sklearn.metrics import silhouette_score
+    from threadpoolctl import threadpool_limits
+
+    require_features(features, 3, "choosing a number of clusters")
+    sample = features
+    if len(features) > K_SAMPLE:
+        drawn = np.random.default_rng(seed).choice(len(features), K_SAMPLE, replace=False)
+        sample = features[np.sort(drawn)]
+    tried = [k for k in candidates if 2 <= k < len(sample)]
+    if not tried:
+        raise UserError(
+            f"choosing a number of clusters for {len(sample)} points needs a candidate from 2 to "
+            f"{len(sample) - 1}, found {list(candidates)}"
+        )
+    n_distinct = len(np.unique(sample, axis=0))
+    if n_distinct == 1:
+        raise UserError(
+            "choosing a number of clusters: all points are equal, so none is better than another: "
+            "check the representation, or give the number"
+        )
+    values = []
+    for k in tried:
+        # k-means finds no more clusters than there are distinct points.
+        assignment = kmeans(sample, min(k, n_distinct), STARTS, seed).assignment
+        with threadpool_limits(limits=1, user_api="blas"):
+            values.append(silhouette_score(sample, assignment))
+    curve = pd.DataFrame({"k": tried, "silhouette": values})
+    return int(curve["k"][curve["silhouette"].argmax()]), curve
 
 
 def kmeans(features: np.ndarray, n_clusters: int, n_init: int, seed: int) -> Clustering:
@@ -144,8 +280,213 @@ def knee(curve: np.ndarray) -> int:
     return int(np.argmax(chord - curve))
 
 
-def _fit(model: ClusterMixin, features: np.ndarray) -> None:
-    """Fit a scikit-learn clusterer without one thread pool inside the other.
+def _kmeans(features: np.ndarray, n_clusters: int, seed: int) -> Result:
+    """k-means, the best of 10 starts."""
+    return Result(kmeans(features, n_clusters, STARTS, seed).assignment)
+
+
+def _gmm(features: np.ndarray, n_clusters: int, seed: int) -> Result:
+    """Gaussian mixture with full covariances; of 10 k-means++ starts the likeliest is kept."""
+    from sklearn.mixture import GaussianMixture
+
+    require_features(features, max(n_clusters, 2), f"a mixture of {n_clusters} Gaussians")
+    # In one common unit, so that the floor under the variances is as small beside any features.
+    centred = features - features.mean(axis=0, dtype=np.float64)
+    centred /= centred.std() or 1
+    model = GaussianMixture(
+        n_clusters, n_init=STARTS, init_params="k-means++", max_iter=300, random_state=seed
+    )
+    _fit(model, centred)
+    belongs = model.predict_proba(centred)
+    confidence = np.clip(belongs.max(axis=1), 0, 1).astype(np.float32)
+    return Result(belongs.argmax(axis=1), confidence)
+
+
+def _ward(features: np.ndarray, n_clusters: int, _seed: int) -> Result:
+    """Agglomeration by the least increase of the within-cluster sum of squares (Ward 1963).
+
+    Above 5,000 points only clusters that touch in the graph of nearest neighbours are merged.
+    """
+    require_features(features, max(n_clusters, 2), f"Ward's method with {n_clusters} clusters")
+    graph = None
+    if len(features) > MOST_POINTS_IN_PAIRS:
+        graph = _neighbor_graph(features, GRAPH_NEIGHBORS, connected=True)
+    return Result(_ward_labels(features, n_clusters, graph))
+
+
+def _ward_labels(features: np.ndarray, n_clusters: int, graph: csr_array | None) -> np.ndarray:
+    from sklearn.cluster import AgglomerativeClustering
+
+    model = AgglomerativeClustering(n_clusters, linkage="ward", connectivity=graph)
+    _fit(model, features)
+    return model.labels_
+
+
+def _spectral(features: np.ndarray, n_clusters: int, seed: int) -> Result:
+    """Normalised spectral clustering (Ng, Jordan & Weiss 2001) on the graph of 10 neighbours.
+
+    The leading eigenvectors come from Lanczos iterations, which only multiply by the sparse graph.
+    scikit-learn's SpectralClustering factorises it (ARPACK in shift-invert mode), and the factors
+    of a graph from 50 dimensions fill up, or takes LOBPCG, which is slow on UMAP's. Lanczos may
+    miss the repeated eigenvalues of a graph in several pieces, so they are joined first.
+    """
+    from scipy.sparse import diags_array
+    from scipy.sparse.linalg import eigsh
+
+    purpose = f"spectral clustering with {n_clusters} clusters"
+    require_features(features, n_clusters + 2, purpose)
+    graph = _neighbor_graph(features, GRAPH_NEIGHBORS, connected=True)
+    scale = diags_array(graph.sum(axis=1) ** -0.5)
+    start = np.random.default_rng(seed).standard_normal(len(features))
+    basis = min(len(features), max(100, 2 * n_clusters + 1))
+    _, vectors = eigsh(scale @ graph @ scale, n_clusters, which="LA", v0=start, ncv=basis, tol=1e-6)
+    # Of one piece, the graph has a first eigenvector above 0 everywhere: no row is all zeros.
+    rows = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Result(kmeans(rows.astype(np.float32), n_clusters, STARTS, seed).assignment)
+
+
+def _hdbscan(features: np.ndarray, _k: int, _seed: int) -> Result:
+    """HDBSCAN (Campello, Moulavi & Sander 2013): dense clusters of 1 % of the points and more."""
+    from sklearn.cluster import HDBSCAN
+
+    require_features(features, DENSITY_SAMPLES, "HDBSCAN")
+    least = max(DENSITY_SAMPLES, round(LEAST_CLUSTER_SHARE * len(features)))
+    model = HDBSCAN(min_cluster_size=least, min_samples=DENSITY_SAMPLES, copy=True)
+    _fit(model, features)
+    return Result(model.labels_, model.probabilities_.astype(np.float32))
+
+
+def _dbscan_knee(features: np.ndarray, _k: int, _seed: int) -> Result:
+    """DBSCAN with the radius at the knee of the distances to the fifth neighbour."""
+    curve = k_distances(features, KNEE_SAMPLES)
+    eps = curve[knee(curve)]
+    if eps == 0:
+        raise UserError(
+            "DBSCAN at the knee: the knee of the distances is at 0, so no radius can be read "
+            "(mostly equal points): check the representation or use another clusterer"
+        )
+    return Result(dbscan(features, eps, KNEE_SAMPLES))
+
+
+def _som(features: np.ndarray, n_clusters: int, seed: int) -> Result:
+    """Self-organising map whose units are clustered by Ward's method.
+
+    Vesanto & Alhoniemi (2000), "Clustering of the Self-Organizing Map", with their 5 √N units, on a
+    square. Units that are no point's best match are left out. Where fewer units than clusters are
+    left, each is a cluster.
+    """
+    from minisom import MiniSom
+    from sklearn.metrics import pairwise_distances_argmin
+    from threadpoolctl import threadpool_limits
+
+    require_features(features, n_clusters, f"a self-organising map for {n_clusters} clusters")
+    n_points, n_features = features.shape
+    side = max(2, round(np.sqrt(5 * np.sqrt(n_points))))
+    som = MiniSom(
+        side,
+        side,
+        n_features,
+        sigma=side / 2,
+        sigma_decay_function="linear_decay_to_one",
+        decay_function="linear_decay_to_zero",
+        random_seed=seed,
+    )
+    som.random_weights_init(features)
+    som.train(features, SOM_PASSES * n_points, random_order=True)
+    units = som.get_weights().reshape(-1, n_features)
+    with threadpool_limits(limits=1, user_api="blas"):
+        best = pairwise_distances_argmin(features, units.astype(features.dtype))
+    hit, unit_of_point = np.unique(best, return_inverse=True)
+    if len(hit) <= n_clusters:
+        return Result(unit_of_point)
+    return Result(_ward_labels(units[hit], n_clusters, None)[unit_of_point])
+
+
+def _leiden(features: np.ndarray, _k: int, seed: int) -> Result:
+    """Communities of the graph of 15 neighbours with the highest modularity.
+
+    Traag, Waltman & van Eck (2019), "From Louvain to Leiden", at the resolution 1.
+    """
+    import igraph
+    import leidenalg
+
+    require_features(features, LEIDEN_NEIGHBORS + 1, "Leiden")
+    graph = _neighbor_graph(features, LEIDEN_NEIGHBORS, connected=False)
+    one, other = graph.nonzero()
+    edges = np.column_stack([one, other])[one < other]
+    found = leidenalg.find_partition(
+        igraph.Graph(n=len(features), edges=edges),
+        leidenalg.RBConfigurationVertexPartition,
+        resolution_parameter=RESOLUTION,
+        n_iterations=-1,
+        seed=seed,
+    )
+    return Result(np.array(found.membership))
+
+
+CLUSTERERS: dict[str, Callable[[np.ndarray, int, int], Result]] = {
+    "kmeans": _kmeans,
+    "gmm": _gmm,
+    "ward": _ward,
+    "spectral": _spectral,
+    "hdbscan": _hdbscan,
+    "dbscan_knee": _dbscan_knee,
+    "som": _som,
+    "leiden": _leiden,
+}
+FINDS_K = frozenset({"hdbscan", "dbscan_knee", "leiden"})
+
+
+def _neighbor_graph(features: np.ndarray, k: int, connected: bool) -> csr_array:
+    """Link every point with its nearest neighbours: symmetric, weights 1.
+
+    With few points all others are neighbours. If `connected`, the pieces are joined.
+    """
+    from scipy.sparse import csr_array
+
+    n_points = len(features)
+    k = min(k, n_points - 1)
+    indices, _ = knn_graph(features, k)
+    ends = (np.repeat(np.arange(n_points), k), indices.ravel())
+    one_way = csr_array((np.ones(n_points * k), ends), shape=(n_points, n_points))
+    graph = one_way.maximum(one_way.T).tocsr()
+    return _joined(graph, features) if connected else graph
+
+
+def _joined(graph: csr_array, features: np.ndarray) -> csr_array:
+    """Join a graph's pieces along the shortest tree of their means.
+
+    Each link of the tree is one edge between the points that lie nearest to the two means.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+    from scipy.spatial.distance import cdist
+
+    n_pieces, piece = connected_components(graph, directed=False)
+    if n_pieces == 1:
+        return graph
+    points = np.arange(len(features))
+    members = csr_array((np.ones(len(features)), (piece, points)))
+    means = members @ features / np.bincount(piece)[:, None]
+    off_mean = np.linalg.norm(features - means[piece], axis=1)
+    by_piece = np.lexsort((off_mean, piece))
+    middle = by_piece[np.searchsorted(piece[by_piece], np.arange(n_pieces))]
+    # One more for each: a distance of 0 would be no link, and the shortest tree is the same.
+    tree = minimum_spanning_tree(1 + cdist(means, means)).tocoo()
+    ends = (middle[tree.row], middle[tree.col])
+    bridges = csr_array((np.ones(n_pieces - 1), ends), shape=graph.shape)
+    return (graph + bridges + bridges.T).tocsr()
+
+
+def _without_gaps(assignment: np.ndarray) -> np.ndarray:
+    """Renumber the clusters that have points from 0; −1 stays."""
+    clusters = np.unique(assignment[assignment >= 0])
+    numbered = np.searchsorted(clusters, assignment)
+    return np.where(assignment < 0, -1, numbered).astype(np.int32)
+
+
+def _fit(model: BaseEstimator, features: np.ndarray) -> None:
+    """Fit a scikit-learn model without one thread pool inside the other.
 
     scikit-learn runs its own OpenMP threads, and each of them calls OpenBLAS, which has a second
     pool. scikit-learn limits that pool to one thread around most such loops, but not around the row
