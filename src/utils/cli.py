@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from utils.artifacts import update_json, write_json
-from utils.config import ROOT, Profile, Study, UserError, load_profile, load_study, study_names
+from utils.config import (
+    ROOT,
+    Leaderboard,
+    Profile,
+    Study,
+    UserError,
+    leaderboard_names,
+    load_profile,
+    load_topic,
+    study_names,
+)
 from utils.notebook_runner import MARK, title_of
 
 PROGRAM = "run_all.sh"
@@ -60,7 +70,7 @@ class Request:
     """
 
     profile: Profile
-    studies: tuple[Study, ...]
+    studies: tuple[Study | Leaderboard, ...]
     seeds: int
     out: Path
     cores: int | None
@@ -195,9 +205,11 @@ def parse(arguments: list[str]) -> Request:
         kind = "option" if unknown[0].startswith("-") else "sub-command"
         _parser().error(f"unknown {kind} {unknown[0]!r}")
     profile = load_profile(options.profile)
-    names = study_names() if options.studies is None else options.studies.split(",")
+    every = [*study_names(), *leaderboard_names()]
+    names = every if options.studies is None else options.studies.split(",")
     # In the order of the files: the same studies make the same report.
-    studies = tuple(load_study(name) for name in sorted({name.strip() for name in names}))
+    wanted = {name.strip() for name in names}
+    studies = tuple(load_topic(name) for name in sorted(wanted, key=_studies_first))
     if options.out is not None and not options.out.strip():
         raise UserError("--out is empty: name a folder, or leave it out for reports/PROFILE")
     out = Path(options.out or ROOT / "reports" / profile.profile).expanduser().resolve()
@@ -211,6 +223,10 @@ def parse(arguments: list[str]) -> Request:
         offline=options.offline,
         for_snakemake=tuple(rest),
     )
+
+
+def _studies_first(name: str) -> tuple[bool, str]:
+    return name in leaderboard_names(), name
 
 
 def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -404,21 +420,21 @@ def prepare(request: Request) -> dict[str, str]:
 
     not_run = {}
     for study in request.studies:
-        folder = request.runs / study.study
+        folder = request.runs / study.name
         try:
             data = prepare_data(study, request.profile, request.offline, folder)
         except DataUnavailable as error:
             if not request.profile.reduced:
                 raise
-            not_run[study.study] = " ".join(str(error).split())
-            _note_not_run(folder, not_run[study.study])
-            print(f"{study.study}: not run: {not_run[study.study]}", flush=True)
+            not_run[study.name] = " ".join(str(error).split())
+            _note_not_run(folder, not_run[study.name])
+            print(f"{study.name}: not run: {not_run[study.name]}", flush=True)
         else:
             (folder / "not_run.json").unlink(missing_ok=True)
             stands_in = f", in place of {data['requested']}" if data["substituted"] else ""
             reason = f": {data['reason']}" if data["reason"] else ""
             print(
-                f"{study.study}: {data['dataset']}, {data['n']:,} images, "
+                f"{study.name}: {data['dataset']}, {data['n']:,} images, "
                 f"from {data['source']}{stands_in}{reason}",
                 flush=True,
             )
@@ -462,7 +478,7 @@ def snakemake_command(request: Request) -> list[str]:
         config,
         {
             "profile": request.profile.profile,
-            "studies": ",".join(study.study for study in request.studies),
+            "studies": ",".join(study.name for study in request.studies),
             "seeds": request.seeds,
             "out": str(request.out),
         },
@@ -554,13 +570,11 @@ def _durations(
 ) -> list[tuple[str, str]]:
     """List title and duration of every notebook that is in the report, and of the report."""
     titles = [
-        title_of(manifest.parent.name, study.study, seed)
+        title_of(manifest.parent.name, study.name, seed)
         for study in request.studies
-        if study.study not in not_run
+        if study.name not in not_run
         for seed in range(request.seeds)
-        for manifest in sorted(
-            (request.runs / study.study / f"seed-{seed}").glob("*/manifest.json")
-        )
+        for manifest in sorted((request.runs / study.name / f"seed-{seed}").glob("*/manifest.json"))
     ]
     return [
         (title, duration(outcome.seconds[title]) if title in outcome.seconds else "up to date")

@@ -275,6 +275,11 @@ class Study(_Model):
     claims: list[Claim] = []
     choices: list[Choice] = []
 
+    @property
+    def name(self) -> str:
+        """Its name in every table."""
+        return self.study
+
 
 class Row(Clustered):
     """A line of a leaderboard: representation × space × clusterer."""
@@ -309,6 +314,11 @@ class Leaderboard(_Model):
     )
     rows: list[Row] = Field(min_length=1)
 
+    @property
+    def name(self) -> str:
+        """Its name in every table."""
+        return self.leaderboard
+
     @model_validator(mode="after")
     def _rows_differ(self) -> Leaderboard:
         seen = [(row.representation, row.space, row.method) for row in self.rows]
@@ -319,6 +329,14 @@ class Leaderboard(_Model):
         if len(set(names)) < len(names):
             raise ValueError("two rows have the same 'recipe'")
         return self
+
+
+class Methods(_Model):
+    """Settings of everything that leaderboards name, in words, and where they come from."""
+
+    representations: dict[str, str]
+    spaces: dict[str, str] = Field(description="by kind, without the number of dimensions")
+    clusterers: dict[str, str]
 
 
 class Profile(_Model):
@@ -385,6 +403,25 @@ def load_leaderboard(name: str) -> Leaderboard:
     return _load(Leaderboard, "leaderboard", name, folder, leaderboard_names())
 
 
+def load_topic(name: str) -> Study | Leaderboard:
+    """Read and validate the study or the leaderboard of this name; they share no name.
+
+    Raises
+    ------
+    UserError
+        If there is neither, or its file is malformed; what is allowed is named.
+    """
+    if name in leaderboard_names():
+        return load_leaderboard(name)
+    if name in study_names():
+        return load_study(name)
+    allowed = ", ".join([*study_names(), *leaderboard_names()])
+    raise UserError(
+        f"unknown study {name!r}: allowed are {allowed} ({CONFIG / 'studies'}, "
+        f"{CONFIG / 'leaderboards'})"
+    )
+
+
 def load_profile(name: str) -> Profile:
     """Read and validate ``config/profiles/<name>.yaml``.
 
@@ -406,6 +443,17 @@ def load_verdict_rule() -> VerdictRule:
         If the file is malformed; the key and what is allowed are named.
     """
     return _validate(VerdictRule, CONFIG / "verdict.yaml")
+
+
+def load_methods() -> Methods:
+    """Read and validate ``config/methods.yaml``.
+
+    Raises
+    ------
+    UserError
+        If the file is malformed; the key and what is allowed are named.
+    """
+    return _validate(Methods, CONFIG / "methods.yaml")
 
 
 def is_offline() -> bool:

@@ -24,6 +24,7 @@ from utils.artifacts import (
     with_prefix,
 )
 from utils.config import (
+    Leaderboard,
     Profile,
     Study,
     UserError,
@@ -48,12 +49,15 @@ SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
 SUBSTITUTES = {"mnist": "mnist5k"}
 
 
-def prepare_data(study: Study, profile: Profile, offline: bool, folder: Path) -> dict[str, Any]:
+def prepare_data(
+    study: Study | Leaderboard, profile: Profile, offline: bool, folder: Path
+) -> dict[str, Any]:
     """Get a study's data set and write down which one it is, in ``<folder>/data.json``.
 
     Parameters
     ----------
-    study, profile : config.Study, config.Profile
+    study : config.Study or config.Leaderboard
+    profile : config.Profile
     offline : bool
         Use no network; where the full set is not cached, its embedded substitute is used.
     folder : Path
@@ -93,6 +97,14 @@ def prepare_data(study: Study, profile: Profile, offline: bool, folder: Path) ->
     return description
 
 
+def data_of(study: Study | Leaderboard, profile: Profile, run_dir: Path) -> dict[str, Any]:
+    """Return what `prepare_data` wrote down for a run in `run_dir`; prepare it if it did not."""
+    file = run_dir.parent.parent / "data.json"
+    if file.is_file():
+        return read_json(file)
+    return prepare_data(study, profile, is_offline(), file.parent)
+
+
 def open_run(
     notebook: str,
     study: str,
@@ -130,11 +142,7 @@ def open_run(
     if run_dir is None:
         run_dir = recording.RUNS / "interactive" / study / f"seed-{seed}" / notebook
     folder = Path(run_dir).resolve()
-    data_file = folder.parent.parent / "data.json"
-    if data_file.is_file():
-        description = read_json(data_file)
-    else:
-        description = prepare_data(chosen_study, chosen_profile, is_offline(), data_file.parent)
+    description = data_of(chosen_study, chosen_profile, folder)
     data = datasets.load(description["dataset"])
     rows = _selected_rows(data, chosen_study, chosen_profile)
     train, validation = _training_images(data, rows, chosen_study, chosen_profile)
@@ -482,7 +490,5 @@ class Run(Recorder):
 
     # --- progress ----------------------------------------------------------------------------
 
-    def _say_epoch(self, epoch: int, values: dict[str, float]) -> None:
-        total = self.study.autoencoder.epochs
-        losses = [f"{k.replace('_', ' ')} {v:.5f}" for k, v in values.items() if k != "seconds"]
-        print(f"epoch {epoch}/{total}: {', '.join(losses)}, {values['seconds']:.1f} s", flush=True)
+    def _numbered(self, epoch: int) -> str:
+        return f"{epoch}/{self.study.autoencoder.epochs}"

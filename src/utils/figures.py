@@ -183,6 +183,23 @@ def samples(
     return fig
 
 
+def image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Show some images in named rows.
+
+    Parameters
+    ----------
+    rows : dict of str to ndarray of uint8, shape (n, H, W) or (n, H, W, 3)
+        Images of each row by its name; rows may differ in length, none is empty.
+    title : str
+    """
+    columns = max(len(images) for images in rows.values())
+    tile = min(0.58, (WIDTH - 1.8) / columns)
+    fig, ax = _single_axes(len(rows) * tile + 0.4)
+    _show_rows(ax, list(rows.values()), list(rows), columns)
+    ax.set_title(title)
+    return fig
+
+
 def class_balance(labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Show the number of images of each class (`labels` (N,) index into `class_names`)."""
     counts = np.bincount(labels, minlength=len(class_names))

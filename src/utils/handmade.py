@@ -60,6 +60,60 @@ def hog(images: np.ndarray, on_batch: Callable[[int, int], None] | None = None) 
     return np.stack(rows)
 
 
+def deskew(images: np.ndarray) -> np.ndarray:
+    """Set slanted strokes upright and centre them, by the moments of the ink.
+
+    The slant is the slope of the regression of ink's columns on its rows; the image is sheared by
+    it about its centre of mass (LeCun, Bottou, Bengio & Haffner 1998 deskew MNIST's digits so).
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W)
+        Bright strokes on black.
+
+    Returns
+    -------
+    ndarray of uint8, shape (N, H, W)
+        Bilinearly interpolated. An image without ink, or with all of it in one row, stays centred.
+
+    Raises
+    ------
+    UserError
+        If the images are not grey.
+    """
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise UserError(
+            f"deskewing needs grey images uint8 of shape (N, H, W), found {images.dtype} of shape "
+            f"{images.shape}: use another representation for colour images"
+        )
+    batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    return np.concatenate([_deskewed(batch) for batch in batches]) if batches else images
+
+
+def _deskewed(images: np.ndarray) -> np.ndarray:
+    import torch
+    from torch.nn import functional
+
+    ink = torch.from_numpy(images).float()[:, None] / 255
+    height, width = images.shape[1:]
+    rows, columns = torch.meshgrid(
+        torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
+    )
+    mass = ink.sum((1, 2, 3)).clamp_min(1e-6)[:, None, None]
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return (ink[:, 0] * values).sum((1, 2), keepdim=True) / mass
+
+    row, column = mean(rows), mean(columns)
+    spread = mean((rows - row) ** 2)
+    slant = torch.where(spread > 0, mean((rows - row) * (columns - column)) / spread, 0.0)
+    source_columns = column + columns + slant * rows
+    source_rows = (row + rows).expand_as(source_columns)
+    grid = torch.stack([source_columns, source_rows], dim=-1)
+    upright = functional.grid_sample(ink, grid, align_corners=True)[:, 0]
+    return (upright.clamp(0, 1) * 255).round().byte().numpy()
+
+
 def views(*features: np.ndarray) -> np.ndarray:
     """Put several views of the same images side by side, each with the same weight.
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 RUNS = ROOT / "runs"
 CACHE = RUNS / "cache"
 
+# Files of a leaderboard's notebook: what each line cost, and the classes of the images.
+COSTS, LABELS = "costs.csv", "labels.parquet"
 CONFUSION_KEY = ("study", "seed", "representation", "space", "clusterer", "n")
 
 
@@ -100,8 +102,34 @@ class Recorder:
         Series
             Value by metric.
         """
+        values = metrics.score(assignment, self.labels[: len(assignment)], features)
+        return self.record(representation, space, clusterer, assignment, values)
+
+    def record(
+        self,
+        representation: str,
+        space: str,
+        clusterer: str,
+        assignment: np.ndarray,
+        values: dict[str, float],
+    ) -> pd.Series:
+        """Record a clustering of the first ``len(assignment)`` images and its scores.
+
+        Parameters
+        ----------
+        representation, space, clusterer : str
+            Names as in the table of metrics.
+        assignment : ndarray of int, shape (n,)
+            Cluster of each image, -1 for noise.
+        values : dict of str to float
+            Value by metric.
+
+        Returns
+        -------
+        Series
+            Value by metric.
+        """
         n = len(assignment)
-        values = metrics.score(assignment, self.labels[:n], features)
         common = {
             "profile": self.profile.profile,
             "study": self.topic,
@@ -209,6 +237,16 @@ class Recorder:
         }
         write_json(self.folder / "manifest.json", manifest)
         print(f"{self.notebook} recorded {len(self._figures)} figures, {len(self._scores)} values")
+
+    def _say_epoch(self, epoch: int, values: dict[str, float]) -> None:
+        losses = [f"{k.replace('_', ' ')} {v:.5f}" for k, v in values.items() if k != "seconds"]
+        print(
+            f"epoch {self._numbered(epoch)}: {', '.join(losses)}, {values['seconds']:.1f} s",
+            flush=True,
+        )
+
+    def _numbered(self, epoch: int) -> str:
+        return str(epoch)
 
     def _say_features(self, done: int, total: int) -> None:
         step = max(1, total // 10)

@@ -655,7 +655,7 @@ def _notes(results: Results) -> list[dict[str, str]]:
 
 def _duration_rows(results: Results) -> list[list[object]]:
     rows = []
-    for study in results.studies:
+    for study in results.topics:
         for first in results.first_runs(study):
             runs = {
                 run.seed: run.manifest
@@ -798,11 +798,6 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         best_given=given[0] if given else None,
         recipes=[row for row in listed if row.recipe],
     )
-
-
-def _boards(results: Results) -> Mapping[str, config.Leaderboard]:
-    """Return the leaderboards of a run by name; results that know of none have none."""
-    return getattr(results, "boards", {})
 
 
 def _board_views(boards: Mapping[str, config.Leaderboard], out: Path) -> list[BoardView]:
@@ -948,7 +943,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "rule": config.load_verdict_rule(),
         "published": published,
         "published_rows": _beside_published(verdict_table, published),
-        "boards": _board_views(_boards(results), out),
+        "boards": _board_views(results.boards, out),
         "image_resamples": IMAGE_RESAMPLES,
     }
     numbering = Numbering()
@@ -1123,7 +1118,7 @@ def _notebook_pages(results: Results, out: Path) -> None:
         for name, style in (("light", "default"), ("dark", "github-dark"))
     }
     style = (TEMPLATE / "style.css").read_text(encoding="utf-8")
-    for study in results.studies:
+    for study in results.topics:
         for run in results.first_runs(study):
             notebook = run.folder / "executed.ipynb"
             if not notebook.is_file():
@@ -1184,12 +1179,12 @@ def build(
     results = collect(profile, studies, seeds, runs_dir)
     with _replaced_together(Path(out)) as folder:
         write_results(results, folder)
-        if _boards(results):
+        if results.boards:
             _write_leaderboards(results, folder)
         record = artifacts.read_json(folder / "run.json")
         source = folder / "article.md"
         source.write_text(article(results, record, folder), encoding="utf-8")
-        _html(source, folder / "report.html", bool(_boards(results)))
+        _html(source, folder / "report.html", bool(results.boards))
         _pdf(source, folder / "report.pdf")
         source.unlink()
         _notebook_pages(results, folder)

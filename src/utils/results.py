@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
@@ -27,6 +28,8 @@ from utils.comparisons import (
     METRIC_COLUMNS,
     reported_vs_reproduced,
 )
+from utils.leaderboards import COST_COLUMNS
+from utils.recording import COSTS, LABELS
 
 WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
 REPORTING_LIBRARIES = ("pandas", "matplotlib", "papermill", "snakemake", "pypandoc_binary", "typst")
@@ -83,13 +86,15 @@ class NotebookRun:
 class Results:
     """Everything that the runs of a profile left.
 
-    `studies` has each study that was asked for; those in `not_run` (study to reason) have no
-    results. `data` maps a study that was run to its ``data.json``. `gaps` says in words what is
-    missing or doubtful.
+    `studies` and `boards` have each study and leaderboard that was asked for; those in `not_run`
+    (name to reason) have no results. `data` maps one that was run to its ``data.json``, `labels` a
+    leaderboard that was run to the classes of its images. `gaps` says in words what is missing or
+    doubtful.
     """
 
     profile: config.Profile
     studies: dict[str, config.Study]
+    boards: dict[str, config.Leaderboard]
     seeds: tuple[int, ...]
     notebooks: tuple[NotebookRun, ...]
     data: dict[str, dict[str, Any]]
@@ -99,6 +104,13 @@ class Results:
     assignments: pd.DataFrame
     confusion: pd.DataFrame
     facts: pd.DataFrame
+    costs: pd.DataFrame
+    labels: dict[str, np.ndarray]
+
+    @property
+    def topics(self) -> list[str]:
+        """Names of the studies and of the leaderboards."""
+        return [*self.studies, *self.boards]
 
     @property
     def substituted(self) -> list[str]:
@@ -122,7 +134,7 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
     profile : str
         Name of the profile.
     studies : sequence of str
-        Names of the studies, in the order of the report.
+        Names of the studies and leaderboards, in the order of the report.
     seeds : sequence of int
         Seeds whose results belong in the tables.
     runs_dir : Path
@@ -138,12 +150,12 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
     UserError
         If a study or the profile is unknown, or a file is missing or malformed.
     """
-    loaded = {name: config.load_study(name) for name in studies}
+    topics = {name: config.load_topic(name) for name in studies}
     folder = Path(runs_dir) / config.load_profile(profile).profile
     not_run: dict[str, str] = {}
     data: dict[str, dict[str, Any]] = {}
     notebooks: list[NotebookRun] = []
-    for study in loaded:
+    for study in topics:
         if (folder / study / "not_run.json").is_file():
             not_run[study] = str(_read_json(folder / study / "not_run.json", "reason")["reason"])
             continue
@@ -161,9 +173,11 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
     # What an earlier run of a failed notebook left is no result of this one.
     good = [run for run in notebooks if not run.manifest.failed]
     metrics, disagreements = _read_metrics(good)
+    boards = {n: topic for n, topic in topics.items() if isinstance(topic, config.Leaderboard)}
     return Results(
         profile=config.load_profile(profile),
-        studies=loaded,
+        studies={name: topic for name, topic in topics.items() if name not in boards},
+        boards={name: board for name, board in boards.items() if name not in not_run},
         seeds=tuple(seeds),
         notebooks=tuple(notebooks),
         data=data,
@@ -173,6 +187,8 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
         assignments=_read_assignments(good),
         confusion=_read_confusion(good),
         facts=_facts_of(notebooks),
+        costs=_read_costs(good),
+        labels=_read_labels(good),
     )
 
 
@@ -270,6 +286,26 @@ def _read_confusion(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
     return joined.drop_duplicates([*COMBINATION, "seed", "class", "cluster"], ignore_index=True)
 
 
+def _read_costs(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    paths = [run.folder / COSTS for run in notebooks]
+    tables = [
+        pd.read_csv(path, dtype=WORDS | {"recipe": "str", "settings": "str"}, keep_default_na=False)
+        for path in paths
+        if path.is_file()
+    ]
+    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return joined.reindex(columns=list(COST_COLUMNS))
+
+
+def _read_labels(notebooks: Iterable[NotebookRun]) -> dict[str, np.ndarray]:
+    """Read the classes of each leaderboard's images; they are the same for all its seeds."""
+    return {
+        run.study: pd.read_parquet(run.folder / LABELS)["class"].to_numpy()
+        for run in notebooks
+        if (run.folder / LABELS).is_file()
+    }
+
+
 def _read_metrics(notebooks: Iterable[NotebookRun]) -> tuple[pd.DataFrame, list[str]]:
     """Join all metrics; where two notebooks scored the same thing, the earlier one's row stays."""
     tables = [_read_metrics_of(run) for run in notebooks]
@@ -331,7 +367,7 @@ def figure_stems(results: Results) -> dict[tuple[str, str, str], str]:
         become hyphens, and a second figure of one name gets a number.
     """
     stems: dict[tuple[str, str, str], str] = {}
-    for study in results.studies:
+    for study in results.topics:
         for run in results.first_runs(study):
             for figure in run.manifest.figures:
                 stem = f"{study}-{re.sub(r'[^A-Za-z0-9_-]+', '-', figure.name)}"
@@ -363,7 +399,7 @@ def write_results(results: Results, out: Path) -> None:
             table.to_csv(temporary, index=False)
     artifacts.write_json(out / "run.json", record(results))
     stems = figure_stems(results)
-    for study in results.studies:
+    for study in results.topics:
         for run in results.first_runs(study):
             for figure in run.manifest.figures:
                 stem = stems[study, run.notebook, figure.name]
@@ -398,6 +434,7 @@ def record(results: Results) -> dict[str, Any]:
         "commit_reason": reason,
         "profile": results.profile.model_dump(),
         "studies": list(results.studies),
+        "leaderboards": list(results.boards),
         "not_run": results.not_run,
         "seeds": list(results.seeds),
         "gaps": list(results.gaps),

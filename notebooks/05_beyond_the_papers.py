@@ -1,0 +1,124 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 5. Beyond the papers: what clusters these images best
+#
+# Each line of a leaderboard is a **representation** (pixels, hand-made features, a network trained
+# on these images or a frozen one), a **space** (as it is, principal components, or UMAP) and a
+# **clusterer**. All lines see the same images and no label.
+#
+# *Fair play.* Settings are published defaults or follow a rule that needs no label
+# (`config/methods.yaml`); nothing is stopped, chosen or tuned by labels. The number of clusters is
+# the dataset's number of classes, and that **is** knowledge of the labels; methods that find it
+# themselves stand beside. Noise counts as a cluster of its own; scores of the covered images alone
+# are beside it. Internal indices of all lines are measured in one common space, because across
+# spaces they cannot be compared. Lines that failed to help are kept.
+
+# %% tags=["parameters"]
+study = "beyond-mnist"  # a file in config/leaderboards
+profile = "quick"  # "quick" or "paper": how much to run
+seed = 0  # seed of every network, space and clusterer that has one
+run_dir = None  # where results go; None: runs/interactive
+recipe = None  # None: every line of the profile; a recipe's name: this one alone
+
+# %% tags=["nbval-ignore-output"]
+import pandas as pd
+from IPython.display import display
+
+from utils import boards, figures, metrics
+
+figures.use_style()
+run = boards.open_board("05_beyond_the_papers", study, profile, seed, run_dir)
+rows = run.rows(recipe)
+
+# %%
+print(
+    f"{run.dataset}: {len(run.images):,} images, {run.board.n_clusters} classes, {len(rows)} lines"
+)
+
+# %% [markdown]
+# ## The lines
+#
+# What a stage costs is measured when it is computed, and every line is charged for all of its
+# stages, also for those that it shares with others.
+
+# %% tags=["nbval-ignore-output"]
+scores = pd.DataFrame([run.run(row) for row in rows])
+shown = ["acc", "ari", "nmi", "ami", "silhouette", "davies_bouldin", "seconds"]
+scores.reindex(columns=shown).sort_values("ari", ascending=False).round(4)
+
+# %% [markdown]
+# ## Where the best line fails
+#
+# The best line is the one with the highest adjusted Rand index: this picture looks at labels, and
+# nothing is chosen for another run by it. Clusters are matched one to one with classes.
+
+# %% tags=["nbval-ignore-output"]
+best = rows[int(scores["ari"].to_numpy().argmax())]
+stages = run.stages(best)
+assignment = stages[-1].arrays["assignment"]
+title = f"{best.representation} / {best.space} / {best.method}"
+table = metrics.hungarian_order(run.labels, assignment)
+match = metrics.hungarian_match(run.labels, assignment)
+run.figure(
+    figures.confusion(
+        table.counts,
+        [run.class_names[match[c]] if c in match else "unmatched" for c in table.clusters],
+        [run.class_names[i] for i in table.classes],
+        title,
+    ),
+    "best_confusion",
+    f"Clusters (rows, matched with classes) of the best line of seed {seed}, {title}.",
+    "Matched confusion matrix of the best line.",
+)
+
+# %% tags=["nbval-ignore-output"]
+mistakes = run.most_confused(assignment)
+if mistakes:
+    display(
+        run.figure(
+            figures.image_rows(mistakes, "Most confused"),
+            "best_confused",
+            "The pairs of class and cluster that the best line confuses most: random images of "
+            "the class that lie in the other's cluster.",
+            "Rows of images, one for each confused pair.",
+        )
+    )
+
+# %% [markdown]
+# ## Prototypes and doubtful images
+#
+# Where the clusterer says how sure it is of each image, the surest and the least sure images of
+# every cluster show what it took the cluster to be.
+
+# %% tags=["nbval-ignore-output"]
+confidence = stages[-1].arrays.get("confidence")
+if confidence is None:
+    print(f"{best.method} does not say how sure it is")
+else:
+    sure, unsure = run.by_confidence(assignment, confidence)
+    for images, name, which in ((sure, "prototypes", "surest"), (unsure, "doubtful", "least sure")):
+        display(
+            run.figure(
+                figures.image_rows(images, f"The {which} images"),
+                f"best_{name}",
+                f"The images of each cluster of the best line of which it is {which}.",
+                f"Rows of images, one for each cluster: the {which} ones.",
+            )
+        )
+
+# %% tags=["nbval-ignore-output"]
+run.finish()

@@ -1,0 +1,499 @@
+"""What notebook 5 calls: one leaderboard, one seed, from images to recorded lines.
+
+Each line is a representation, a space and a clusterer. Each of these stages is stored under its own
+fingerprint together with what it cost, so that lines which share a stage compute it once, and yet
+every line is charged for all of its stages.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from utils import clusterers, datasets, experiment, metrics, recording, representations, spaces
+from utils.artifacts import (
+    atomic_path,
+    fingerprint,
+    load_or_compute,
+    sha256_array,
+    with_prefix,
+)
+from utils.config import (
+    Leaderboard,
+    Row,
+    UserError,
+    load_leaderboard,
+    load_methods,
+    load_profile,
+    study_names,
+)
+from utils.recording import Recorder
+from utils.representations import VIEWS_JOINED_BY
+
+if TYPE_CHECKING:
+    import torch
+
+JOINT = "joint"
+SELF_LABEL = "self_label"
+SELF_LABELLED_FROM = "gmm"
+RAW, PCA, UMAP = "raw", "pca", "umap"
+# Features above the first number are reduced to the second before UMAP seeks neighbours.
+MOST_UMAP_FEATURES, UMAP_INPUT = 200, 50
+COVERED = ("acc", "ari", "nmi")
+# Images in a row of a picture, and rows of confusions.
+SHOWN, CONFUSED_PAIRS = 12, 8
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A computed stage of a line.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+    seconds : float
+        What computing it took, wherever and whenever that was.
+    peak_memory_mb : float
+        Largest resident memory of the process meanwhile, NaN where the system does not tell.
+    """
+
+    arrays: dict[str, np.ndarray]
+    seconds: float
+    peak_memory_mb: float
+
+
+def open_board(
+    notebook: str,
+    leaderboard: str,
+    profile: str,
+    seed: int,
+    run_dir: str | Path | None = None,
+) -> BoardRun:
+    """Start the run of a leaderboard's notebook.
+
+    Parameters
+    ----------
+    notebook : str
+        Name of the notebook without its suffix.
+    leaderboard, profile : str
+        Names of files in ``config/leaderboards`` and ``config/profiles``.
+    seed : int
+        Not negative; of every network, space and clusterer that has one.
+    run_dir : path, optional
+        Folder of this notebook's results; without it ``runs/interactive``.
+
+    Raises
+    ------
+    UserError
+        If a name or a value is not allowed.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed must be a whole number from 0, not {seed!r}")
+    board, chosen_profile = load_leaderboard(leaderboard), load_profile(profile)
+    if run_dir is None:
+        run_dir = recording.RUNS / "interactive" / leaderboard / f"seed-{seed}" / notebook
+    folder = Path(run_dir).resolve()
+    description = experiment.data_of(board, chosen_profile, folder)
+    data = datasets.load(description["dataset"])
+    n = data.n_train if board.images.split == "train" else len(data.images)
+    limits = [n, board.images.first, board.reduced_images if chosen_profile.reduced else None]
+    rows = slice(0, min(limit for limit in limits if limit is not None))
+    run = BoardRun(
+        notebook=notebook,
+        board=board,
+        topic=board.leaderboard,
+        profile=chosen_profile,
+        seed=seed,
+        folder=folder,
+        images=data.images[rows],
+        labels=data.labels[rows],
+        class_names=data.class_names,
+        dataset=data.name,
+    )
+    if description["substituted"]:
+        run.note(
+            f"Substitute data: {data.name} stands in for {board.dataset}, "
+            f"because {description['reason']}"
+        )
+    return run
+
+
+@dataclass(kw_only=True)
+class BoardRun(Recorder):
+    """One leaderboard's run with one seed; see `open_board`."""
+
+    board: Leaderboard
+    _costs: list[dict[str, Any]] = field(default_factory=list)
+
+    def rows(self, recipe: str | None = None) -> list[Row]:
+        """List the lines to run: all, those of a reduced profile, or the one named `recipe`.
+
+        Raises
+        ------
+        UserError
+            If no line of the leaderboard has that name.
+        """
+        if recipe is not None:
+            named = {row.recipe: row for row in self.board.rows if row.recipe}
+            if recipe not in named:
+                raise UserError(
+                    f"unknown recipe {recipe!r}: {self.topic} has {', '.join(named) or 'none'}"
+                )
+            return [named[recipe]]
+        return [row for row in self.board.rows if row.quick or not self.profile.reduced]
+
+    # --- stages --------------------------------------------------------------------------------
+
+    def representation(self, name: str) -> Stage:
+        """Represent the images: array ``features``, float32 ``(N, D)``.
+
+        A name that joins others by ``+`` is of several views (`handmade.views`); a study's name is
+        the latents of its autoencoder, trained as the study says, on the study's images.
+        """
+        if VIEWS_JOINED_BY in name:
+            return self._views(name.split(VIEWS_JOINED_BY))
+        if name in study_names():
+            return self._latents(name)
+        seeded = representations.is_seeded(name)
+        return self._stage(
+            f"representation-{name}",
+            {
+                "images": self._images_hash,
+                "seed": self.seed if seeded else None,
+                "max_epochs": self.profile.max_epochs if seeded else None,
+            },
+            _code_behind(name),
+            lambda: {
+                "features": representations.features(
+                    name,
+                    self.images,
+                    self.seed,
+                    self.profile.max_epochs,
+                    self._say_epoch,
+                    self._say_features,
+                )
+            },
+        )
+
+    def _views(self, names: list[str]) -> Stage:
+        from utils import handmade
+
+        parts = [self.representation(name) for name in names]
+        features = handmade.views(*(part.arrays["features"] for part in parts))
+        return Stage(
+            {"features": features},
+            sum(part.seconds for part in parts),
+            max(part.peak_memory_mb for part in parts),
+        )
+
+    def _latents(self, study: str) -> Stage:
+        """Encode the images by a study's autoencoder; what its training took counts too."""
+        from utils import training
+
+        run = experiment.open_run(
+            "02_train_autoencoder", study, self.profile.profile, self.seed, self._folder_of(study)
+        )
+        model, history = run.autoencoder()
+        stage = self._stage(
+            f"representation-{study}",
+            {"images": self._images_hash, "seed": self.seed, "model": _hash_of(model)},
+            ("training",),
+            lambda: {"features": training.encode(model, self.images, run.study.images.resize)},
+        )
+        seconds = stage.seconds + float(history["seconds"].sum())
+        return Stage(stage.arrays, seconds, stage.peak_memory_mb)
+
+    def _folder_of(self, study: str) -> Path:
+        """Return where a study's notebook lies beside this one, for the same seed."""
+        return self.folder.parents[2] / study / self.folder.parent.name / "02_train_autoencoder"
+
+    def space(self, name: str, features: np.ndarray) -> Stage:
+        """Project features into a space by name: array ``points``, float32 ``(N, d)``.
+
+        ``raw``, ``pca<d>`` or ``umap<d>``, the last after PCA to 50 where there are more than 200
+        features.
+        """
+        if name == RAW:
+            return Stage({"points": features}, 0.0, 0.0)
+        found = re.fullmatch(rf"({PCA}|{UMAP})([1-9][0-9]*)", name)
+        if found is None:
+            raise UserError(f"unknown space {name!r}: allowed are raw, pca<d> and umap<d>")
+        kind, n_components = found[1], int(found[2])
+        return self._stage(
+            f"space-{name}",
+            {
+                "features": sha256_array(features),
+                "n_components": n_components,
+                "seed": self.seed if kind == UMAP else None,
+            },
+            ("spaces",),
+            lambda: {"points": self._project(kind, n_components, features)},
+        )
+
+    def _project(self, kind: str, n_components: int, features: np.ndarray) -> np.ndarray:
+        if kind == PCA:
+            return spaces.pca(features, min(n_components, *features.shape))[0]
+        if features.shape[1] > MOST_UMAP_FEATURES:
+            features, _ = spaces.pca(features, min(UMAP_INPUT, *features.shape))
+        return spaces.umap(features, n_components, seed=self.seed)
+
+    def clustering(self, clusterer: str, points: np.ndarray, n_clusters: int | None) -> Stage:
+        """Cluster points: arrays ``assignment``, int32 ``(N,)``, and maybe ``confidence``."""
+        return self._stage(
+            f"clustering-{clusterer}",
+            {"points": sha256_array(points), "n_clusters": n_clusters, "seed": self.seed},
+            ("clusterers",),
+            lambda: _as_arrays(clusterers.cluster(clusterer, points, n_clusters, self.seed)),
+        )
+
+    def _self_labelled(self, features: np.ndarray, assignment: np.ndarray) -> Stage:
+        from utils import self_labelling
+
+        limit = self.profile.max_epochs or self_labelling.EPOCHS
+        epochs = min(self_labelling.EPOCHS, limit)
+        return self._stage(
+            f"clustering-{SELF_LABEL}",
+            {
+                "images": self._images_hash,
+                "features": sha256_array(features),
+                "assignment": sha256_array(assignment),
+                "epochs": epochs,
+                "seed": self.seed,
+            },
+            ("self_labelling",),
+            lambda: _as_arrays(
+                self_labelling.refine(
+                    self.images, features, assignment, self.seed, epochs, self._say_epoch
+                )
+            ),
+        )
+
+    def _joint(self, method: str) -> Stage:
+        from utils import joint
+
+        epochs = joint.epochs(self.profile.max_epochs)
+        return self._stage(
+            f"joint-{method}",
+            {
+                "images": self._images_hash,
+                "n_clusters": self.board.n_clusters,
+                "epochs": list(epochs),
+                "seed": self.seed,
+            },
+            ("joint",),
+            lambda: _as_arrays(
+                joint.cluster(method, self.images, self.board.n_clusters, self.seed, epochs)
+            ),
+        )
+
+    def stages(self, row: Row) -> list[Stage]:
+        """Compute, or load, all stages of a line in order; the last one has ``assignment``."""
+        if row.clusterer == JOINT:
+            return [self._joint(row.representation)]
+        represented = self.representation(row.representation)
+        features = represented.arrays["features"]
+        projected = self.space(row.space, features)
+        points = projected.arrays["points"]
+        if row.clusterer != SELF_LABEL:
+            n_clusters = self.board.n_clusters if row.k == "given" else None
+            return [represented, projected, self.clustering(row.clusterer, points, n_clusters)]
+        first = self.clustering(SELF_LABELLED_FROM, points, self.board.n_clusters)
+        second = self._self_labelled(features, first.arrays["assignment"])
+        return [represented, projected, first, second]
+
+    def _stage(
+        self,
+        name: str,
+        recipe: dict[str, Any],
+        code: tuple[str, ...],
+        compute: Callable[[], dict[str, np.ndarray]],
+    ) -> Stage:
+        def measured() -> dict[str, np.ndarray]:
+            memory = PeakMemory()
+            started = time.perf_counter()
+            arrays = compute()
+            seconds = time.perf_counter() - started
+            return {f"array.{key}": array for key, array in arrays.items()} | {
+                "cost": np.array([seconds, memory.megabytes()])
+            }
+
+        file = f"{self.topic}-{name}-seed{self.seed}"
+        stored = load_or_compute(file, recipe, code, measured, recording.CACHE)
+        seconds, peak = stored["cost"].tolist()
+        return Stage(with_prefix(stored, "array."), seconds, peak)
+
+    # --- lines -----------------------------------------------------------------------------------
+
+    def run(self, row: Row) -> pd.Series:
+        """Compute a line, score it and record it with what it cost.
+
+        External metrics are of all images, with noise as a cluster of its own; where there is
+        noise, ``acc``, ``ari`` and ``nmi`` of the covered images alone stand beside them. Internal
+        indices are measured in the leaderboard's common space, whatever space was clustered.
+
+        Returns
+        -------
+        Series
+            Value by metric, and ``seconds``.
+        """
+        print(f"line {row.representation} / {row.space} / {row.method}", flush=True)
+        stages = self.stages(row)
+        assignment = stages[-1].arrays["assignment"]
+        covered = assignment != metrics.NOISE
+        values = metrics.external(assignment, self.labels)
+        if covered.any() and not covered.all():
+            part = metrics.external(assignment[covered], self.labels[covered])
+            values |= {f"{name}_covered": part[name] for name in COVERED}
+        common = self.common_space
+        values |= metrics.internal(assignment[: len(common)], common)
+        seconds = sum(stage.seconds for stage in stages)
+        self._costs.append(
+            {
+                "study": self.topic,
+                "seed": self.seed,
+                "representation": row.representation,
+                "space": row.space,
+                "clusterer": row.method,
+                "seconds": round(seconds, 3),
+                "peak_memory_mb": max(stage.peak_memory_mb for stage in stages),
+                "k_given": row.k == "given" and row.clusterer not in clusterers.FINDS_K,
+                "settings": self.settings(row),
+                "recipe": row.recipe or "",
+            }
+        )
+        scored = self.record(row.representation, row.space, row.method, assignment, values)
+        return pd.concat([scored, pd.Series({"seconds": seconds}, name=scored.name)])
+
+    def settings(self, row: Row) -> str:
+        """Say what a line is run with, as ``config/methods.yaml`` does.
+
+        Raises
+        ------
+        UserError
+            If that file lacks a part of the line.
+        """
+        methods = load_methods()
+        parts = [
+            *((methods.representations, n) for n in row.representation.split(VIEWS_JOINED_BY)),
+            (methods.spaces, row.space.rstrip("0123456789")),
+            (methods.clusterers, row.clusterer),
+        ]
+        for known, name in parts:
+            if name not in known:
+                raise UserError(f"config/methods.yaml does not say with what {name!r} is run")
+        chosen = [] if row.k == "given" else ["k: the highest silhouette of k-means, 2 to 20"]
+        return "; ".join([*(known[name] for known, name in parts), *chosen])
+
+    @cached_property
+    def common_space(self) -> np.ndarray:
+        """PCA of the first images' pixels, in which all lines are compared: float32 ``(m, d)``."""
+        pixels = self.images.reshape(len(self.images), -1).astype(np.float32) / 255
+        pixels = pixels[: self.board.internal_images]
+        return spaces.pca(pixels, min(self.board.common_space, *pixels.shape))[0]
+
+    @cached_property
+    def _images_hash(self) -> str:
+        return sha256_array(self.images)
+
+    # --- where a line fails ----------------------------------------------------------------------
+
+    def most_confused(self, assignment: np.ndarray) -> dict[str, np.ndarray]:
+        """Pick images of the most frequent confusions of matched clusters and classes.
+
+        Parameters
+        ----------
+        assignment : ndarray of int, shape (N,)
+
+        Returns
+        -------
+        dict of str to ndarray of uint8
+            Up to `SHOWN` random images by confusion, in words with its count, commonest first.
+        """
+        match = metrics.hungarian_match(self.labels, assignment)
+        found = np.array([match.get(cluster, -1) for cluster in assignment.tolist()])
+        wrong = pd.DataFrame({"true": self.labels, "found": found})
+        wrong = wrong[(wrong["found"] >= 0) & (wrong["found"] != wrong["true"])]
+        pairs = wrong.value_counts().head(CONFUSED_PAIRS)
+        shown = {}
+        for (true, taken_for), count in pairs.items():
+            rows = wrong.index[(wrong["true"] == true) & (wrong["found"] == taken_for)].to_numpy()
+            drawn = np.random.default_rng(0).permutation(rows)[:SHOWN]
+            name = f"{self.class_names[true]} in {self.class_names[taken_for]} ({count:,})"
+            shown[name] = self.images[np.sort(drawn)]
+        return shown
+
+    def by_confidence(
+        self, assignment: np.ndarray, confidence: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Pick the surest and the least sure images of every cluster.
+
+        Parameters
+        ----------
+        assignment : ndarray of int, shape (N,)
+        confidence : ndarray of float, shape (N,)
+
+        Returns
+        -------
+        surest, least_sure : dict of str to ndarray of uint8
+            Up to `SHOWN` images by cluster, the surest and the least sure first.
+        """
+        surest, least_sure = {}, {}
+        for cluster in np.setdiff1d(assignment, [metrics.NOISE]).tolist():
+            rows = np.flatnonzero(assignment == cluster)
+            order = rows[np.argsort(confidence[rows], kind="stable")]
+            surest[f"cluster {cluster}"] = self.images[order[::-1][:SHOWN]]
+            least_sure[f"cluster {cluster}"] = self.images[order[:SHOWN]]
+        return surest, least_sure
+
+    def finish(self) -> None:
+        """Write what was recorded, with the lines' costs; the manifest comes last."""
+        if self._costs:
+            with atomic_path(self.folder / recording.COSTS) as temporary:
+                pd.DataFrame(self._costs).to_csv(temporary, index=False)
+            with atomic_path(self.folder / recording.LABELS) as temporary:
+                pd.DataFrame({"class": self.labels}).to_parquet(temporary, index=False)
+        super().finish()
+
+
+class PeakMemory:
+    """The largest resident memory of this process since the object was made.
+
+    Linux keeps a high-water mark that a process may reset for itself; elsewhere it is unknown.
+    """
+
+    def __init__(self) -> None:
+        self._status = Path("/proc/self/status")
+        if self._status.exists():
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+    def megabytes(self) -> float:
+        """Return the peak in MB (2^20 bytes), NaN where the system does not tell."""
+        if not self._status.exists():
+            return float("nan")
+        lines = self._status.read_text(encoding="ascii").splitlines()
+        mark = next(line for line in lines if line.startswith("VmHWM:"))
+        return int(mark.split()[1]) / 1024
+
+
+def _as_arrays(result: clusterers.Result) -> dict[str, np.ndarray]:
+    arrays = {"assignment": result.assignment, "confidence": result.confidence}
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _code_behind(representation: str) -> tuple[str, ...]:
+    """Name the modules that compute a representation."""
+    if representation in representations.FROZEN:
+        return ("pretrained",)
+    return ("encoders",) if representations.is_seeded(representation) else ("handmade",)
+
+
+def _hash_of(model: torch.nn.Module) -> str:
+    return fingerprint({n: sha256_array(v.cpu().numpy()) for n, v in model.state_dict().items()})
