@@ -101,24 +101,30 @@ if mistakes:
 # %% [markdown]
 # ## Prototypes and doubtful images
 #
-# Where the clusterer says how sure it is of each image, the surest and the least sure images of
-# every cluster show what it took the cluster to be.
+# What the best line took each cluster to be: the images nearest to the cluster's mean in the space
+# that was clustered. Beside them, where the clusterer says how sure it is, those it doubts most.
+
+# %% tags=["nbval-ignore-output"]
+run.figure(
+    figures.image_rows(run.prototypes(assignment, run.points(best)), "Prototypes"),
+    "best_prototypes",
+    "The images of each cluster of the best line that lie nearest to its mean.",
+    "Rows of images, one for each cluster: those nearest to its mean.",
+)
 
 # %% tags=["nbval-ignore-output"]
 confidence = stages[-1].arrays.get("confidence")
 if confidence is None:
     print(f"{best.method} does not say how sure it is")
 else:
-    sure, unsure = run.by_confidence(assignment, confidence)
-    for images, name, which in ((sure, "prototypes", "surest"), (unsure, "doubtful", "least sure")):
-        display(
-            run.figure(
-                figures.image_rows(images, f"The {which} images"),
-                f"best_{name}",
-                f"The images of each cluster of the best line of which it is {which}.",
-                f"Rows of images, one for each cluster: the {which} ones.",
-            )
+    display(
+        run.figure(
+            figures.image_rows(run.doubtful(assignment, confidence), "The least sure images"),
+            "best_doubtful",
+            "The images of each cluster of the best line of which it is least sure.",
+            "Rows of images, one for each cluster: those it is least sure of.",
         )
+    )
 
 # %% tags=["nbval-ignore-output"]
 run.finish()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +42,19 @@ from utils.representations import VIEWS_JOINED_BY
 if TYPE_CHECKING:
     import torch
 
-JOINT = "joint"
 SELF_LABEL = "self_label"
 SELF_LABELLED_FROM = "gmm"
 RAW, PCA, UMAP = "raw", "pca", "umap"
 # Features above the first number are reduced to the second before UMAP seeks neighbours.
 MOST_UMAP_FEATURES, UMAP_INPUT = 200, 50
 COVERED = ("acc", "ari", "nmi")
+# Libraries behind a module besides those of `artifacts.LIBRARIES`.
+LIBRARIES = {
+    "handmade": ("scikit-image",),
+    "spaces": ("faiss-cpu",),
+    "clusterers": ("faiss-cpu", "igraph", "leidenalg", "minisom"),
+    "self_labelling": ("faiss-cpu",),
+}
 # Images in a row of a picture, and rows of confusions.
 SHOWN, CONFUSED_PAIRS = 12, 8
 
@@ -162,25 +169,11 @@ class BoardRun(Recorder):
             return self._views(name.split(VIEWS_JOINED_BY))
         if name in study_names():
             return self._latents(name)
-        seeded = representations.is_seeded(name)
         return self._stage(
             f"representation-{name}",
-            {
-                "images": self._images_hash,
-                "seed": self.seed if seeded else None,
-                "max_epochs": self.profile.max_epochs if seeded else None,
-            },
+            {"images": self._images_hash},
             _code_behind(name),
-            lambda: {
-                "features": representations.features(
-                    name,
-                    self.images,
-                    self.seed,
-                    self.profile.max_epochs,
-                    self._say_epoch,
-                    self._say_features,
-                )
-            },
+            lambda: {"features": representations.features(name, self.images, self._say_features)},
         )
 
     def _views(self, names: list[str]) -> Stage:
@@ -229,11 +222,8 @@ class BoardRun(Recorder):
         kind, n_components = found[1], int(found[2])
         return self._stage(
             f"space-{name}",
-            {
-                "features": sha256_array(features),
-                "n_components": n_components,
-                "seed": self.seed if kind == UMAP else None,
-            },
+            {"features": sha256_array(features), "n_components": n_components}
+            | ({"seed": self.seed} if kind == UMAP else {}),
             ("spaces",),
             lambda: {"points": self._project(kind, n_components, features)},
         )
@@ -276,28 +266,8 @@ class BoardRun(Recorder):
             ),
         )
 
-    def _joint(self, method: str) -> Stage:
-        from utils import joint
-
-        epochs = joint.epochs(self.profile.max_epochs)
-        return self._stage(
-            f"joint-{method}",
-            {
-                "images": self._images_hash,
-                "n_clusters": self.board.n_clusters,
-                "epochs": list(epochs),
-                "seed": self.seed,
-            },
-            ("joint",),
-            lambda: _as_arrays(
-                joint.cluster(method, self.images, self.board.n_clusters, self.seed, epochs)
-            ),
-        )
-
     def stages(self, row: Row) -> list[Stage]:
         """Compute, or load, all stages of a line in order; the last one has ``assignment``."""
-        if row.clusterer == JOINT:
-            return [self._joint(row.representation)]
         represented = self.representation(row.representation)
         features = represented.arrays["features"]
         projected = self.space(row.space, features)
@@ -308,6 +278,11 @@ class BoardRun(Recorder):
         first = self.clustering(SELF_LABELLED_FROM, points, self.board.n_clusters)
         second = self._self_labelled(features, first.arrays["assignment"])
         return [represented, projected, first, second]
+
+    def points(self, row: Row) -> np.ndarray:
+        """Return the space that a line clusters, float32 ``(N, d)``."""
+        features = self.representation(row.representation).arrays["features"]
+        return self.space(row.space, features).arrays["points"]
 
     def _stage(
         self,
@@ -325,7 +300,10 @@ class BoardRun(Recorder):
                 "cost": np.array([seconds, memory.megabytes()])
             }
 
-        file = f"{self.topic}-{name}-seed{self.seed}"
+        libraries = {name: version(name) for module in code for name in LIBRARIES.get(module, ())}
+        recipe = {**recipe, "libraries": libraries} if libraries else recipe
+        # What depends on no seed is computed once for all of them.
+        file = f"{self.topic}-{name}" + (f"-seed{self.seed}" if "seed" in recipe else "")
         stored = load_or_compute(file, recipe, code, measured, recording.CACHE)
         seconds, peak = stored["cost"].tolist()
         return Stage(with_prefix(stored, "array."), seconds, peak)
@@ -430,10 +408,28 @@ class BoardRun(Recorder):
             shown[name] = self.images[np.sort(drawn)]
         return shown
 
-    def by_confidence(
-        self, assignment: np.ndarray, confidence: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Pick the surest and the least sure images of every cluster.
+    def prototypes(self, assignment: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Pick the images of every cluster that lie nearest to its mean.
+
+        Parameters
+        ----------
+        assignment : ndarray of int, shape (N,)
+        points : ndarray of float, shape (N, d)
+            The space that was clustered.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8
+            Up to `SHOWN` images by cluster, the nearest first.
+        """
+        distances = np.empty(len(points))
+        for cluster in np.unique(assignment):
+            rows = assignment == cluster
+            distances[rows] = np.linalg.norm(points[rows] - points[rows].mean(axis=0), axis=1)
+        return self._first_by_cluster(assignment, distances)
+
+    def doubtful(self, assignment: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
+        """Pick the images of every cluster of which its clusterer is least sure.
 
         Parameters
         ----------
@@ -442,16 +438,18 @@ class BoardRun(Recorder):
 
         Returns
         -------
-        surest, least_sure : dict of str to ndarray of uint8
-            Up to `SHOWN` images by cluster, the surest and the least sure first.
+        dict of str to ndarray of uint8
+            Up to `SHOWN` images by cluster, the least sure first.
         """
-        surest, least_sure = {}, {}
+        return self._first_by_cluster(assignment, confidence)
+
+    def _first_by_cluster(self, assignment: np.ndarray, key: np.ndarray) -> dict[str, np.ndarray]:
+        first = {}
         for cluster in np.setdiff1d(assignment, [metrics.NOISE]).tolist():
             rows = np.flatnonzero(assignment == cluster)
-            order = rows[np.argsort(confidence[rows], kind="stable")]
-            surest[f"cluster {cluster}"] = self.images[order[::-1][:SHOWN]]
-            least_sure[f"cluster {cluster}"] = self.images[order[:SHOWN]]
-        return surest, least_sure
+            order = rows[np.argsort(key[rows], kind="stable")]
+            first[f"cluster {cluster}"] = self.images[order[:SHOWN]]
+        return first
 
     def finish(self) -> None:
         """Write what was recorded, with the lines' costs; the manifest comes last."""
@@ -492,7 +490,7 @@ def _code_behind(representation: str) -> tuple[str, ...]:
     """Name the modules that compute a representation."""
     if representation in representations.FROZEN:
         return ("pretrained",)
-    return ("encoders",) if representations.is_seeded(representation) else ("handmade",)
+    return ("handmade",)
 
 
 def _hash_of(model: torch.nn.Module) -> str:

@@ -3,11 +3,25 @@
 import re
 
 NAMES = {
+    "hog": "HOG",
+    "deskewed": "deskewed pixels",
+    "deskewed_hog": "HOG of deskewed images",
     "efficientnet_lite0": "EfficientNet-Lite0",
+    "efficientnet_lite1": "EfficientNet-Lite1",
+    "efficientnet_lite2": "EfficientNet-Lite2",
     "resnet50": "ResNet50",
     "resnet50_random": "ResNet50 with random weights",
     "kmeans": "k-means",
+    "kmeans_k_chosen": "k-means, k chosen",
+    "gmm": "Gaussian mixture",
+    "ward": "Ward",
+    "spectral": "spectral",
+    "som": "SOM",
+    "hdbscan": "HDBSCAN",
     "dbscan": "DBSCAN",
+    "dbscan_knee": "DBSCAN, eps at the knee",
+    "leiden": "Leiden",
+    "self_label": "self-labelling",
 }
 
 
@@ -15,6 +29,5 @@ def describe(representation: str, space: str, clusterer: str) -> str:
     """Name a clustering in the words of the article."""
     reduced = re.fullmatch(r"(pca|umap)(\d+)", space)
     where = f"{reduced[1].upper()} {reduced[2]}" if reduced else space
-    return (
-        f"{NAMES.get(representation, representation)}, {where}, {NAMES.get(clusterer, clusterer)}"
-    )
+    views = " + ".join(NAMES.get(view, view) for view in representation.split("+"))
+    return f"{views}, {where}, {NAMES.get(clusterer, clusterer)}"

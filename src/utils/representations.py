@@ -6,46 +6,30 @@ from collections.abc import Callable
 
 import numpy as np
 
+from utils import handmade
 from utils.config import UserError, is_offline
 
 # Each view of the same images by itself; several are joined by "+" and weigh the same.
 VIEWS_JOINED_BY = "+"
+HANDMADE = ("pixels", "hog", "deskewed", "deskewed_hog")
 FROZEN = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-
-
-def handmade_names() -> tuple[str, ...]:
-    """List the representations that nothing was trained for."""
-    return ("pixels", "hog", "deskewed", "deskewed_hog")
-
-
-def is_seeded(name: str) -> bool:
-    """Tell whether a representation depends on a seed."""
-    return any(part not in (*handmade_names(), *FROZEN) for part in name.split(VIEWS_JOINED_BY))
 
 
 def features(
     name: str,
     images: np.ndarray,
-    seed: int,
-    max_epochs: int | None = None,
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Represent images; no label is involved.
+    """Represent images without training anything on them.
 
     Parameters
     ----------
     name : str
         ``pixels`` (in [0, 1]), ``hog``, the same of slant-corrected images (``deskewed``,
-        ``deskewed_hog``), a network that is trained on these images (``encoders``), or a frozen one
-        (`FROZEN`; each image's features have length 1).
+        ``deskewed_hog``), or a frozen network (`FROZEN`; each image's features have length 1).
     images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
-    seed : int
-        Of networks that are trained here; see `is_seeded`.
-    max_epochs : int, optional
-        Limit for such networks, below their own default.
-    on_epoch, on_batch : callable, optional
-        Progress of a training and of a computation of features.
+    on_batch : callable, optional
+        Called with the number of images done and N, where there is something to wait for.
 
     Returns
     -------
@@ -56,26 +40,16 @@ def features(
     UserError
         If the name is unknown, or the images do not suit the representation.
     """
-    from utils import handmade
-
-    if name == "pixels":
-        return images.reshape(len(images), -1).astype(np.float32) / 255
-    if name == "hog":
-        return handmade.hog(images, on_batch)
-    if name.startswith("deskewed"):
-        rest = name.removeprefix("deskewed").removeprefix("_") or "pixels"
-        if rest in ("pixels", "hog"):
-            return features(rest, handmade.deskew(images), seed, on_batch=on_batch)
     if name in FROZEN:
         return _frozen(name, images, on_batch)
-    from utils import encoders
-
-    if name in encoders.REPRESENTATIONS:
-        epochs = encoders.DEFAULT_EPOCHS[name]
-        epochs = epochs if max_epochs is None else min(epochs, max_epochs)
-        return encoders.fit_features(name, images, seed, epochs, on_epoch)
-    allowed = ", ".join([*handmade_names(), *encoders.REPRESENTATIONS, *FROZEN])
-    raise UserError(f"unknown representation {name!r}: allowed are {allowed}")
+    if name not in HANDMADE:
+        allowed = ", ".join([*HANDMADE, *FROZEN])
+        raise UserError(f"unknown representation {name!r}: allowed are {allowed}")
+    if name.startswith("deskewed"):
+        images = handmade.deskew(images)
+    if name.endswith("hog"):
+        return handmade.hog(images, on_batch)
+    return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 def _frozen(
