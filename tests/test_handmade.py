@@ -117,3 +117,25 @@ def test_a_small_view_keeps_its_distances_but_for_the_scale():
 def test_views_refuses(parts, words):
     with pytest.raises(UserError, match=words):
         handmade.views(*parts)
+
+
+def test_a_slanted_bar_is_set_upright_and_an_upright_one_stays():
+    upright, slanted = np.zeros((2, 29, 29), np.uint8)
+    for row in range(4, 25):
+        upright[row, 13:16] = 255
+        slanted[row, 13 + (14 - row) // 2 : 16 + (14 - row) // 2] = 255
+    found = handmade.deskew(np.stack([upright, slanted]))
+    assert np.abs(found[0].astype(int) - upright).max() <= 1
+
+    def slant(image):
+        rows, columns = np.nonzero(image > 100)
+        return np.polyfit(rows, columns, 1)[0]
+
+    assert abs(slant(slanted)) > 0.4
+    assert abs(slant(found[1])) < 0.05
+
+
+def test_deskewing_leaves_an_empty_image_empty_and_refuses_colour():
+    assert not handmade.deskew(np.zeros((2, 28, 28), np.uint8)).any()
+    with pytest.raises(UserError, match="needs grey images"):
+        handmade.deskew(np.zeros((2, 28, 28, 3), np.uint8))

@@ -335,13 +335,6 @@ def test_notebook_pages_need_no_network_and_no_script(out):
 # --- leaderboards ------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class WithBoards(results.Results):
-    boards: dict = dataclasses.field(default_factory=dict)
-    costs: pd.DataFrame | None = None
-    labels: dict = dataclasses.field(default_factory=dict)
-
-
 @pytest.fixture(scope="module")
 def with_boards(collected):
     """The made-up run with two leaderboards."""
@@ -349,7 +342,7 @@ def with_boards(collected):
     added = fake_run.leaderboards()
     for name in ("metrics", "assignments"):
         added[name] = pd.concat([own[name], added[name]], ignore_index=True)
-    return WithBoards(**(own | added))
+    return results.Results(**(own | added))
 
 
 @pytest.fixture(scope="module")

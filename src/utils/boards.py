@@ -47,6 +47,7 @@ SELF_LABELLED_FROM = "gmm"
 RAW, PCA, UMAP = "raw", "pca", "umap"
 # Features above the first number are reduced to the second before UMAP seeks neighbours.
 MOST_UMAP_FEATURES, UMAP_INPUT = 200, 50
+K_RULE = "k: the highest silhouette of k-means, 2 to 20"
 COVERED = ("acc", "ari", "nmi")
 # Libraries behind a module besides those of `artifacts.LIBRARIES`.
 LIBRARIES = {
@@ -367,7 +368,7 @@ class BoardRun(Recorder):
         for known, name in parts:
             if name not in known:
                 raise UserError(f"config/methods.yaml does not say with what {name!r} is run")
-        chosen = [] if row.k == "given" else ["k: the highest silhouette of k-means, 2 to 20"]
+        chosen = [] if row.k == "given" else [K_RULE]
         return "; ".join([*(known[name] for known, name in parts), *chosen])
 
     @cached_property
