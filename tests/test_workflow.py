@@ -20,13 +20,14 @@ NOTEBOOKS = (
     "03_latent_clustering",
     "04_pretrained_comparison",
 )
+BEYOND = "05_beyond_the_papers"
 DATA = """
 from pathlib import Path
 from utils.artifacts import write_json
 from utils.config import UserError
 class DataUnavailable(UserError): pass
 def prepare_data(study, profile, offline, folder):
-    if study.study == "two" and Path(__file__).with_name("no-data").exists():
+    if study.name == "two" and Path(__file__).with_name("no-data").exists():
         raise DataUnavailable("no data")
     if not (folder / "data.json").is_file():
         write_json(folder / "data.json", {"dataset": "mnist"})
@@ -82,8 +83,14 @@ def make_repository(root):
     for name in ("one", "two"):
         text = study.replace("study: mnist-cae", f"study: {name}")
         (root / f"config/studies/{name}.yaml").write_text(text, "utf-8")
+    shutil.copy(ROOT / "config/methods.yaml", root / "config")
+    (root / "config/leaderboards").mkdir()
+    board = (ROOT / "config/leaderboards/beyond-mnist.yaml").read_text("utf-8")
+    board = board.replace("leaderboard: beyond-mnist", "leaderboard: board")
+    board += "  - {representation: one, space: raw, clusterer: kmeans, quick: true}\n"
+    (root / "config/leaderboards/board.yaml").write_text(board, "utf-8")
     (root / "notebooks").mkdir()
-    for name in NOTEBOOKS:
+    for name in (*NOTEBOOKS, BEYOND):
         (root / f"notebooks/{name}.py").write_text("from utils import experiment")
     (root / "reports/template").mkdir(parents=True)
     (root / "reports/template/article.md").write_text("text")
@@ -141,13 +148,14 @@ def repository(finished, tmp_path):
 def test_a_run_shows_progress_durations_and_the_report(finished):
     root, lines = finished
     titles = [f"{name} · {study} · seed 0" for study in ("one", "two") for name in NOTEBOOKS]
+    titles.append(f"{BEYOND} · board · seed 0")
     begun = [line for line in lines if line.startswith("[")]
-    assert [line.split("]")[0] for line in begun] == [f"[{k}/9" for k in range(1, 10)]
+    assert [line.split("]")[0] for line in begun] == [f"[{k}/10" for k in range(1, 11)]
     assert {line.split("] ")[1] for line in begun} == {f"{t} …" for t in [*titles, "report"]}
-    assert begun[-1] == "[9/9] report …"
-    assert len([line for line in lines if ": done in " in line]) == 9
+    assert begun[-1] == "[10/10] report …"
+    assert len([line for line in lines if ": done in " in line]) == 10
     # The last lines: a duration for each part, their sum, and where the report is.
-    assert [line.split("  ")[1] for line in lines[-12:-2]] == [*titles, "report", "in all"]
+    assert [line.split("  ")[1] for line in lines[-13:-2]] == [*titles, "report", "in all"]
     assert lines[-2:] == [
         "report: a repository/reports/quick/report.html",
         "        a repository/reports/quick/report.pdf",
@@ -186,20 +194,20 @@ def test_a_changed_notebook_repeats_it_and_what_needs_it(repository):
     with (repository / "notebooks/02_train_autoencoder.py").open("a") as file:
         file.write("\n# changed\n")
     rules, _ = planned_jobs(repository, "--seeds", "1")
-    assert rules == {**dict.fromkeys(NOTEBOOKS[1:], 2), "report": 1, "all": 1}
+    assert rules == {**dict.fromkeys(NOTEBOOKS[1:], 2), BEYOND: 1, "report": 1, "all": 1}
 
 
 def test_more_seeds_add_only_theirs_and_a_study_without_data_has_no_jobs(repository, tmp_path):
     (repository / "src/utils/no-data").touch()
     rules, studies = planned_jobs(repository, "--seeds", "2")
-    assert rules == {**dict.fromkeys(NOTEBOOKS, 1), "report": 1, "all": 1}
-    assert studies == {"one": 4}
+    assert rules == {**dict.fromkeys(NOTEBOOKS, 1), BEYOND: 1, "report": 1, "all": 1}
+    assert studies == {"one": 4, "board": 1}
     out = tmp_path / '1: it\'s "out" $x'
     status, lines, errors = run(repository, "--seeds", "1", "--out", str(out))
     assert (status, errors) == (0, [])
     assert "not run: two: no data" in lines
     assert "[1/1] report …" in lines
-    assert "'--studies', 'one,two'" in (out / "run.json").read_text()
+    assert "'--studies', 'one,two,board'" in (out / "run.json").read_text()
 
 
 def test_a_failing_notebook_is_one_line_and_leaves_the_report(repository):
@@ -266,6 +274,24 @@ def run_when_free(root, *arguments, tries=20):
         if not (errors and "another run" in errors[0]):
             return status, lines, errors
     raise AssertionError("the killed run still holds its lock")
+
+
+def test_a_leaderboard_waits_for_the_networks_that_its_lines_use(repository):
+    study = repository / "config/studies/one.yaml"
+    study.write_text(study.read_text("utf-8").replace("epochs: 50", "epochs: 49"), "utf-8")
+    assert planned_jobs(repository, "--seeds", "1", "--studies", "one,board")[0][BEYOND] == 1
+    other = repository / "config/studies/two.yaml"
+    study.write_text(study.read_text("utf-8").replace("epochs: 49", "epochs: 50"), "utf-8")
+    other.write_text(other.read_text("utf-8").replace("epochs: 50", "epochs: 49"), "utf-8")
+    rules = planned_jobs(repository, "--seeds", "1")[0]
+    assert rules["02_train_autoencoder"] == 1 and BEYOND not in rules
+
+
+def test_a_leaderboard_runs_without_any_study(repository):
+    board = repository / "config/leaderboards/board.yaml"
+    board.write_text(board.read_text("utf-8").replace("title: MNIST", "title: other"), "utf-8")
+    rules, topics = planned_jobs(repository, "--seeds", "1", "--studies", "board")
+    assert rules == {"all": 1, BEYOND: 1, "report": 1} and topics == {"board": 1}
 
 
 def test_snakemake_alone_runs_the_quick_profile_of_all_studies(repository):
