@@ -119,9 +119,9 @@ def test_without_noise_there_are_no_scores_of_covered_images(workspace):
 
 def test_a_recipe_is_one_line(workspace):
     run = open_board(workspace)
-    (line,) = run.rows("self-labelled-strokes")
+    (line,) = run.rows("mnist-self-labelled")
     assert line.clusterer == boards.SELF_LABEL
-    with pytest.raises(UserError, match=r"'nothing': beyond-mnist has .*self-labelled-strokes"):
+    with pytest.raises(UserError, match=r"'nothing': beyond-mnist has .*mnist-self-labelled"):
         run.rows("nothing")
 
 

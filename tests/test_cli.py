@@ -1,14 +1,22 @@
 import io
 import os
+import re
 import sys
 import types
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from utils import cli, published
+from utils import boards, cli, datasets, published, recording
 from utils.artifacts import read_json
-from utils.config import UserError, load_profile, load_study
+from utils.config import (
+    UserError,
+    leaderboard_names,
+    load_leaderboard,
+    load_profile,
+    load_study,
+)
 
 STUDY = """
 study: {name}
@@ -401,3 +409,38 @@ def test_the_real_configuration_is_valid():
         assert load_study(name).study == name
     assert load_profile("quick").reduced
     assert not load_profile("paper").reduced
+
+
+# --- recipes -------------------------------------------------------------------------------------
+
+
+def test_a_recipe_is_found_on_its_leaderboard():
+    request = cli.parse_recipe(["mnist-self-labelled", "--profile", "quick", "--seeds", "2"])
+    assert request.board.leaderboard == "beyond-mnist"
+    assert (request.profile.profile, request.seeds) == ("quick", 2)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["mnist-hog", "--seeds", "0"]])
+def test_a_wrong_request_for_a_recipe_is_refused(arguments):
+    with pytest.raises(UserError, match=r"mnist-self-labelled|required|whole number"):
+        cli.parse_recipe(arguments)
+
+
+def test_every_recipe_has_a_name_of_its_own():
+    loaded = [load_leaderboard(name) for name in leaderboard_names()]
+    names = [row.recipe for board in loaded for row in board.rows if row.recipe]
+    assert len(names) == len(set(names)) >= 3
+
+
+def test_a_recipe_says_its_scores_and_leaves_its_assignments(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(recording, "CACHE", tmp_path / "cache")
+    board = load_leaderboard("beyond-mnist").model_copy(update={"reduced_images": 300})
+    monkeypatch.setattr(boards, "load_leaderboard", lambda name: board)
+    small = datasets.load("mnist5k")
+    monkeypatch.setattr(datasets, "load", lambda *_, **__: small)
+    assert cli.run_recipe(cli.parse_recipe(["mnist-hog", "--profile", "quick"])) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"mnist-hog, 300 images, seed 0: ACC 0\.\d{4}, ARI 0\.\d{4}, NMI", said)
+    found = tmp_path / "runs/recipes/quick/beyond-mnist/seed-0/mnist-hog/assignments.parquet"
+    assert len(pd.read_parquet(found)) == 300

@@ -26,6 +26,7 @@ from utils.config import (
     Study,
     UserError,
     leaderboard_names,
+    load_leaderboard,
     load_profile,
     load_topic,
     study_names,
@@ -48,8 +49,8 @@ RESULTS = (
     "notebooks",
 )
 USAGE = (
-    f"{PROGRAM} [lab | publish [--profile NAME] | --profile NAME --studies A,B --seeds N --out DIR"
-    " --cores N --offline --help] [-- ...]"
+    f"{PROGRAM} [lab | recipe NAME | publish [--profile NAME] | --profile NAME --studies A,B"
+    " --seeds N --out DIR --cores N --offline --help] [-- ...]"
 )
 USAGE_ERROR, RUN_FAILED = 2, 1
 SECONDS_TO_STOP = 10
@@ -113,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if arguments[:1] == ["lab"]:
             open_lab(arguments[1:])
+        if arguments[:1] == ["recipe"]:
+            return run_recipe(parse_recipe(arguments[1:]))
         publishing = arguments[:1] == ["publish"]
         request = parse_publish(arguments[1:]) if publishing else parse(arguments)
     except UserError as error:
@@ -158,7 +161,8 @@ def _parser() -> _Parser:
         prog=PROGRAM,
         usage=USAGE,
         description="Run the notebooks of every study and write the report. "
-        "'run_all.sh lab' opens the notebooks in JupyterLab instead. 'run_all.sh publish' keeps "
+        "'run_all.sh lab' opens the notebooks in JupyterLab instead. 'run_all.sh recipe NAME' runs "
+        "one line of a leaderboard alone. 'run_all.sh publish' keeps "
         "the numbers of a full run (reports/NAME, by default reports/paper) in reports/published "
         "and in README.md.",
         epilog="What follows -- goes to Snakemake (after 'lab': to JupyterLab). "
@@ -296,6 +300,71 @@ def publish_report(profile: Profile) -> int:
     for path in sorted(path for path in PUBLISHED.rglob("*") if path.is_file()):
         print(f"{_shown(path)}: {path.stat().st_size:,} bytes")
     print(f"{_shown(README)}: the table of the published run")
+    return 0
+
+
+# --- one line of a leaderboard --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RecipeRequest:
+    """A validated request for one line of a leaderboard."""
+
+    name: str
+    board: Leaderboard
+    profile: Profile
+    seeds: int
+
+
+def parse_recipe(arguments: list[str]) -> RecipeRequest:
+    """Validate what follows ``recipe``.
+
+    Raises
+    ------
+    UserError
+        If anything is not as it must be; nothing was run.
+    """
+    boards = [load_leaderboard(name) for name in leaderboard_names()]
+    known = {row.recipe: board for board in boards for row in board.rows if row.recipe}
+    parser = _Parser(
+        prog=f"{PROGRAM} recipe",
+        usage=f"{PROGRAM} recipe NAME [--profile NAME] [--seeds N]",
+        description="Run one named line of a leaderboard and say how well it does. "
+        f"Names: {', '.join(known)}.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--profile", metavar="NAME", default="paper", help="default: paper")
+    parser.add_argument("--seeds", metavar="N", type=_whole_number_from_1, default=1)
+    options = parser.parse_args(arguments)
+    if options.name not in known:
+        raise UserError(f"unknown recipe {options.name!r}: allowed are {', '.join(known)}")
+    profile = load_profile(options.profile)
+    return RecipeRequest(options.name, known[options.name], profile, options.seeds)
+
+
+def run_recipe(request: RecipeRequest) -> int:
+    """Run one line with each seed, say its scores, and leave its assignments in ``runs/``.
+
+    Raises
+    ------
+    UserError
+        If the data cannot be had.
+    """
+    from utils.boards import open_board
+
+    board, profile = request.board.leaderboard, request.profile.profile
+    for seed in range(request.seeds):
+        folder = RUNS / "recipes" / profile / board / f"seed-{seed}" / request.name
+        run = open_board(request.name, board, profile, seed, folder)
+        (row,) = run.rows(request.name)
+        scores = run.run(row)
+        run.finish()
+        said = ", ".join(f"{name.upper()} {scores[name]:.4f}" for name in ("acc", "ari", "nmi"))
+        print(
+            f"{request.name}, {len(run.images):,} images, seed {seed}: {said}, "
+            f"{duration(scores['seconds'])}; {_shown(folder / 'assignments.parquet')}"
+        )
     return 0
 
 

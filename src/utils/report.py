@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -350,6 +350,7 @@ class BoardView:
     title: str
     n_clusters: int
     common_space: int
+    internal_images: int
     n_rows: int = 0
     n_images: int = 0
     n_seeds: int = 0
@@ -371,6 +372,7 @@ class BoardView:
     best_found: Any = None
     best_given: Any = None
     recipes: list[Any] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
 
     @property
     def is_one_seed(self) -> bool:
@@ -763,7 +765,9 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     from utils.leaderboards import pareto_front
 
     name = board.leaderboard
-    plain = BoardView(name, board.title, board.n_clusters, board.common_space)
+    plain = BoardView(
+        name, board.title, board.n_clusters, board.common_space, board.internal_images
+    )
     own = [table[table["study"] == name] for table in tables.values()]
     rows, differences, rankings = (table.drop(columns="study") for table in own)
     if rows["ari"].isna().all():
@@ -800,13 +804,19 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     )
 
 
-def _board_views(boards: Mapping[str, config.Leaderboard], out: Path) -> list[BoardView]:
+def _board_views(results: Results, out: Path) -> list[BoardView]:
     from utils.leaderboards import read_tables
 
-    if not boards:
+    if not results.boards:
         return []
     tables = read_tables(out)
-    return [board_view(board, tables, out) for board in boards.values()]
+    return [
+        replace(
+            board_view(board, tables, out),
+            pages=[_page(results, run, out) for run in results.first_runs(name)],
+        )
+        for name, board in results.boards.items()
+    ]
 
 
 def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> FigureView:
@@ -943,7 +953,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "rule": config.load_verdict_rule(),
         "published": published,
         "published_rows": _beside_published(verdict_table, published),
-        "boards": _board_views(results.boards, out),
+        "boards": _board_views(results, out),
         "image_resamples": IMAGE_RESAMPLES,
     }
     numbering = Numbering()
