@@ -17,6 +17,7 @@ from utils.cli import RESULTS
 from utils.config import ROOT, Reported, load_study
 from utils.report import amount
 
+LINE = ["representation", "space", "clusterer"]
 COMBINATION = ["study", "seed", "representation", "space", "clusterer", "n"]
 
 
@@ -40,11 +41,11 @@ def check_files(folder: Path) -> None:
 
 
 def check_seeds(run: dict, metrics: pd.DataFrame) -> None:
-    """Check that the record of the run and the table of metrics name the same seeds and studies."""
+    """Check that the record of the run and the table of metrics name the same seeds and topics."""
     require(sorted(metrics["seed"].unique()) == sorted(run["seeds"]), "run.json: other seeds")
-    run_studies = set(run["studies"]) - set(run["not_run"])
-    require(set(metrics["study"]) == run_studies, "run.json: other studies than in metrics.csv")
-    require(set(run["data"]) == run_studies, "run.json: other studies have data")
+    topics = {*run["studies"], *run["leaderboards"]} - set(run["not_run"])
+    require(set(metrics["study"]) == topics, "run.json: other topics than in metrics.csv")
+    require(set(run["data"]) == topics, "run.json: other topics have data")
 
 
 def check_assignments(run: dict, metrics: pd.DataFrame, assignments: pd.DataFrame) -> None:
@@ -117,6 +118,22 @@ def check_verdicts(
         require(shown in text, f"report.html does not say {shown} ({study}, {name})")
 
 
+def check_leaderboards(run: dict, metrics: pd.DataFrame, folder: Path, text: str) -> None:
+    """Compute each line's mean ARI again, and look its best line up in the report's text."""
+    if not run["leaderboards"]:
+        return
+    lines = pd.read_csv(folder / "leaderboard.csv")
+    require(set(lines["leaderboard"]) == set(run["leaderboards"]), "leaderboard.csv: other ones")
+    ari = metrics[metrics["metric"] == "ari"].groupby(["study", *LINE])["value"].mean()
+    for row in lines.to_dict("records"):
+        key = (row["leaderboard"], *(row[part] for part in LINE))
+        require(np.isclose(row["ari"], ari[key]), f"leaderboard.csv: ARI of {key}")
+    for board, own in lines.groupby("leaderboard"):
+        require(len(own) == (ari.index.get_level_values(0) == board).sum(), f"{board}: lines")
+        best = amount(own["ari"].max())
+        require(best in text, f"report.html does not say {best} ({board}, best line)")
+
+
 def main(profile: str) -> None:
     """Check ``reports/<profile>``."""
     folder = ROOT / "reports" / profile
@@ -131,6 +148,7 @@ def main(profile: str) -> None:
     check_confusion(metrics, pd.read_csv(folder / "confusion.csv", dtype={"class": str}))
     verdicts = pd.read_csv(folder / "reported_vs_reproduced.csv", keep_default_na=True)
     check_verdicts(metrics, pd.read_csv(folder / "facts.csv", dtype=str), verdicts, text)
+    check_leaderboards(run, metrics, folder, text)
     check_claims([study for study in run["studies"] if study not in run["not_run"]], text)
     print(f"check_report: {len(metrics)} values of {folder} are there and agree")
 
