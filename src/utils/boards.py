@@ -42,11 +42,11 @@ from utils.representations import VIEWS_JOINED_BY
 if TYPE_CHECKING:
     import torch
 
-SELF_LABEL = "self_label"
-SELF_LABELLED_FROM = "gmm"
+# Behind a clusterer's name and a "+": its clusters are learned by a network, see `self_labelling`.
+SELF_LABEL, THEN = "self_label", "+"
 RAW, PCA, UMAP = "raw", "pca", "umap"
-# Features above the first number are reduced to the second before UMAP seeks neighbours.
-MOST_UMAP_FEATURES, UMAP_INPUT = 200, 50
+# Features above the first number are reduced to the second before neighbours are sought.
+MOST_FEATURES, REDUCED_FEATURES = 200, 50
 K_RULE = "k: the highest silhouette of k-means, 2 to 20"
 COVERED = ("acc", "ari", "nmi")
 # Libraries behind a module besides those of `artifacts.LIBRARIES`.
@@ -232,9 +232,7 @@ class BoardRun(Recorder):
     def _project(self, kind: str, n_components: int, features: np.ndarray) -> np.ndarray:
         if kind == PCA:
             return spaces.pca(features, min(n_components, *features.shape))[0]
-        if features.shape[1] > MOST_UMAP_FEATURES:
-            features, _ = spaces.pca(features, min(UMAP_INPUT, *features.shape))
-        return spaces.umap(features, n_components, seed=self.seed)
+        return spaces.umap(_for_neighbours(features), n_components, seed=self.seed)
 
     def clustering(self, clusterer: str, points: np.ndarray, n_clusters: int | None) -> Stage:
         """Cluster points: arrays ``assignment``, int32 ``(N,)``, and maybe ``confidence``."""
@@ -273,12 +271,13 @@ class BoardRun(Recorder):
         features = represented.arrays["features"]
         projected = self.space(row.space, features)
         points = projected.arrays["points"]
-        if row.clusterer != SELF_LABEL:
-            n_clusters = self.board.n_clusters if row.k == "given" else None
-            return [represented, projected, self.clustering(row.clusterer, points, n_clusters)]
-        first = self.clustering(SELF_LABELLED_FROM, points, self.board.n_clusters)
-        second = self._self_labelled(features, first.arrays["assignment"])
-        return [represented, projected, first, second]
+        clusterer, *learned = row.clusterer.split(THEN)
+        n_clusters = self.board.n_clusters if row.k == "given" else None
+        stages = [represented, projected, self.clustering(clusterer, points, n_clusters)]
+        if learned:
+            neighbourly = _for_neighbours(features)
+            stages.append(self._self_labelled(neighbourly, stages[-1].arrays["assignment"]))
+        return stages
 
     def points(self, row: Row) -> np.ndarray:
         """Return the space that a line clusters, float32 ``(N, d)``."""
@@ -363,7 +362,7 @@ class BoardRun(Recorder):
         parts = [
             *((methods.representations, n) for n in row.representation.split(VIEWS_JOINED_BY)),
             (methods.spaces, row.space.rstrip("0123456789")),
-            (methods.clusterers, row.clusterer),
+            *((methods.clusterers, n) for n in row.clusterer.split(THEN)),
         ]
         for known, name in parts:
             if name not in known:
@@ -485,6 +484,13 @@ class PeakMemory:
 def _as_arrays(result: clusterers.Result) -> dict[str, np.ndarray]:
     arrays = {"assignment": result.assignment, "confidence": result.confidence}
     return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _for_neighbours(features: np.ndarray) -> np.ndarray:
+    """Reduce wide features by PCA to those in which nearest neighbours are sought."""
+    if features.shape[1] <= MOST_FEATURES:
+        return features
+    return spaces.pca(features, min(REDUCED_FEATURES, *features.shape))[0]
 
 
 def _code_behind(representation: str) -> tuple[str, ...]:

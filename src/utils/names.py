@@ -29,5 +29,8 @@ def describe(representation: str, space: str, clusterer: str) -> str:
     """Name a clustering in the words of the article."""
     reduced = re.fullmatch(r"(pca|umap)(\d+)", space)
     where = f"{reduced[1].upper()} {reduced[2]}" if reduced else space
-    views = " + ".join(NAMES.get(view, view) for view in representation.split("+"))
-    return f"{views}, {where}, {NAMES.get(clusterer, clusterer)}"
+    views, steps = (
+        " + ".join(NAMES.get(part, part) for part in name.split("+"))
+        for name in (representation, clusterer)
+    )
+    return f"{views}, {where}, {steps}"
