@@ -123,12 +123,12 @@ def check_leaderboards(run: dict, metrics: pd.DataFrame, folder: Path, text: str
     if not run["leaderboards"]:
         return
     lines = pd.read_csv(folder / "leaderboard.csv")
-    require(set(lines["leaderboard"]) == set(run["leaderboards"]), "leaderboard.csv: other ones")
+    require(set(lines["study"]) == set(run["leaderboards"]), "leaderboard.csv: other ones")
     ari = metrics[metrics["metric"] == "ari"].groupby(["study", *LINE])["value"].mean()
     for row in lines.to_dict("records"):
-        key = (row["leaderboard"], *(row[part] for part in LINE))
+        key = (row["study"], *(row[part] for part in LINE))
         require(np.isclose(row["ari"], ari[key]), f"leaderboard.csv: ARI of {key}")
-    for board, own in lines.groupby("leaderboard"):
+    for board, own in lines.groupby("study"):
         require(len(own) == (ari.index.get_level_values(0) == board).sum(), f"{board}: lines")
         best = amount(own["ari"].max())
         require(best in text, f"report.html does not say {best} ({board}, best line)")
