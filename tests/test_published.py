@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from utils import comparisons, config, published, results
+from utils import comparisons, config, leaderboards, published, results
 from utils.config import UserError
 
 STUDIES = ("mnist-cae", "cifar10-cae")
@@ -408,6 +408,77 @@ def test_a_run_that_has_every_seed_stands_alone(parts):
     whole = published.joined(part([0, 1], [0.8, 0.9], "2025-05-05T"), parts[0])
     assert whole.record["earlier"] == []
     assert set(whole.metrics["value"]) == {0.8, 0.9}
+
+
+def board_part(name, aris, made, recipe=""):
+    """Make a run of one leaderboard that has one row."""
+    run = part(range(len(aris)), aris, made, study=name)
+    line = {
+        "study": name, "representation": "pixels+hog", "space": "umap10", "clusterer": "gmm",
+        "n": 70_000, "n_seeds": len(aris), "ari": sum(aris) / len(aris), "ari_low": min(aris),
+        "ari_high": max(aris), "acc": 0.5, "seconds": 61.2, "recipe": recipe,
+        "k_low": 10, "k_high": 10, "k_given": True, "settings": "",
+    }  # fmt: skip
+    tables = {
+        table: pd.DataFrame([line] if table == "leaderboard" else []).reindex(
+            columns=["study", *columns]
+        )
+        for table, columns in leaderboards.TABLES.items()
+    }
+    record = {**run.record, "studies": [], "leaderboards": [name]}
+    return published.Published(
+        run.metrics, run.facts.iloc[:0], run.verdicts.iloc[:0], record, tables
+    )
+
+
+def test_a_leaderboard_is_replaced_as_a_whole_and_others_are_kept(parts):
+    first = board_part("beyond-mnist", [0.7, 0.8, 0.9], "2025-06-06T")
+    second = board_part("beyond-fashion", [0.5], "2025-07-07T")
+    both = published.joined(second, published.joined(first, parts[0]))
+    assert both.record["studies"] == ["mnist-cae"]
+    assert both.record["leaderboards"] == ["beyond-fashion", "beyond-mnist"]
+    assert both.boards["leaderboard"].set_index("study")["ari"].to_dict() == {
+        "beyond-fashion": 0.5,
+        "beyond-mnist": pytest.approx(0.8),
+    }
+    again = published.joined(board_part("beyond-mnist", [0.2], "2025-08-08T"), both)
+    assert again.boards["leaderboard"].set_index("study")["ari"].to_dict() == {
+        "beyond-mnist": 0.2,
+        "beyond-fashion": 0.5,
+    }
+    assert comparisons.seed_values(
+        again.metrics, "beyond-mnist", "autoencoder", "pca50", "kmeans", "ari"
+    ) == {0: 0.2}
+    assert "beyond-mnist" not in {n for old in again.record["earlier"] for n in old["published"]}
+    assert again.verdicts.set_index("figure").loc["ARI"].n_seeds == 2
+
+
+def test_the_readme_shows_the_best_rows_and_the_named_ones():
+    run = board_part("beyond-mnist", [0.7, 0.8], "2025-06-06T", recipe="mnist-some")
+    rows = run.boards["leaderboard"]
+    worse = [rows.assign(ari=0.3, recipe=""), rows.assign(ari=0.2, recipe="mnist-other")]
+    run.boards["leaderboard"] = pd.concat([rows, *worse])
+    best, named = cells(published.best_rows(run))
+    assert best == [
+        "`beyond-mnist`, 70,000", "pixels + HOG, UMAP 10, Gaussian mixture", "`mnist-some`", "2",
+        "0.5000", "0.7500", "0.7000 to 0.8000", "61 s",
+    ]  # fmt: skip
+    assert named[2] == "`mnist-other`"
+
+
+def test_a_leaderboard_is_published_and_read(tmp_path):
+    run = board_part("beyond-mnist", [0.7, 0.8], "2025-06-06T", recipe="mnist-some")
+    run.metrics.loc[len(run.metrics)] = {**run.metrics.iloc[0], "metric": "silhouette"}
+    folder = tmp_path / "boards"
+    folder.mkdir()
+    published._write_tables(run, folder)
+    again = published.load(folder)
+    assert set(again.metrics["metric"]) == {"ari"}
+    pd.testing.assert_frame_equal(
+        again.boards["leaderboard"][["study", "ari", "recipe"]],
+        run.boards["leaderboard"][["study", "ari", "recipe"]],
+        check_dtype=False,
+    )
 
 
 # --- nothing of the machine --------------------------------------------------------------------

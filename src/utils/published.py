@@ -9,7 +9,7 @@ import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +17,13 @@ import pandas as pd
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from utils import artifacts, config
+from utils import artifacts, config, leaderboards
 from utils.comparisons import FACT_COLUMNS, METRIC_COLUMNS, VERDICT_COLUMNS, reported_vs_reproduced
+from utils.names import describe
 
 PUBLISHED = config.ROOT / "reports" / "published"
 README = config.ROOT / "README.md"
-# Of each study, those of these that it has.
+# Of each study and leaderboard, those of these that it has.
 FIGURES = (
     "tsne_label",
     "tsne_cluster",
@@ -32,6 +33,8 @@ FIGURES = (
     "confusion_latent",
     "confusion_pixels",
     "reconstructions",
+    "pareto",
+    "best_confused",
 )
 WIDEST = 900  # pixels
 COLOURS = 128
@@ -41,6 +44,8 @@ BEGIN, END = "<!-- published: begin -->", "<!-- published: end -->"
 NOTHING_YET = "No full run is published yet."
 HEADER = ("Study", "Figure", "Reported", "Ours (mean)", "95 % interval", "Seeds", "Verdict")
 ALIGNMENT = (":--", ":--", "--:", "--:", ":-:", "--:", ":--")
+BOARD_HEADER = ("Images", "Row", "Recipe", "Seeds", "ACC", "ARI", "95 % interval", "Time")
+BOARD_ALIGNMENT = (":--", ":--", ":--", "--:", "--:", "--:", ":-:", "--:")
 
 METRIC_TYPES = {
     **dict.fromkeys(("profile", "study", "dataset"), "str"),
@@ -81,7 +86,8 @@ class _Record(BaseModel):
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None
     dirty: bool | None
     profile: _Profile
-    studies: list[config.Name] = Field(min_length=1)
+    studies: list[config.Name]
+    leaderboards: list[config.Name] = []
     seeds: list[int] = Field(min_length=1)
     hardware: _Hardware
     data: dict[config.Name, _Data]
@@ -100,14 +106,17 @@ class Published:
     verdicts : DataFrame
         Columns `comparisons.VERDICT_COLUMNS`; `seed_values` and `note` may be empty words.
     record : dict
-        What ``run.json`` holds. Once published it has ``published``, the seeds by study that are
+        What ``run.json`` holds. Once published it has ``published``, the seeds by topic that are
         this run's, and ``earlier``, the records of earlier runs of which other seeds are kept.
+    boards : dict of str to DataFrame
+        What `leaderboards.read_tables` returns; empty for a run without leaderboards.
     """
 
     metrics: pd.DataFrame
     facts: pd.DataFrame
     verdicts: pd.DataFrame
     record: dict[str, Any]
+    boards: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -145,7 +154,8 @@ def load(folder: Path = PUBLISHED) -> Published | None:
             f"{', '.join(record['studies'])}: build the report again"
         )
     facts = _read_table(folder / "facts.csv", FACT_COLUMNS, FACT_TYPES)
-    return Published(metrics, facts, verdicts, record)
+    boards = leaderboards.read_tables(folder) if record.get("leaderboards") else {}
+    return Published(metrics, facts, verdicts, record, boards)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -184,7 +194,8 @@ def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> No
     """Keep the numbers of a full run, and some small figures; rewrite the README's table.
 
     Of a run published earlier those studies and seeds are kept that this one does not have, so that
-    a long run can be made in parts; the verdicts are those of all seeds together.
+    a long run can be made in parts; the verdicts are those of all seeds together. A leaderboard is
+    kept or replaced as a whole: its differences and its stability need the clusters of all seeds.
 
     Parameters
     ----------
@@ -211,7 +222,8 @@ def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> No
     text = _read_readme(readme)
     with _staging(folder) as (new, aside):
         _write_tables(run, new)
-        _write_figures((report, folder), run.record["studies"], new / "figures")
+        topics = [*run.record["studies"], *run.record.get("leaderboards", [])]
+        _write_figures((report, folder), topics, new / "figures")
         _require_no_host_name(new)
         _require_pictures(text, readme, folder, new)
         updated = update_readme(text, readme_block(load(new)))
@@ -257,12 +269,18 @@ def joined(run: Published, earlier: Published | None) -> Published:
     Published
         Verdicts are computed again if anything was added.
     """
-    ours = _seeds_by_study(run)
-    theirs = _seeds_by_study(earlier) if earlier else {}
-    kept = {study: sorted(set(seeds) - set(ours.get(study, []))) for study, seeds in theirs.items()}
+    ours = _seeds_by_topic(run)
+    theirs = _seeds_by_topic(earlier) if earlier else {}
+    boards = {name for one in (run, earlier) if one for name in one.record.get("leaderboards", [])}
+    kept = {
+        topic: []
+        if topic in boards & ours.keys()
+        else sorted(set(seeds) - set(ours.get(topic, [])))
+        for topic, seeds in theirs.items()
+    }
     record = {**run.record, "published": ours, "earlier": []}
     if not any(kept.values()):
-        return Published(run.metrics, run.facts, run.verdicts, record)
+        return Published(run.metrics, run.facts, run.verdicts, record, run.boards)
     metrics, facts = (
         pd.concat([new, old[_among(old, kept)]], ignore_index=True)
         for new, old in ((run.metrics, earlier.metrics), (run.facts, earlier.facts))
@@ -271,15 +289,28 @@ def joined(run: Published, earlier: Published | None) -> Published:
     past += earlier.record.get("earlier", [])
     restricted = [{**old, "published": _common(old["published"], kept)} for old in past]
     record["earlier"] = [old for old in restricted if old["published"]]
-    record["studies"] = sorted({*run.record["studies"], *kept})
+    record["studies"] = sorted({*run.record["studies"], *kept} - boards)
+    record["leaderboards"] = sorted(boards)
     record["data"] = {**earlier.record["data"], **run.record["data"]}
     studies = [config.load_study(name) for name in record["studies"]]
     verdicts = reported_vs_reproduced(metrics, facts, studies, reduced=False)
-    return Published(metrics, facts, verdicts, record)
+    return Published(metrics, facts, verdicts, record, _joined_boards(run, earlier))
 
 
-def _seeds_by_study(run: Published) -> dict[str, list[int]]:
-    """List the seeds of each study that left a number or a fact, such as that it failed."""
+def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame]:
+    tables = {}
+    for name in leaderboards.TABLES:
+        new, old = run.boards.get(name), earlier.boards.get(name)
+        if new is not None and old is not None:
+            old = old[~old["study"].isin(run.record["leaderboards"])]
+        parts = [table for table in (new, old) if table is not None]
+        if parts:
+            tables[name] = pd.concat(parts, ignore_index=True)
+    return tables
+
+
+def _seeds_by_topic(run: Published) -> dict[str, list[int]]:
+    """List the seeds of each topic that left a number or a fact, such as that it failed."""
     pairs = pd.concat([run.metrics[["study", "seed"]], run.facts[["study", "seed"]]])
     return {
         str(study): sorted({int(seed) for seed in seeds})
@@ -318,7 +349,13 @@ def _replace_folder(folder: Path, new: Path, aside: Path) -> None:
 
 
 def _write_tables(run: Published, new: Path) -> None:
-    run.metrics.to_csv(new / "metrics.csv", index=False, float_format="%.6g")
+    metrics = run.metrics
+    of_boards = metrics["study"].isin(run.record.get("leaderboards", []))
+    # Of a leaderboard each seed's scores; the means of all else are in its own table.
+    metrics = metrics[~of_boards | metrics["metric"].isin(leaderboards.SCORES)]
+    metrics.to_csv(new / "metrics.csv", index=False, float_format="%.6g")
+    for name, table in run.boards.items():
+        table.to_csv(new / f"{name}.csv", index=False, float_format="%.6g")
     facts = run.facts.assign(value=run.facts["value"].map(without_paths))
     facts.to_csv(new / "facts.csv", index=False)
     verdicts = run.verdicts.assign(note=run.verdicts["note"].map(without_paths))
@@ -363,10 +400,10 @@ def _require_no_host_name(folder: Path) -> None:
             )
 
 
-def _write_figures(folders: Sequence[Path], studies: list[str], target: Path) -> None:
+def _write_figures(folders: Sequence[Path], topics: list[str], target: Path) -> None:
     """Write each figure small, from the first of the folders that has it."""
     report = folders[0]
-    names = [f"{study}-{name}.png" for study in studies for name in FIGURES]
+    names = [f"{topic}-{name}.png" for topic in topics for name in FIGURES]
     places = [[folder / "figures" / name for folder in folders] for name in names]
     sources = [next(filter(Path.is_file, paths), None) for paths in places]
     pictures = {path.name: small_png(path) for path in sources if path is not None}
@@ -429,7 +466,12 @@ def _require_pictures(text: str, readme: Path, folder: Path, new: Path) -> None:
 
 def readme_block(published: Published | None) -> str:
     """Return what the README says of the published run, whether there is one or not."""
-    return NOTHING_YET if published is None else headline(published)
+    if published is None:
+        return NOTHING_YET
+    parts = [headline(published)]
+    if published.boards:
+        parts += ["What clusters these images best, beyond the papers:", best_rows(published)]
+    return "\n\n".join(parts)
 
 
 def headline(published: Published) -> str:
@@ -457,6 +499,28 @@ def headline(published: Published) -> str:
     return "\n\n".join([*lines, table])
 
 
+def best_rows(published: Published) -> str:
+    """Return the best row of each leaderboard, and its named ones, as a Markdown table."""
+    shown = [BOARD_HEADER, BOARD_ALIGNMENT]
+    for name, rows in published.boards["leaderboard"].groupby("study", sort=False):
+        best = rows["ari"] == rows["ari"].max()
+        for row in rows[best | (rows["recipe"] != "")].itertuples():
+            acc, ari, low, high = _write_alike((row.acc, row.ari, row.ari_low, row.ari_high))
+            shown.append(
+                (
+                    f"`{name}`, {row.n:,.0f}",
+                    _plain(describe(row.representation, row.space, row.clusterer)),
+                    f"`{row.recipe}`" if row.recipe else "",
+                    str(row.n_seeds),
+                    acc,
+                    ari,
+                    "–" if "–" in (low, high) else f"{low} to {high}",
+                    f"{row.seconds:,.0f} s",
+                )
+            )
+    return "\n".join(f"| {' | '.join(row)} |" for row in shown)
+
+
 def _run_line(record: dict[str, Any]) -> str:
     commit = "no commit" if record["commit"] is None else f"commit `{record['commit'][:7]}`"
     if record["dirty"]:
@@ -471,8 +535,8 @@ def _run_line(record: dict[str, Any]) -> str:
         f"GPU {_plain(hardware['gpu'])}" if hardware["gpu"] else "no GPU",
     ]
     seeds = [
-        f"`{study}` {', '.join(map(str, seeds))}"
-        for study, seeds in record.get("published", {}).items()
+        f"`{topic}` {', '.join(map(str, seeds))}"
+        for topic, seeds in record.get("published", {}).items()
     ]
     return f"{', '.join(parts)}{'; seeds: ' if seeds else ''}{'; '.join(seeds)}."
 

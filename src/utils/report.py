@@ -64,6 +64,7 @@ KNOWN_NOTEBOOKS = (
 MOST_COLUMNS = 8
 # Rows of a leaderboard in its section; all of them stand at the end.
 TOP_ROWS = 12
+KEPT_ROWS = 5
 # The history of the loss is drawn; its table stands in the notebook's own page.
 LEFT_OUT = {("02_train_autoencoder", "history")}
 
@@ -372,6 +373,7 @@ class BoardView:
     best_found: Any = None
     best_given: Any = None
     recipes: list[Any] = field(default_factory=list)
+    kept_rows: list[list[object]] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
 
     @property
@@ -804,7 +806,7 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     )
 
 
-def _board_views(results: Results, out: Path) -> list[BoardView]:
+def _board_views(results: Results, published: Published | None, out: Path) -> list[BoardView]:
     from utils.leaderboards import read_tables
 
     if not results.boards:
@@ -813,9 +815,25 @@ def _board_views(results: Results, out: Path) -> list[BoardView]:
     return [
         replace(
             board_view(board, tables, out),
+            kept_rows=_kept_rows(name, published),
             pages=[_page(results, run, out) for run in results.first_runs(name)],
         )
         for name, board in results.boards.items()
+    ]
+
+
+def _kept_rows(name: str, published: Published | None) -> list[list[object]]:
+    """Show the best rows of a leaderboard's published run, and its named ones."""
+    if published is None or not published.boards:
+        return []
+    table = published.boards["leaderboard"]
+    own = table[table["study"] == name].reset_index(drop=True)
+    shown = own[(own.index < KEPT_ROWS) | (own["recipe"] != "")]
+    return [
+        [_row_name(row), number(row.n), row.n_seeds]
+        + [_score_and_interval(row, score) for score in ("acc", "ari")]
+        + [fixed(row.stability, 3), _seconds(row)]
+        for row in shown.itertuples(index=False)
     ]
 
 
@@ -845,10 +863,8 @@ def _row_name(row: Any) -> str:
 
 
 def _top_row(row: Any) -> list[object]:
-    representation, clusterer = (NAMES.get(key, key) for key in (row.representation, row.clusterer))
-    space = describe("", row.space, "").strip(", ")
     return [
-        *(representation, space, clusterer),
+        *_row_name(row).split(", ", 2),
         *(_score_and_interval(row, score) for score in ("acc", "ari", "nmi")),
         *(_clusters_of(row), fixed(row.stability, 3), _seconds(row)),
     ]
@@ -953,7 +969,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "rule": config.load_verdict_rule(),
         "published": published,
         "published_rows": _beside_published(verdict_table, published),
-        "boards": _board_views(results, out),
+        "boards": _board_views(results, published, out),
         "image_resamples": IMAGE_RESAMPLES,
     }
     numbering = Numbering()
