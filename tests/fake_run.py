@@ -162,6 +162,7 @@ def _leaderboard(name: str, title: str) -> config.Leaderboard:
     rows = [{"representation": row[0], "space": row[1], "clusterer": row[2]} for row in BOARD_ROWS]
     return config.Leaderboard(
         **{"leaderboard": name, "title": title, "dataset": "mnist", "rows": rows},
+        attempts=[{"what": f"with {HOSTILE}", "images": 1234, "ari": 0.4321, "outcome": "worse"}],
         **{"reduced_images": 300, "n_clusters": 10, "common_space": 50, "internal_images": 300},
     )
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_run
 import pandas as pd
@@ -368,7 +369,7 @@ def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_
         assert f"{row.ari:.3f}" in board_page.text
     best = "The best row by mean ARI is autoencoder, UMAP 10, Gaussian mixture"
     assert board_page.text.count(best) == 2
-    assert board_page.text.count(fake_run.HOSTILE) == 4 + len(board)
+    assert board_page.text.count(fake_run.HOSTILE) == 4 + len(board) + 2  # an attempt for each
     sections = ("beyond-mnist", "beyond-one", "leaderboards", "leaderboards-complete")
     assert set(sections) <= set(board_page.values("id"))
     assert {f"fig-{name}-pareto" for name in sections[:2]} <= set(board_page.values("id"))
@@ -591,6 +592,30 @@ def test_the_section_has_the_best_rows_and_the_end_all_of_them(tmp_path):
     assert "| r11 | raw | k-means | 0.500 (0.500 to 0.500) | 0.790 (" in section
     assert "| r12 |" not in section
     assert all(f"| r{i:02}, raw, k-means | 2 |" in end for i in range(15))
+
+
+def test_attempts_and_what_a_row_is_to_show_stand_at_the_end(tmp_path):
+    end = board_section(tmp_path, TWO).split("# Complete leaderboards")[1]
+    assert "| 1,234 | – | 0.4321 | worse |" in end
+    board = fake_run._leaderboard("beyond-made-up", "Made up")
+    row = board.rows[0].model_copy(update={"why": "to see"})
+    shown = SimpleNamespace(**row.model_dump(), settings="defaults")
+    assert report._with_reason(shown, board) == "defaults"
+    board = board.model_copy(update={"rows": [row]})
+    assert report._with_reason(shown, board) == "defaults; the idea: to see"
+
+
+def test_the_kept_run_shows_its_best_rows_and_the_named_ones():
+    line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | {"study": "beyond-mnist"}
+    line |= {"space": "raw", "clusterer": "kmeans", "n": 70_000.0, "n_seeds": 5, "seconds": 90.0}
+    lines = [line | {"representation": f"r{i}", "recipe": "named" * (i == 7)} for i in range(9)]
+    table = pd.DataFrame([*lines, line | {"study": "other", "representation": "no"}])
+    kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
+    shown = report._kept_rows("beyond-mnist", kept)
+    assert [row[0][:2] for row in shown] == ["r0", "r1", "r2", "r3", "r4", "r7"]
+    assert shown[0][1:3] == ["70,000", 5]
+    assert report._kept_rows("beyond-fashion", kept) == []
+    assert report._kept_rows("beyond-mnist", None) == []
 
 
 # --- the PDF -----------------------------------------------------------------------------------

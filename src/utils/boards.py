@@ -158,6 +158,10 @@ class BoardRun(Recorder):
             return [named[recipe]]
         return [row for row in self.board.rows if row.quick or not self.profile.reduced]
 
+    def attempts(self) -> pd.DataFrame:
+        """List what was tried once and became no line; read from the leaderboard's file."""
+        return pd.DataFrame([attempt.model_dump() for attempt in self.board.attempts])
+
     # --- stages --------------------------------------------------------------------------------
 
     def representation(self, name: str) -> Stage:

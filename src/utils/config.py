@@ -297,6 +297,16 @@ class Row(Clustered):
         return self.clusterer if self.k == "given" else f"{self.clusterer}_k_chosen"
 
 
+class Attempt(_Model):
+    """What was tried once, with one seed, and became no row of a leaderboard."""
+
+    what: str
+    images: int = Field(gt=0, description="the first ones of the leaderboard's images")
+    acc: float | None = Field(default=None, ge=0, le=1)
+    ari: float | None = Field(default=None, ge=-1, le=1)
+    outcome: str = Field(description="why it is no row")
+
+
 class Leaderboard(_Model):
     """What is compared on one dataset, beyond the papers."""
 
@@ -313,6 +323,9 @@ class Leaderboard(_Model):
         gt=0, description="images on which internal indices are measured, from the first"
     )
     rows: list[Row] = Field(min_length=1)
+    attempts: list[Attempt] = Field(
+        default=[], description="measured once, with seed 0; no run measures them again"
+    )
 
     @property
     def name(self) -> str:

@@ -374,6 +374,7 @@ class BoardView:
     best_given: Any = None
     recipes: list[Any] = field(default_factory=list)
     kept_rows: list[list[object]] = field(default_factory=list)
+    attempt_rows: list[list[object]] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
 
     @property
@@ -794,7 +795,9 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         ranking_rows=[_ranking_row(row) for row in rankings.itertuples(index=False)],
         found_rows=[_found_row(row) for row in found],
         all_rows=[_board_row(row) for row in listed],
-        settings_rows=[[_row_name(row), row.recipe or "–", row.settings] for row in listed],
+        settings_rows=[
+            [_row_name(row), row.recipe or "–", _with_reason(row, board)] for row in listed
+        ],
         picks=list(rankings.itertuples(index=False)),
         front=list(on_front.itertuples(index=False)),
         figure=_pareto_view(board, on_front, out) if len(on_front) else None,
@@ -803,6 +806,7 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         best_found=found[0] if found else None,
         best_given=given[0] if given else None,
         recipes=[row for row in listed if row.recipe],
+        attempt_rows=[_attempt_row(attempt) for attempt in board.attempts],
     )
 
 
@@ -835,6 +839,18 @@ def _kept_rows(name: str, published: Published | None) -> list[list[object]]:
         + [fixed(row.stability, 3), _seconds(row)]
         for row in shown.itertuples(index=False)
     ]
+
+
+def _with_reason(row: Any, board: config.Leaderboard) -> str:
+    """Join a row's settings and, where the leaderboard's file says it, what the row is to show."""
+    key = (row.representation, row.space, row.clusterer)
+    reasons = [r.why for r in board.rows if (r.representation, r.space, r.method) == key and r.why]
+    return "; ".join([row.settings, *(f"the idea: {reason}" for reason in reasons)])
+
+
+def _attempt_row(attempt: config.Attempt) -> list[object]:
+    scores = map(fixed, (attempt.acc, attempt.ari))
+    return [attempt.what, number(attempt.images), *scores, attempt.outcome]
 
 
 def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> FigureView:
