@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
 
 from utils import boards, clusterers, datasets, metrics, recording, results, spaces
 from utils.clusterers import Result
@@ -127,9 +128,21 @@ def test_a_recipe_is_one_line(workspace):
 
 def test_only_known_spaces_are_allowed(workspace):
     run = open_board(workspace)
-    for name in ("tsne2", "pca", "umap0", "pca-3"):
-        with pytest.raises(UserError, match=r"allowed are raw, pca<d> and umap<d>"):
+    for name in ("tsne2", "pca", "umap0", "pca-3", "pca2x3", "umap2x0"):
+        with pytest.raises(UserError, match=r"allowed are raw, pca<d>, umap<d> and umap<d>x<layo"):
             run.space(name, np.zeros((20, 3), np.float32))
+
+
+def test_several_layouts_stand_side_by_side_with_equal_weight(workspace):
+    features = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    points = open_board(workspace, seed=1).space("umap2x3", features).arrays["points"]
+    layouts = [spaces.umap(features, 2, seed=seed) for seed in (3, 4, 5)]
+    assert points.shape == (60, 6)
+    for i, layout in enumerate(layouts):
+        part = points[:, 2 * i : 2 * i + 2]
+        assert (part**2).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
+        ours, theirs = pdist(part), pdist(layout)
+        np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), atol=1e-4)
 
 
 def test_a_seed_is_a_whole_number(workspace):

@@ -217,26 +217,37 @@ class BoardRun(Recorder):
         """Project features into a space by name: array ``points``, float32 ``(N, d)``.
 
         ``raw``, ``pca<d>`` or ``umap<d>``, the last after PCA to 50 where there are more than 200
-        features.
+        features; ``umap<d>x<m>`` is m layouts of different seeds side by side, so that the
+        clusters do not hang on one.
         """
         if name == RAW:
             return Stage({"points": features}, 0.0, 0.0)
-        found = re.fullmatch(rf"({PCA}|{UMAP})([1-9][0-9]*)", name)
-        if found is None:
-            raise UserError(f"unknown space {name!r}: allowed are raw, pca<d> and umap<d>")
-        kind, n_components = found[1], int(found[2])
+        found = re.fullmatch(rf"({PCA}|{UMAP})([1-9][0-9]*)(?:x([1-9][0-9]*))?", name)
+        if found is None or (found[1] == PCA and found[3]):
+            raise UserError(
+                f"unknown space {name!r}: allowed are raw, pca<d>, umap<d> and umap<d>x<layouts>"
+            )
+        kind, n_components, layouts = found[1], int(found[2]), int(found[3] or 1)
         return self._stage(
             f"space-{name}",
             {"features": sha256_array(features), "n_components": n_components}
-            | ({"seed": self.seed} if kind == UMAP else {}),
-            ("spaces",),
-            lambda: {"points": self._project(kind, n_components, features)},
+            | ({"seed": self.seed} if kind == UMAP else {})
+            | ({"layouts": layouts} if layouts > 1 else {}),
+            ("spaces",) if layouts == 1 else ("spaces", "handmade"),
+            lambda: {"points": self._project(kind, n_components, layouts, features)},
         )
 
-    def _project(self, kind: str, n_components: int, features: np.ndarray) -> np.ndarray:
+    def _project(
+        self, kind: str, n_components: int, layouts: int, features: np.ndarray
+    ) -> np.ndarray:
+        from utils import handmade
+
         if kind == PCA:
             return spaces.pca(features, min(n_components, *features.shape))[0]
-        return spaces.umap(_for_neighbours(features), n_components, seed=self.seed)
+        features = _for_neighbours(features)
+        seeds = range(self.seed * layouts, (self.seed + 1) * layouts)
+        found = [spaces.umap(features, n_components, seed=seed) for seed in seeds]
+        return found[0] if layouts == 1 else handmade.views(*found)
 
     def clustering(self, clusterer: str, points: np.ndarray, n_clusters: int | None) -> Stage:
         """Cluster points: arrays ``assignment``, int32 ``(N,)``, and maybe ``confidence``."""
@@ -365,7 +376,7 @@ class BoardRun(Recorder):
         methods = load_methods()
         parts = [
             *((methods.representations, n) for n in row.representation.split(VIEWS_JOINED_BY)),
-            (methods.spaces, row.space.rstrip("0123456789")),
+            *((methods.spaces, n) for n in re.findall("[a-z]+", row.space)),
             *((methods.clusterers, n) for n in row.clusterer.split(THEN)),
         ]
         for known, name in parts:

@@ -27,8 +27,9 @@ NAMES = {
 
 def describe(representation: str, space: str, clusterer: str) -> str:
     """Name a clustering in the words of the article."""
-    reduced = re.fullmatch(r"(pca|umap)(\d+)", space)
+    reduced = re.fullmatch(r"(pca|umap)(\d+)(?:x(\d+))?", space)
     where = f"{reduced[1].upper()} {reduced[2]}" if reduced else space
+    where += f" × {reduced[3]} layouts" if reduced and reduced[3] else ""
     views, steps = (
         " + ".join(NAMES.get(part, part) for part in name.split("+"))
         for name in (representation, clusterer)
