@@ -1,3 +1,5 @@
+import base64
+import io
 import itertools
 import xml.etree.ElementTree as ElementTree
 
@@ -191,6 +193,25 @@ def test_saved_files(tmp_path):
     assert "text" not in tags  # letters are paths, so no font is needed
     assert "date" not in tags
     assert tags.count("image") == 1  # the points, as pixels
+
+
+def _embedded(picture):
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def test_pictures_in_an_svg_get_a_palette_where_nobody_sees_it():
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[..., 3] = np.arange(64) * 4  # black, from transparent to opaque
+    faded = _embedded(Image.fromarray(pixels))
+    fewer = figures._with_palette(faded)
+    shown = Image.open(io.BytesIO(base64.b64decode(fewer)))
+    assert len(fewer) <= len(faded)
+    assert np.abs(np.asarray(shown.convert("RGBA")).astype(int) - pixels)[..., 3].max() <= 8
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 4), dtype=np.uint8)
+    colourful = _embedded(Image.fromarray(noise))
+    assert figures._with_palette(colourful) == colourful
 
 
 def test_a_failed_save_keeps_the_old_files(tmp_path, monkeypatch):
