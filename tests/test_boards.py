@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from utils import boards, clusterers, datasets, metrics, recording, results, spaces
+from utils import boards, clusterers, datasets, encoders, joint, metrics, recording, results, spaces
 from utils.clusterers import Result
 from utils.config import Leaderboard, Row, UserError, leaderboard_names, load_leaderboard
 
@@ -39,7 +39,10 @@ def test_every_line_is_of_known_parts_and_its_settings_are_said(name, workspace)
     run = open_board(workspace)
     for line in load_leaderboard(name).rows:
         first, *then = line.clusterer.split(boards.THEN)
-        assert first in clusterers.CLUSTERERS and then in ([], [boards.SELF_LABEL])
+        assert first in {*clusterers.CLUSTERERS, *joint.METHODS} and then in (
+            [],
+            [boards.SELF_LABEL],
+        )
         assert len(run.settings(line).split("; ")) >= 3
 
 
@@ -116,6 +119,28 @@ def test_noise_is_scored_twice_and_internal_indices_in_the_common_space(workspac
 
 def test_without_noise_there_are_no_scores_of_covered_images(workspace):
     assert not [name for name in open_board(workspace).run(PIXELS).index if "covered" in name]
+
+
+def test_trained_lines_take_the_epochs_of_the_profile(workspace, monkeypatch):
+    run, seen = open_board(workspace), {}
+
+    def fit_features(name, images, seed, epochs, on_epoch):
+        seen[name] = epochs
+        return np.random.default_rng(seed).normal(size=(len(images), 4)).astype(np.float32)
+
+    def cluster(name, pixels, k, seed, epochs):
+        seen[name] = epochs, k, pixels.max() <= 1
+        return Result(np.arange(len(pixels), dtype=np.int32) % k)
+
+    monkeypatch.setattr(encoders, "fit_features", fit_features)
+    monkeypatch.setattr(joint, "cluster", cluster)
+    limit = run.profile.max_epochs
+    run.run(row("vae", "raw", "kmeans"))
+    run.run(row("pixels", "raw", "idec"))
+    assert seen == {"vae": limit, "idec": ((limit, limit), 10, True)}
+    assert limit < encoders.ENCODERS["vae"].epochs and limit < min(joint.EPOCHS)
+    with pytest.raises(UserError, match="dec cannot choose k: give its line 'k: given'"):
+        run.run(row("pixels", "raw", "dec", k="chosen"))
 
 
 def test_a_recipe_is_one_line(workspace):

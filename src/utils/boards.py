@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from utils import clusterers, datasets, experiment, metrics, recording, representations, spaces
+from utils import (
+    clusterers,
+    datasets,
+    encoders,
+    experiment,
+    joint,
+    metrics,
+    recording,
+    representations,
+    spaces,
+)
 from utils.artifacts import (
     atomic_path,
     fingerprint,
@@ -55,6 +65,7 @@ LIBRARIES = {
     "spaces": ("faiss-cpu",),
     "clusterers": ("faiss-cpu", "igraph", "leidenalg", "minisom"),
     "self_labelling": ("faiss-cpu",),
+    "joint": ("clustpy", "faiss-cpu"),
 }
 # Images in a row of a picture, and rows of confusions.
 SHOWN, CONFUSED_PAIRS = 12, 8
@@ -174,6 +185,8 @@ class BoardRun(Recorder):
             return self._views(name.split(VIEWS_JOINED_BY))
         if name in study_names():
             return self._latents(name)
+        if name in encoders.ENCODERS:
+            return self._learned(name)
         return self._stage(
             f"representation-{name}",
             {"images": self._images_hash},
@@ -191,6 +204,23 @@ class BoardRun(Recorder):
             sum(part.seconds for part in parts),
             max(part.peak_memory_mb for part in parts),
         )
+
+    def _learned(self, name: str) -> Stage:
+        epochs = self._at_most(encoders.ENCODERS[name].epochs)
+        return self._stage(
+            f"representation-{name}",
+            {"images": self._images_hash, "epochs": epochs, "seed": self.seed},
+            ("encoders",),
+            lambda: {
+                "features": encoders.fit_features(
+                    name, self.images, self.seed, epochs, self._say_epoch
+                )
+            },
+        )
+
+    def _at_most(self, epochs: int) -> int:
+        """Cut a number of epochs down to what the profile allows."""
+        return min(epochs, self.profile.max_epochs or epochs)
 
     def _latents(self, study: str) -> Stage:
         """Encode the images by a study's autoencoder; what its training took counts too."""
@@ -251,6 +281,8 @@ class BoardRun(Recorder):
 
     def clustering(self, clusterer: str, points: np.ndarray, n_clusters: int | None) -> Stage:
         """Cluster points: arrays ``assignment``, int32 ``(N,)``, and maybe ``confidence``."""
+        if clusterer in joint.METHODS:
+            return self._joint(clusterer, points, n_clusters)
         return self._stage(
             f"clustering-{clusterer}",
             {"points": sha256_array(points), "n_clusters": n_clusters, "seed": self.seed},
@@ -258,11 +290,28 @@ class BoardRun(Recorder):
             lambda: _as_arrays(clusterers.cluster(clusterer, points, n_clusters, self.seed)),
         )
 
+    def _joint(self, method: str, pixels: np.ndarray, k: int | None) -> Stage:
+        if k is None:
+            raise UserError(f"{method} cannot choose k: give its line 'k: given'")
+        pretraining, clustering = map(self._at_most, joint.EPOCHS)
+        return self._stage(
+            f"clustering-{method}",
+            {
+                "points": sha256_array(pixels),
+                "n_clusters": k,
+                "epochs": [pretraining, clustering],
+                "seed": self.seed,
+            },
+            ("joint",),
+            lambda: _as_arrays(
+                joint.cluster(method, pixels, k, self.seed, (pretraining, clustering))
+            ),
+        )
+
     def _self_labelled(self, features: np.ndarray, assignment: np.ndarray) -> Stage:
         from utils import self_labelling
 
-        limit = self.profile.max_epochs or self_labelling.EPOCHS
-        epochs = min(self_labelling.EPOCHS, limit)
+        epochs = self._at_most(self_labelling.EPOCHS)
         return self._stage(
             f"clustering-{SELF_LABEL}",
             {

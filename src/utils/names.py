@@ -6,6 +6,11 @@ NAMES = {
     "hog": "HOG",
     "deskewed": "deskewed pixels",
     "deskewed_hog": "HOG of deskewed images",
+    "ae_dense": "dense autoencoder",
+    "ae_conv": "convolutional autoencoder",
+    "ae_denoising": "denoising autoencoder",
+    "vae": "variational autoencoder",
+    "contrastive": "contrastive network",
     "efficientnet_lite0": "EfficientNet-Lite0",
     "efficientnet_lite1": "EfficientNet-Lite1",
     "efficientnet_lite2": "EfficientNet-Lite2",
@@ -21,6 +26,11 @@ NAMES = {
     "dbscan": "DBSCAN",
     "dbscan_knee": "DBSCAN, eps at the knee",
     "leiden": "Leiden",
+    "dec": "DEC",
+    "idec": "IDEC",
+    "dcn": "DCN",
+    "vade": "VaDE",
+    "n2d": "N2D",
     "self_label": "self-labelling",
 }
 
