@@ -98,6 +98,11 @@ def board(seconds, ari, half_interval=0.02):
 CROWDED = board([1, 1.01, 1.02, 9, 300, 10, 200], [0.1, 0.11, 0.12, 0.5, 0.51, 0.2, 0.4])
 CROWDED_FRONT = np.arange(7) < 5
 
+ESTIMATES = [
+    figures.Estimate("ARI", 0.344, 0.01, [0.29, 0.31, 0.27], 0.275, 0.305),
+    figures.Estimate("clusters found by DBSCAN", 1.0, 0.0, [1.0, 1.0], 1.0, 1.0),
+    figures.Estimate("silhouette", -0.0294, 0.005, [-0.0047], float("nan"), float("nan")),
+]
 FIGURES = {
     "samples": lambda: figures.samples(images(60), labels(60), NAMES, 8),
     "samples_in_colour": lambda: figures.samples(images(60, True), labels(60), NAMES, 3),
@@ -128,6 +133,7 @@ FIGURES = {
     "eps_strip": lambda: figures.eps_strip(strip_frame()),
     "pareto": lambda: figures.pareto(CROWDED, CROWDED_FRONT, "$time$"),
     "pareto_of_one_row": lambda: figures.pareto(board([3], [0.5], np.nan), np.array([True]), ""),
+    "forest": lambda: figures.forest(ESTIMATES, "$time$ <b>"),
     "comparison": lambda: figures.comparison(metrics_frame()),
     "comparison_without_labels": lambda: figures.comparison(
         metrics_frame()[["silhouette", "davies_bouldin"]]
@@ -193,6 +199,19 @@ def test_saved_files(tmp_path):
     assert "text" not in tags  # letters are paths, so no font is needed
     assert "date" not in tags
     assert tags.count("image") == 1  # the points, as pixels
+
+
+def test_a_forest_shows_every_value_on_its_own_axis():
+    fig = figures.forest(ESTIMATES, "A study")
+    assert len(fig.axes) == len(ESTIMATES)
+    for ax, estimate in zip(fig.axes, ESTIMATES, strict=True):
+        drawn = {round(float(x), 6) for line in ax.lines for x in line.get_xdata()}
+        assert drawn == {
+            round(value, 6)
+            for value in (*estimate.seeds, np.mean(estimate.seeds), estimate.reported)
+        }
+        low, high = ax.get_xlim()
+        assert all(low < value < high for value in drawn)
 
 
 def _embedded(picture):

@@ -188,7 +188,7 @@ def test_a_verdict_on_a_study_that_was_not_run_is_an_error(report):
 def test_publishing_replaces_the_folder_and_the_table(report, place):
     folder, readme = place
     published.publish(report, folder, readme)
-    figures = ("tsne_label", "confusion_latent", "confusion_pixels", "reconstructions")
+    figures = ("tsne_label", "confusion_latent", "confusion_pixels", "reconstructions", "forest")
     assert set(content_of(folder)) == {
         *TABLES,
         *(f"figures/mnist-cae-{name}.png" for name in figures),

@@ -716,6 +716,67 @@ def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
     return fig
 
 
+class Estimate(NamedTuple):
+    """A reported figure and ours.
+
+    Attributes
+    ----------
+    name : str
+    reported : float
+    tolerance : float
+        By which the interval is widened for the verdict.
+    seeds : sequence of float
+        Our value for each seed, at least one.
+    low, high : float
+        Interval of their mean; NaN where there is none.
+    """
+
+    name: str
+    reported: float
+    tolerance: float
+    seeds: Sequence[float]
+    low: float
+    high: float
+
+
+def forest(estimates: Sequence[Estimate], title: str) -> Figure:
+    """Draw each reported figure beside ours, on an axis of its own.
+
+    Parameters
+    ----------
+    estimates : sequence of Estimate
+        From top to bottom, at least one.
+    title : str
+    """
+    fig = _figure(0.75 + 0.52 * len(estimates), layout="constrained")
+    rows = fig.subplots(len(estimates), 1, squeeze=False)[:, 0]
+    blue, orange = class_colours(2)
+    for ax, row in zip(rows, estimates, strict=True):
+        mean = float(np.mean(row.seeds))
+        low, high = (mean if math.isnan(end) else end for end in (row.low, row.high))
+        ax.axvspan(low - row.tolerance, high + row.tolerance, color=blue, alpha=0.12, linewidth=0)
+        ax.plot(row.seeds, np.zeros(len(row.seeds)), "o", color=blue, ms=3, alpha=0.5)
+        ax.hlines(0, low, high, color=blue, linewidth=2)
+        ax.plot(mean, 0, "s", color=blue, ms=6)
+        ax.plot(row.reported, 0, "D", color=orange, ms=7, mec=INK, mew=0.8)
+        ax.set_ylim(-1, 1)
+        ax.set_yticks([0], [row.name])
+        ax.tick_params(axis="y", length=0)
+        ax.margins(x=0.08)
+        ax.xaxis.set_major_locator(MaxNLocator(6))
+        sns.despine(ax=ax, left=True)
+    fig.suptitle(title)
+    marks = [
+        Line2D([], [], linestyle="", marker="D", ms=7, color=orange, mec=INK, mew=0.8),
+        Line2D([], [], marker="s", ms=6, color=blue, linewidth=2),
+        Line2D([], [], linestyle="", marker="o", ms=3, color=blue, alpha=0.5),
+        Patch(color=blue, alpha=0.12, linewidth=0),
+    ]
+    names = ("reported", "our mean and interval", "a seed", "counts as reproduced")
+    fig.legend(marks, names, loc="outside lower center", ncols=len(names))
+    return fig
+
+
 # --- pieces --------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ FIGURES = (
     "confusion_latent",
     "confusion_pixels",
     "reconstructions",
+    "forest",
     "pareto",
     "best_confused",
 )

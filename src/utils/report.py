@@ -322,6 +322,7 @@ class StudyView:
     verdicts: list[Verdict] = field(default_factory=list)
     verdict_rows: list[list[object]] = field(default_factory=list)
     verdict_notes: list[str] = field(default_factory=list)
+    forest: FigureView | None = None
     counts: Counter[str] = field(default_factory=Counter)
     external_names: list[str] = field(default_factory=list)
     internal_names: list[str] = field(default_factory=list)
@@ -421,6 +422,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
         verdict_notes=[
             f"{row.figure}: {row.note}" for row in verdict_rows.itertuples() if row.note
         ],
+        forest=_forest_view(study, verdicts, out),
         counts=Counter(verdict.verdict for verdict in verdicts),
         external_names=list(EXTERNAL.values()),
         internal_names=list(INTERNAL.values()),
@@ -535,6 +537,27 @@ def _slug(name: str) -> str:
 
 def _notebook_href(run: NotebookRun) -> str:
     return f"notebooks/{run.study}-{_slug(run.notebook)}.html"
+
+
+def _forest_view(study: config.Study, verdicts: list[Verdict], out: Path) -> FigureView | None:
+    from markupsafe import Markup
+
+    stem = f"{study.study}-forest"
+    if not (out / "figures" / f"{stem}.svg").is_file():
+        return None
+    said = "; ".join(f"{row.figure}: reported {row.reported}, ours {row.mean}" for row in verdicts)
+    return FigureView(
+        id=f"fig-{stem}",
+        name=stem,
+        caption=(
+            "Reported scores and ours, each on an axis of its own. The shaded span is the interval "
+            "over the seeds widened by the tolerance: in a full run a reported value within it "
+            "counts as reproduced"
+        ),
+        alt=f"Reported values beside the means of this run. {said}",
+        file=_embedded_file(out, stem),
+        origin=Markup(""),
+    )
 
 
 def _embedded_file(out: Path, stem: str) -> str:

@@ -27,6 +27,7 @@ from utils.comparisons import (
     FAILED,
     METRIC_COLUMNS,
     reported_vs_reproduced,
+    values_of,
 )
 from utils.leaderboards import COST_COLUMNS
 from utils.recording import COSTS, LABELS
@@ -390,8 +391,9 @@ def write_results(results: Results, out: Path) -> None:
         results.metrics.to_csv(temporary, index=False)
     with artifacts.atomic_path(out / "assignments.parquet") as temporary:
         results.assignments.to_parquet(temporary, index=False, compression="zstd")
+    verdict_table = verdicts(results)
     for name, table in (
-        ("reported_vs_reproduced", verdicts(results)),
+        ("reported_vs_reproduced", verdict_table),
         ("confusion", results.confusion),
         ("facts", results.facts),
     ):
@@ -404,6 +406,29 @@ def write_results(results: Results, out: Path) -> None:
             for figure in run.manifest.figures:
                 stem = stems[study, run.notebook, figure.name]
                 _copy_files(run.folder, figure, out / "figures" / stem)
+    _draw_forests(results, verdict_table, out / "figures")
+
+
+def _draw_forests(results: Results, verdict_table: pd.DataFrame, folder: Path) -> None:
+    """Draw the reported scores of each study beside ours; counts of parameters are no scores."""
+    from utils import figures
+
+    for name, study in results.studies.items():
+        own = verdict_table[verdict_table["study"] == name].set_index("figure")
+        estimates = [
+            figures.Estimate(
+                figure.figure,
+                figure.value,
+                figure.tolerance,
+                list(values_of(results.metrics, results.facts, name, figure).values()),
+                *own.loc[figure.figure, ["ci_low", "ci_high"]].astype(float),
+            )
+            for figure in study.reported
+            if figure.fact is None
+        ]
+        estimates = [estimate for estimate in estimates if estimate.seeds]
+        if estimates:
+            figures.save(figures.forest(estimates, study.title), folder, f"{name}-forest")
 
 
 def _copy_files(folder: Path, figure: Figure, target: Path) -> None:
