@@ -1129,7 +1129,7 @@ def _pandoc(source: Path, target: Path, *arguments: str) -> None:
         raise config.UserError(f"pandoc could not make {target.name}: {reason}")
 
 
-def _html(source: Path, target: Path, has_sortable_tables: bool) -> None:
+def _html(source: Path, target: Path) -> None:
     _pandoc(
         source,
         target,
@@ -1140,14 +1140,14 @@ def _html(source: Path, target: Path, has_sortable_tables: bool) -> None:
         "--mathml",
         "--toc",
         "--toc-depth=2",
-        *(_script_variables() if has_sortable_tables else ()),
+        *_script_variables(),
     )
 
 
 def _script_variables() -> tuple[str, str]:
     """Return pandoc's arguments for the page's only script, and for the hash that allows it."""
     # Pandoc takes off the last line break, and the hash is of what stands in the page.
-    script = (TEMPLATE / "sortable.js").read_text(encoding="utf-8").rstrip()
+    script = (TEMPLATE / "page.js").read_text(encoding="utf-8").rstrip()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"--variable=script:{script}", f"--variable=script-hash:sha256-{digest}"
 
@@ -1249,7 +1249,7 @@ def build(
         record = artifacts.read_json(folder / "run.json")
         source = folder / "article.md"
         source.write_text(article(results, record, folder), encoding="utf-8")
-        _html(source, folder / "report.html", bool(results.boards))
+        _html(source, folder / "report.html")
         _pdf(source, folder / "report.pdf")
         source.unlink()
         _notebook_pages(results, folder)

@@ -1,0 +1,132 @@
+// What the page can do with scripts: sort and filter the long tables, and save figures and tables.
+// Without scripts, and in print, everything stays as it is.
+"use strict";
+
+function button(text, label, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", act);
+  return made;
+}
+
+function save(address, name) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+}
+
+// --- tables ---------------------------------------------------------------------------------
+
+for (const table of document.querySelectorAll(".sortable table")) {
+  makeSortable(table);
+  makeFilterable(table);
+}
+
+function makeSortable(table) {
+  const body = table.tBodies[0];
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => {
+    const sorter = document.createElement("button");
+    sorter.type = "button";
+    sorter.append(...heading.childNodes);
+    heading.append(sorter);
+    sorter.addEventListener("click", () => {
+      const falling = heading.getAttribute("aria-sort") === "ascending";
+      for (const other of headings) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
+      body.append(...sorted([...body.rows], column, falling));
+    });
+  });
+}
+
+// A column of numbers is sorted by the number that each cell begins with; a dash, which stands for
+// a missing value, comes last either way.
+function sorted(rows, column, falling) {
+  const text = (row) => row.cells[column].textContent.trim();
+  const value = (row) => Number.parseFloat(text(row).replaceAll(",", ""));
+  const present = rows.filter((row) => text(row) !== "–");
+  const missing = rows.filter((row) => text(row) === "–");
+  const numeric = present.every((row) => !Number.isNaN(value(row)));
+  const order = numeric
+    ? (a, b) => value(a) - value(b)
+    : (a, b) => text(a).localeCompare(text(b), "en", { numeric: true });
+  present.sort((a, b) => (falling ? -order(a, b) : order(a, b)));
+  return [...present, ...missing];
+}
+
+// Rows stay that have every word of the field somewhere.
+function makeFilterable(table) {
+  const field = document.createElement("input");
+  field.type = "search";
+  field.autocomplete = "off";
+  const label = document.createElement("label");
+  const shown = document.createElement("output");
+  label.append("Filter the rows: ", field);
+  const line = document.createElement("p");
+  line.className = "filter";
+  line.append(label, " ", shown);
+  table.before(line);
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = [...table.tBodies[0].rows];
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+    }
+    const left = rows.filter((row) => !row.hidden).length;
+    shown.textContent = words.length ? `${left} of ${rows.length} rows` : "";
+  });
+}
+
+// Cells in quotation marks, as RFC 4180 has them.
+function asCsv(table) {
+  const cell = (one) => `"${one.textContent.trim().replaceAll('"', '""')}"`;
+  return [...table.rows].map((row) => [...row.cells].map(cell).join(",") + "\r\n").join("");
+}
+
+for (const table of document.querySelectorAll("main .table table[id]")) {
+  const name = table.caption.querySelector("strong").textContent.replace(/\.$/, "");
+  const act = () => {
+    const address = URL.createObjectURL(new Blob(["\ufeff", asCsv(table)], { type: "text/csv" }));
+    save(address, `${table.id}.csv`);
+    URL.revokeObjectURL(address);
+  };
+  downloads(table.caption, [button("CSV", `Save ${name} as CSV`, act)]);
+}
+
+// --- figures --------------------------------------------------------------------------------
+
+for (const figure of document.querySelectorAll("main figure[id]")) {
+  const image = figure.querySelector("img");
+  const caption = figure.querySelector("figcaption");
+  const name = caption.querySelector("strong").textContent.replace(/\.$/, "");
+  const made = [button("PNG", `Save ${name} as PNG`, () => savePng(image, figure.id))];
+  if (image.src.startsWith("data:image/svg+xml")) {
+    const act = () => save(image.src, `${figure.id}.svg`);
+    made.unshift(button("SVG", `Save ${name} as SVG`, act));
+  }
+  downloads(caption, made);
+}
+
+// A drawing is saved at three times the size of the page, a picture at its own.
+function savePng(image, name) {
+  if (image.src.startsWith("data:image/png")) return save(image.src, `${name}.png`);
+  const canvas = document.createElement("canvas");
+  canvas.width = 3 * image.naturalWidth;
+  canvas.height = 3 * image.naturalHeight;
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "white";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+  save(canvas.toDataURL("image/png"), `${name}.png`);
+}
+
+function downloads(caption, buttons) {
+  const line = document.createElement("span");
+  line.className = "downloads";
+  line.append(...buttons);
+  caption.append(" ", line);
+}

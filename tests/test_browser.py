@@ -1,0 +1,160 @@
+"""The report's page in a real browser: opened from disk, with the network blocked."""
+
+import csv
+import os
+import shutil
+
+import fake_run
+import pytest
+
+from utils import config, report, results
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None,
+    reason="no browser: install Chromium (Debian: package chromium), or name it in $CHROMIUM",
+)
+STUDIES = ("mnist-cae", "cifar10-cae")
+WIDTHS = (360, 768, 1440)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The page of a made-up run with two leaderboards, whose names are hostile ones."""
+    folder = tmp_path_factory.mktemp("page")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "CONFIG", fake_run.write_config(folder / "config"))
+        runs = fake_run.write_run(folder / "runs")
+        made_up = fake_run.with_leaderboards(results.collect("quick", STUDIES, [0, 1], runs))
+        patch.setattr(results, "collect", lambda *_: made_up)
+        report.build("quick", STUDIES, [0, 1], runs, folder / "report")
+    return (folder / "report" / "report.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium has no sandbox for root, as whom containers run.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Open the page; at the end nothing may have gone wrong in it."""
+    contexts, complaints = [], []
+
+    def opened(**options):
+        context = browser.new_context(offline=True, accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text) if is_bad(line) else None)
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(address)
+        return page
+
+    def is_bad(line):
+        return line.type in ("error", "warning")
+
+    requests = []
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert not [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
+
+
+def column(table, number):
+    cells = table.locator(f"tbody tr:visible td:nth-child({number})")
+    return [text.strip() for text in cells.all_inner_texts()]
+
+
+def saved(page, act):
+    with page.expect_download() as waiting:
+        act()
+    return waiting.value.suggested_filename, waiting.value.path().read_bytes()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_page(open_page, width):
+    page = open_page(viewport={"width": width, "height": 900})
+    assert page.title()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(open_page, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(open_page(color_scheme=scheme, viewport={"width": 1440, "height": 900}))
+    serious = [
+        (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
+        for one in found.response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_names_are_text(open_page):
+    page = open_page()
+    assert fake_run.HOSTILE in page.locator("body").inner_text()
+    assert page.locator("main script, main b:has-text('x')").count() == 0
+
+
+def test_headings_sort_their_table_by_mouse_and_keyboard(open_page):
+    table = open_page().locator("#tbl-all-beyond-mnist")
+    heading = table.locator("thead th", has_text="ARI").first
+    number = 1 + table.locator("thead th").all_inner_texts().index(heading.inner_text())
+    heading.locator("button").click()
+    rising = [float(text) for text in column(table, number)]
+    assert rising == sorted(rising) and len(set(rising)) > 2
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.locator("button").press("Enter")
+    assert [float(text) for text in column(table, number)] == sorted(rising, reverse=True)
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_a_field_filters_the_rows(open_page):
+    page = open_page()
+    table = page.locator("#tbl-all-beyond-mnist")
+    before = column(table, 1)
+    field = page.locator(".table:has(#tbl-all-beyond-mnist) input[type=search]")
+    field.fill("hdbscan UMAP")
+    kept = column(table, 1)
+    assert kept == [text for text in before if "HDBSCAN" in text and "UMAP" in text]
+    assert 0 < len(kept) < len(before)
+    left = page.locator(".table:has(#tbl-all-beyond-mnist) output")
+    assert left.inner_text() == f"{len(kept)} of {len(before)} rows"
+    field.fill("")
+    assert column(table, 1) == before and left.inner_text() == ""
+
+
+def test_a_table_is_saved_as_it_stands(open_page):
+    page = open_page()
+    table = page.locator("#tbl-overview")
+    name, content = saved(page, table.get_by_role("button", name="as CSV").click)
+    assert name == "tbl-overview.csv"
+    rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))
+    assert rows[0] == [text.strip() for text in table.locator("thead th").all_inner_texts()]
+    assert [row[1] for row in rows[1:]] == column(table, 2)
+
+
+def test_figures_are_saved_as_drawing_and_as_picture(open_page):
+    page = open_page()
+    figure = page.locator("#fig-beyond-mnist-pareto")
+    name, content = saved(page, figure.get_by_role("button", name="as SVG").click)
+    assert name == "fig-beyond-mnist-pareto.svg" and b"<svg" in content
+    name, content = saved(page, figure.get_by_role("button", name="as PNG").click)
+    assert name == "fig-beyond-mnist-pareto.png" and content.startswith(b"\x89PNG")
+    assert int.from_bytes(content[16:20], "big") > 1000
+
+
+def test_without_scripts_the_page_is_whole(open_page):
+    page = open_page(java_script_enabled=False)
+    assert page.locator("#tbl-all-beyond-mnist tbody tr").count() > 10
+    assert page.locator(".downloads, .filter").count() == 0
