@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from utils import clusterers, experiment, figures, metrics
+from utils import atlas, clusterers, experiment, figures, metrics
 
 figures.use_style()
 run = experiment.open_run(
@@ -172,6 +172,14 @@ run.figure(
     f"The same map, coloured by k-means cluster; {run.study.kmeans.n_clusters} clusters.",
     "Scatter plot of the t-SNE map, a colour per cluster.",
 )
+
+# %% [markdown]
+# The report's page has this map with the images themselves: what it shows of each is its class, its
+# cluster, and by how much its centre is nearer than the next (0: half way between two, 1: on one).
+
+# %% tags=["nbval-ignore-output"]
+shown = run.atlas(rows, xy, clusters, atlas.margins(projected[rows], clustering.centres))
+shown.groupby("wrong")["confidence"].describe().round(3)
 
 # %% [markdown]
 # Whether the map shows boundaries can be put into a number: of an image's ten nearest neighbours in

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils import config, metrics, results
+from utils import atlas, config, metrics, results
 
 VERDICT = "{confidence: 0.95, resamples: 1000, statement: inside the widened interval}"
 HOSTILE = (
@@ -234,8 +234,22 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
         "facts": facts,
         "notes": notes,
     }
+    if notebook == "03_latent_clustering":
+        manifest["atlas"] = "atlas.parquet"
+        atlas_table().to_parquet(folder / "atlas.parquet", index=False)
     _write_json(folder / "manifest.json", manifest)
     return folder
+
+
+def atlas_table(n: int = 60) -> pd.DataFrame:
+    """Make up what an interactive map shows: three classes on a grid, one with a hostile name."""
+    random = np.random.default_rng(0)
+    labels = np.arange(n) % 3
+    positions = np.stack([np.arange(n) % 10, np.arange(n) // 10], axis=1).astype(float)
+    images = random.integers(0, 256, (n, 8, 8), dtype=np.uint8)
+    clusters = np.where(np.arange(n) < 6, (labels + 1) % 3, labels)
+    names = ("zero", HOSTILE, "two")
+    return atlas.table(images, positions, labels, names, clusters, np.linspace(0, 1, n))
 
 
 def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:

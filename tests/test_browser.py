@@ -154,6 +154,67 @@ def test_figures_are_saved_as_drawing_and_as_picture(open_page):
     assert int.from_bytes(content[16:20], "big") > 1000
 
 
+def dots(page, column):
+    """What the interactive map draws now."""
+    return page.evaluate(
+        "name => Array.from(Bokeh.documents[0].get_model_by_name('dots').data[name])", column
+    )
+
+
+def test_a_map_shows_the_image_under_the_mouse(open_page):
+    page = open_page(viewport={"width": 1440, "height": 900})
+    stage = page.locator("#atlas-mnist-cae .stage")
+    stage.scroll_into_view_if_needed()
+    canvas = stage.locator("canvas").last
+    canvas.wait_for()
+    box = canvas.bounding_box()
+    image = page.locator("img[src^='data:image/webp']:visible")
+    assert image.count() == 0
+    for across in range(5, 100, 3):
+        for down in range(5, 100, 3):
+            page.mouse.move(
+                box["x"] + box["width"] * across / 100, box["y"] + box["height"] * down / 100
+            )
+            if image.count():
+                page.wait_for_timeout(100)
+                assert page.get_by_text("cluster: ").count() == 1
+                return
+    raise AssertionError("no point showed an image")
+
+
+def test_a_map_is_coloured_by_class_cluster_and_mistake(open_page):
+    page = open_page()
+    place = page.locator("#atlas-mnist-cae")
+    place.locator("input[type=checkbox]").first.wait_for()
+    by_class = dots(page, "colour")
+    assert len(set(by_class)) == 3 and set(dots(page, "alpha")) == {0.75}
+    place.get_by_label("mistakes").check()
+    wrong = dots(page, "wrong")
+    assert wrong.count(True) == 6
+    colours = dict(zip(wrong, dots(page, "colour"), strict=True))
+    assert len(set(colours.values())) == 2
+    place.get_by_label("matched with its class").uncheck()
+    faint = [alpha < 0.1 for alpha in dots(page, "alpha")]
+    assert faint == [not one for one in wrong]
+    place.get_by_label("cluster").press("Space")
+    assert set(dots(page, "alpha")) == {0.75}
+    assert place.locator("legend", has_text="Shown").count() == 1
+
+
+def test_the_images_of_a_map_are_reached_by_keyboard(open_page):
+    page = open_page()
+    place = page.locator("#atlas-mnist-cae")
+    slider = place.locator("input[type=range]")
+    place.locator("input[type=checkbox]").first.wait_for()
+    assert place.locator("img").is_hidden()
+    slider.press("ArrowRight")
+    assert place.locator("img").get_attribute("src").startswith("data:image/webp")
+    second = dots(page, "confidence").index(sorted(dots(page, "confidence"))[1])
+    assert f"cluster {dots(page, 'cluster')[second]}, " in place.locator("output").inner_text()
+    chosen = page.evaluate("Bokeh.documents[0].get_model_by_name('chosen').data.x[0]")
+    assert chosen == dots(page, "x")[second]
+
+
 def test_without_scripts_the_page_is_whole(open_page):
     page = open_page(java_script_enabled=False)
     assert page.locator("#tbl-all-beyond-mnist tbody tr").count() > 10

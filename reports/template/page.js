@@ -130,3 +130,110 @@ function downloads(caption, buttons) {
   line.append(...buttons);
   caption.append(" ", line);
 }
+
+// --- interactive maps -----------------------------------------------------------------------
+
+const WORDS = { class: "class", cluster: "cluster", wrong: "mistakes" };
+const GROUPS = { false: "matched with its class", true: "matched with another class" };
+
+for (const data of document.querySelectorAll("script.atlas-plot")) {
+  makeAtlas(document.getElementById(data.dataset.place), JSON.parse(data.textContent));
+}
+
+async function makeAtlas(place, { item, colours }) {
+  const stage = document.createElement("div");
+  stage.className = "stage";
+  const colouring = choices(place.id, Object.keys(colours));
+  const legend = document.createElement("fieldset");
+  const viewer = makeViewer(place.id);
+  place.append(colouring, legend, stage, viewer.box);
+  await Bokeh.embed.embed_item(item, stage);
+  const plot = Bokeh.documents.at(-1);
+  const [dots, chosen] = ["dots", "chosen"].map((name) => plot.get_model_by_name(name));
+  const columns = { ...dots.data };
+  let shownBy = "class";
+  let hidden = new Set();
+
+  function show(by) {
+    if (by !== shownBy) hidden = new Set();
+    shownBy = by;
+    const groups = columns[by].map(String);
+    dots.data = {
+      ...columns,
+      colour: groups.map((group) => colours[by][group]),
+      alpha: groups.map((group) => (hidden.has(group) ? 0.03 : 0.75)),
+    };
+  }
+
+  function choose(by) {
+    show(by);
+    legend.replaceChildren(...toggles(by, colours[by], (group, on) => {
+      if (on) hidden.delete(group);
+      else hidden.add(group);
+      show(by);
+    }));
+  }
+
+  colouring.addEventListener("change", (event) => choose(event.target.value));
+  choose("class");
+
+  // The images one by one, the least sure first.
+  const order = [...columns.x.keys()].sort((a, b) => columns.confidence[a] - columns.confidence[b]);
+  viewer.slider.max = order.length - 1;
+  viewer.slider.addEventListener("input", () => {
+    const at = order[viewer.slider.value];
+    chosen.data = { x: [columns.x[at]], y: [columns.y[at]] };
+    viewer.image.src = columns.image[at];
+    viewer.image.hidden = false;
+    viewer.text.textContent =
+      `class ${columns.class[at]}, cluster ${columns.cluster[at]}, ` +
+      `${GROUPS[columns.wrong[at]]}, margin ${columns.confidence[at].toFixed(2)}`;
+  });
+}
+
+function choices(name, keys) {
+  const field = document.createElement("fieldset");
+  const title = document.createElement("legend");
+  title.textContent = "Coloured by";
+  field.append(title);
+  keys.forEach((key, position) => {
+    const label = document.createElement("label");
+    const radio = document.createElement("input");
+    Object.assign(radio, { type: "radio", name: `${name}-by`, value: key, checked: !position });
+    label.append(radio, ` ${WORDS[key]}`);
+    field.append(label);
+  });
+  return field;
+}
+
+function toggles(by, colours, act) {
+  const title = document.createElement("legend");
+  title.textContent = "Shown";
+  return [title, ...Object.entries(colours).map(([group, colour]) => {
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    Object.assign(box, { type: "checkbox", checked: true });
+    box.addEventListener("change", () => act(group, box.checked));
+    const patch = document.createElement("span");
+    patch.className = "patch";
+    patch.style.background = colour;
+    label.append(box, " ", patch, ` ${by === "wrong" ? GROUPS[group] : group}`);
+    return label;
+  })];
+}
+
+function makeViewer(name) {
+  const box = document.createElement("div");
+  box.className = "viewer";
+  const label = document.createElement("label");
+  const slider = document.createElement("input");
+  Object.assign(slider, { type: "range", min: 0, value: 0, step: 1 });
+  label.append("Image by image, the least clear first ", slider);
+  const image = document.createElement("img");
+  Object.assign(image, { alt: "", hidden: true, width: 84, height: 84 });
+  const text = document.createElement("output");
+  text.id = `${name}-chosen`;
+  slider.setAttribute("aria-describedby", text.id);
+  box.append(label, image, text);
+  return { box, slider, image, text };
+}

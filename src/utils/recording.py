@@ -56,6 +56,7 @@ class Recorder:
     _figures: list[dict] = field(default_factory=list)
     _tables: list[dict] = field(default_factory=list)
     _facts: dict[str, Any] = field(default_factory=dict)
+    _atlas: str | None = None
     _notes: list[str] = field(default_factory=list)
     _scores: list[dict] = field(default_factory=list)
     _assignments: list[pd.DataFrame] = field(default_factory=list)
@@ -201,6 +202,34 @@ class Recorder:
         )
         return frame
 
+    def atlas(
+        self, rows: np.ndarray, positions: np.ndarray, clusters: np.ndarray, margins: np.ndarray
+    ) -> pd.DataFrame:
+        """Save what the report's interactive map shows, and return it without the pictures.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (m,)
+            The images in the map; of more than `atlas.MOST_POINTS` every second or third is taken.
+        positions : ndarray of float, shape (m, 2)
+        clusters : ndarray of int, shape (m,)
+        margins : ndarray of float, shape (m,)
+            How clearly each image is in its cluster, in [0, 1].
+        """
+        from utils import atlas
+
+        step = -(-len(rows) // atlas.MOST_POINTS)
+        rows, positions, clusters, margins = (
+            array[::step] for array in (rows, positions, clusters, margins)
+        )
+        shown = atlas.table(
+            self.images[rows], positions, self.labels[rows], self.class_names, clusters, margins
+        )
+        self._atlas = "atlas.parquet"
+        with atomic_path(self.folder / self._atlas) as temporary:
+            shown.to_parquet(temporary, index=False)
+        return shown.drop(columns="image")
+
     def fact(self, name: str, value: Any) -> None:
         """Record a single number or word that the article's text uses."""
         self._facts[name] = value
@@ -233,6 +262,7 @@ class Recorder:
             "figures": self._figures,
             "tables": self._tables,
             "facts": self._facts,
+            "atlas": self._atlas,
             "notes": self._notes,
         }
         write_json(self.folder / "manifest.json", manifest)

@@ -35,6 +35,8 @@ FILES = ".files.json"
 TEMPLATE = config.ROOT / "reports" / "template"
 # Neither raw HTML nor raw TeX is read, so that no text of a run can become markup.
 MARKDOWN = "markdown-raw_html-raw_tex-raw_attribute-smart"
+# Places in page.html.
+SCRIPTS, SCRIPT_HASHES = "<!-- scripts -->", "none-but-these"
 # Bytes; a larger drawing, of very many points, is embedded as a picture if that is smaller.
 LARGEST_SVG = 300_000
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -334,6 +336,7 @@ class StudyView:
     claims: list[TestedClaim] = field(default_factory=list)
     sensitivity: list[list[object]] = field(default_factory=list)
     spreads: list[list[object]] = field(default_factory=list)
+    atlas_points: int = 0
 
     @property
     def all_pages(self) -> list[Page]:
@@ -423,6 +426,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
             f"{row.figure}: {row.note}" for row in verdict_rows.itertuples() if row.note
         ],
         forest=_forest_view(study, verdicts, out),
+        atlas_points=0 if (points := _atlas_points(results, name)) is None else len(points),
         counts=Counter(verdict.verdict for verdict in verdicts),
         external_names=list(EXTERNAL.values()),
         internal_names=list(INTERNAL.values()),
@@ -537,6 +541,37 @@ def _slug(name: str) -> str:
 
 def _notebook_href(run: NotebookRun) -> str:
     return f"notebooks/{run.study}-{_slug(run.notebook)}.html"
+
+
+def _atlas_points(results: Results, name: str) -> pd.DataFrame | None:
+    """Read what the interactive map of the study `name` shows, if it has one."""
+    import pandas as pd
+
+    for run in results.first_runs(name):
+        if run.manifest.atlas:
+            return pd.read_parquet(run.folder / run.manifest.atlas)
+    return None
+
+
+def _atlas_plots(results: Results) -> dict[str, str]:
+    """Return the plot of each interactive map as JSON, by the identifier of its place."""
+    from utils import atlas
+    from utils.figures import class_colours
+
+    plots = {}
+    for name in results.studies:
+        points = _atlas_points(results, name)
+        if points is None:
+            continue
+        groups = {key: points[key].drop_duplicates().sort_values() for key in ("class", "cluster")}
+        colours = {
+            key: dict(zip(map(str, found), class_colours(len(found)), strict=True))
+            for key, found in groups.items()
+        }
+        right, _, _, wrong = class_colours(4)
+        colours["wrong"] = {"false": right, "true": wrong}
+        plots[f"atlas-{name}"] = atlas.plot(points, colours)
+    return plots
 
 
 def _forest_view(study: config.Study, verdicts: list[Verdict], out: Path) -> FigureView | None:
@@ -1129,7 +1164,8 @@ def _pandoc(source: Path, target: Path, *arguments: str) -> None:
         raise config.UserError(f"pandoc could not make {target.name}: {reason}")
 
 
-def _html(source: Path, target: Path) -> None:
+def _html(source: Path, target: Path, plots: dict[str, str]) -> None:
+    """Make the page; `plots` has the JSON of each interactive map by the place for it."""
     _pandoc(
         source,
         target,
@@ -1140,16 +1176,33 @@ def _html(source: Path, target: Path) -> None:
         "--mathml",
         "--toc",
         "--toc-depth=2",
-        *_script_variables(),
     )
+    # Put in afterwards, so that each script stands in the page as its hash has it.
+    page = target.read_text(encoding="utf-8")
+    scripts = _scripts(bool(plots))
+    blocks = [
+        f'<script type="application/json" class="atlas-plot" data-place="{place}">{plot}</script>'
+        for place, plot in plots.items()
+    ]
+    blocks += [f"<script>{script}</script>" for script in scripts]
+    hashes = " ".join(f"'{_script_hash(script)}'" for script in scripts)
+    for mark, content in ((SCRIPTS, "\n".join(blocks)), (SCRIPT_HASHES, hashes)):
+        if mark not in page:
+            raise ValueError(f"page.html has no {mark}")
+        page = page.replace(mark, content, 1)  # what follows may be somebody's words
+    target.write_text(page, encoding="utf-8")
 
 
-def _script_variables() -> tuple[str, str]:
-    """Return pandoc's arguments for the page's only script, and for the hash that allows it."""
-    # Pandoc takes off the last line break, and the hash is of what stands in the page.
-    script = (TEMPLATE / "page.js").read_text(encoding="utf-8").rstrip()
+def _scripts(has_plots: bool) -> list[str]:
+    from utils import atlas
+
+    own = (TEMPLATE / "page.js").read_text(encoding="utf-8")
+    return [atlas.script(), own] if has_plots else [own]
+
+
+def _script_hash(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"--variable=script:{script}", f"--variable=script-hash:sha256-{digest}"
+    return f"sha256-{digest}"
 
 
 def _pdf(source: Path, target: Path) -> None:
@@ -1249,7 +1302,7 @@ def build(
         record = artifacts.read_json(folder / "run.json")
         source = folder / "article.md"
         source.write_text(article(results, record, folder), encoding="utf-8")
-        _html(source, folder / "report.html")
+        _html(source, folder / "report.html", _atlas_plots(results))
         _pdf(source, folder / "report.pdf")
         source.unlink()
         _notebook_pages(results, folder)

@@ -68,6 +68,7 @@ class Manifest(BaseModel):
     figures: list[Figure] = []
     tables: list[Table] = []
     facts: dict[str, int | float | str | bool | None] = {}
+    atlas: str | None = None
     notes: list[str] = []
     failed: str | None = None
 
