@@ -41,6 +41,7 @@ def test_a_table_has_each_image_with_its_mistake(shape):
     )
     assert tuple(shown.columns) == atlas.COLUMNS
     assert shown["class"].tolist() == ["a", "a", "b", "b"]
+    assert list(shown["class"].cat.categories) == ["a", "b"]
     assert shown["wrong"].tolist() == [False, False, False, True]
     kind, content = shown["image"][2].split(",")
     assert kind == "data:image/webp;base64"

@@ -65,6 +65,21 @@ def test_a_dense_autoencoder_separates_bars():
     assert adjusted_rand_score(classes, found) > 0.8
 
 
+def test_no_epochs_leave_the_network_as_drawn():
+    images, seen = bars()[0], []
+    untrained = fit_features("vae", images, 0, epochs=0, on_epoch=lambda *epoch: seen.append(epoch))
+    assert seen == [] and np.isfinite(untrained).all()
+    assert not np.array_equal(untrained, fit_features("vae", images, 0, epochs=1))
+
+
+def test_images_that_do_not_fit_are_refused():
+    images = np.zeros((4, 9, 6), dtype=np.uint8)
+    with pytest.raises(UserError, match=r"9×6 pixels are too small for .contrastive.: .* at least 8"):
+        fit_features("contrastive", images, 0)
+    with pytest.raises(UserError, match=r"9×6 pixels do not fit.* multiples of 4"):
+        fit_features("ae_conv", images, 0)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(UserError, match=r"'simclr': allowed are ae_dense, .*contrastive"):
         fit_features("simclr", bars()[0], 0)

@@ -1,5 +1,7 @@
 """ClustPy's joint methods behind one call."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -19,12 +21,16 @@ def stripes(n=120):
 
 @pytest.mark.parametrize("name", joint.METHODS)
 def test_every_image_gets_a_cluster_by_the_seed(name):
-    features, _ = stripes()
-    first, again = (joint.cluster(name, features, 3, 0, epochs=(1, 1)) for _ in range(2))
+    # Without groups in them: clear ones would be found by every seed alike.
+    features = np.random.default_rng(0).uniform(size=(120, 16)).astype(np.float32)
+    first, again, other = (
+        joint.cluster(name, features, 3, seed, epochs=(1, 1)) for seed in (0, 0, 1)
+    )
     assert isinstance(first, clusterers.Result) and first.confidence is None
     assert first.assignment.dtype == np.int32 and first.assignment.shape == (120,)
     assert set(first.assignment) <= {0, 1, 2}
     np.testing.assert_array_equal(first.assignment, again.assignment)
+    assert not np.array_equal(first.assignment, other.assignment)
 
 
 def test_clear_groups_are_found():
@@ -52,6 +58,29 @@ def test_the_epochs_reach_the_method(monkeypatch):
         "n_clusters": 3, "pretrain_epochs": 4, "clustering_epochs": 5, "random_state": 7,
         "rows": 120,
     }  # fmt: skip
+
+
+def test_clusters_without_images_leave_no_gap(monkeypatch):
+    import clustpy.deep
+
+    class Fake:
+        def __init__(self, **_options):
+            self.labels_ = np.array([7, 2, 2, 9])
+
+        def fit(self, _features):
+            pass
+
+    monkeypatch.setattr(clustpy.deep, "VaDE", Fake)
+    found = joint.cluster("vade", stripes(12)[0], 10, 0).assignment
+    assert found.tolist() == [1, 0, 0, 2] and found.dtype == np.int32
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clustpy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "clustpy", None)
+    with pytest.raises(UserError, match="need ClustPy, which is not installed: pip install clust"):
+        joint.cluster("dec", stripes()[0], 3, 0)
 
 
 def test_what_it_cannot_use_is_refused():

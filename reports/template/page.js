@@ -133,6 +133,8 @@ function downloads(caption, buttons) {
 
 // --- interactive maps -----------------------------------------------------------------------
 
+if (globalThis.Bokeh) Bokeh.set_log_level("warn");
+
 const WORDS = { class: "class", cluster: "cluster", wrong: "mistakes" };
 const GROUPS = { false: "matched with its class", true: "matched with another class" };
 

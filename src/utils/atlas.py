@@ -74,7 +74,7 @@ def table(
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`. ``wrong`` says whether the cluster's matched class (Hungarian) is another
+        Columns `COLUMNS`. ``class`` is categorical, in the order of the labels; ``wrong`` says whether the cluster's matched class (Hungarian) is another
         than the image's; ``image`` is a picture as a ``data:`` address.
     """
     match = metrics.hungarian_match(labels, clusters)
@@ -83,7 +83,7 @@ def table(
         {
             "x": positions[:, 0].round(2),
             "y": positions[:, 1].round(2),
-            "class": [class_names[label] for label in labels],
+            "class": pd.Categorical.from_codes(labels, categories=list(class_names)),
             "cluster": clusters,
             "wrong": matched != labels,
             "confidence": confidence.round(3),
@@ -151,7 +151,7 @@ def plot(points: pd.DataFrame, colours: dict[str, dict[str, str]]) -> str:
         line_color="#000000",
         line_width=2.5,
     )
-    drawn.add_tools(HoverTool(tooltips=TOOLTIP, renderers=[dots]))
+    drawn.add_tools(HoverTool(tooltips=TOOLTIP, renderers=[dots], limit=1))
     content = {"item": json_item(drawn), "colours": colours}
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 

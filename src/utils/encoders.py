@@ -72,7 +72,8 @@ def fit_features(
     seed : int
         Of the initial weights, the order of the images and all that is random in the loss.
     epochs : int, optional
-        Rounds through the images; without it the network's own number.
+        Rounds through the images; without it the network's own number. After 0 the network is as
+        it was drawn.
     on_epoch : callable, optional
         Called with the epoch's number from 1 and its ``loss`` and ``seconds``.
 
@@ -98,7 +99,7 @@ def fit_features(
     generator = torch.Generator().manual_seed(seed)
     stack = training.on_device(images, device)
     model.train()
-    for epoch in range(1, (epochs or encoder.epochs) + 1):
+    for epoch in range(1, (encoder.epochs if epochs is None else epochs) + 1):
         started = time.perf_counter()
         loss = _train_epoch(name, model, encoder.loss, optimizer, stack, generator, epoch)
         if on_epoch is not None:
@@ -210,10 +211,21 @@ class Contrastive(nn.Module):
     ----------
     shape : tuple of int
         Channels, height and width of an image.
+
+    Raises
+    ------
+    UserError
+        If a side is too short to be halved by every convolution.
     """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
+        least = 2 ** len(CONTRASTIVE_CHANNELS)
+        if min(shape[1:]) < least:
+            raise UserError(
+                f"images of {shape[1]}×{shape[2]} pixels are too small for 'contrastive': their "
+                f"sides must be at least {least}; use another encoder"
+            )
         layers: list[nn.Module] = []
         before = shape[0]
         for after in CONTRASTIVE_CHANNELS:

@@ -6,6 +6,7 @@ name, a seed and a number of epochs, and everything else stays as its authors se
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -50,18 +51,20 @@ def cluster(
     Returns
     -------
     Result
-        Without confidence.
+        Without confidence; fewer clusters than asked for where some have no image.
 
     Raises
     ------
     UserError
-        If the name is unknown, there are fewer images than clusters, or values are not finite or
-        not in [0, 1].
+        If the name is unknown, there are fewer images than clusters, values are not finite or not
+        in [0, 1], or ClustPy is not installed.
 
     Notes
     -----
     All of them use ClustPy's autoencoder D-500-500-2000-10. N2D lays it out by UMAP with the
-    settings of its paper: 20 neighbours, least distance 0, as many dimensions as clusters.
+    settings of its paper: 20 neighbours, least distance 0, as many dimensions as clusters. They run
+    on the GPU with the most free memory where there is one, otherwise on the CPU. ClustPy has no
+    switch for its progress bars; they go to the standard error.
     """
     if name not in METHODS:
         raise UserError(f"unknown joint method {name!r}: allowed are {', '.join(METHODS)}")
@@ -71,15 +74,30 @@ def cluster(
             f"{METHODS[name]} needs pixels in [0, 1], found {features.min():g} to "
             f"{features.max():g}: give it the representation 'pixels' in the space 'raw'"
         )
-    from clustpy import deep
     from threadpoolctl import threadpool_limits
 
+    deep = _clustpy_deep()
     options = {"n_clusters": n_clusters, "pretrain_epochs": epochs[0], "random_state": seed}
     options |= _options(name, n_clusters, epochs[1], seed)
     method = getattr(deep, METHODS[name])(**options)
     with threadpool_limits(user_api="blas", limits=1):
         method.fit(features)
-    return clusterers.Result(np.asarray(method.labels_, dtype=np.int32))
+    # Clusters may have lost all their images, VaDE's above all, and numbers must have no gaps.
+    _, assignment = np.unique(method.labels_, return_inverse=True)
+    return clusterers.Result(assignment.astype(np.int32))
+
+
+def _clustpy_deep() -> ModuleType:
+    try:
+        from clustpy import deep
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "clustpy":
+            raise
+        raise UserError(
+            f"the methods {', '.join(METHODS)} need ClustPy, which is not installed: "
+            "pip install clustpy"
+        ) from None
+    return deep
 
 
 def _options(name: str, n_clusters: int, epochs: int, seed: int) -> dict[str, Any]:

@@ -563,7 +563,10 @@ def _atlas_plots(results: Results) -> dict[str, str]:
         points = _atlas_points(results, name)
         if points is None:
             continue
-        groups = {key: points[key].drop_duplicates().sort_values() for key in ("class", "cluster")}
+        groups = {
+            "class": points["class"].cat.categories,
+            "cluster": sorted(points["cluster"].unique()),
+        }
         colours = {
             key: dict(zip(map(str, found), class_colours(len(found)), strict=True))
             for key, found in groups.items()
