@@ -196,7 +196,7 @@ def test_a_map_is_coloured_by_class_cluster_and_mistake(open_page):
     place.get_by_label("matched with its class").uncheck()
     faint = [alpha < 0.1 for alpha in dots(page, "alpha")]
     assert faint == [not one for one in wrong]
-    place.get_by_label("cluster").press("Space")
+    place.get_by_role("radio", name="cluster").press("Space")
     assert set(dots(page, "alpha")) == {0.75}
     assert place.locator("legend", has_text="Shown").count() == 1
 
@@ -213,6 +213,21 @@ def test_the_images_of_a_map_are_reached_by_keyboard(open_page):
     assert f"cluster {dots(page, 'cluster')[second]}, " in place.locator("output").inner_text()
     chosen = page.evaluate("Bokeh.documents[0].get_model_by_name('chosen').data.x[0]")
     assert chosen == dots(page, "x")[second]
+
+
+def test_a_cell_of_class_and_cluster_shows_its_images(open_page):
+    page = open_page()
+    place = page.locator("#atlas-mnist-cae")
+    place.get_by_text("Images by class and cluster").click()
+    counts = [int(text) for text in place.locator("td button").all_inner_texts()]
+    assert sum(counts) == 60 and len(place.locator("td.matched").all()) == 3
+    cell = place.get_by_role("button", name="Show 2 of class zero in cluster 1")
+    cell.press("Enter")
+    shown = place.locator(".cell-images img")
+    assert shown.count() == 2
+    inside = [i for i, cluster in enumerate(dots(page, "cluster")) if cluster == 1 and i < 6]
+    expected = [dots(page, "image")[i] for i in inside if dots(page, "class")[i] == "zero"]
+    assert [image.get_attribute("src") for image in shown.all()] == expected
 
 
 def test_without_scripts_the_page_is_whole(open_page):

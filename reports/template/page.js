@@ -176,6 +176,8 @@ async function makeAtlas(place, { item, colours }) {
     }));
   }
 
+  place.append(makeCells(columns, Object.keys(colours.class)));
+
   colouring.addEventListener("change", (event) => choose(event.target.value));
   choose("class");
 
@@ -191,6 +193,63 @@ async function makeAtlas(place, { item, colours }) {
       `class ${columns.class[at]}, cluster ${columns.cluster[at]}, ` +
       `${GROUPS[columns.wrong[at]]}, margin ${columns.confidence[at].toFixed(2)}`;
   });
+}
+
+// Images by class and cluster, each cell a button that shows them. A cluster's column stands where
+// its matched class's row does; unmatched clusters come last.
+function makeCells(columns, classes) {
+  const images = [...columns.image.keys()];
+  const matched = new Map();
+  for (const at of images) {
+    if (!columns.wrong[at]) matched.set(columns.cluster[at], columns.class[at]);
+  }
+  const rank = (cluster) => matched.has(cluster) ? classes.indexOf(matched.get(cluster)) : Infinity;
+  const clusters = [...new Set(columns.cluster)].sort((a, b) => rank(a) - rank(b) || a - b);
+  const shown = document.createElement("div");
+  shown.className = "cell-images";
+  shown.setAttribute("aria-live", "polite");
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  head.append(heading("class"), ...clusters.map((cluster) => heading(`cluster ${cluster}`)));
+  const body = table.createTBody();
+  for (const name of classes) {
+    const row = body.insertRow();
+    const first = heading(name);
+    first.scope = "row";
+    row.append(first);
+    for (const cluster of clusters) {
+      const inside = images.filter(
+        (at) => columns.class[at] === name && columns.cluster[at] === cluster,
+      );
+      const cell = row.insertCell();
+      if (!inside.length) continue;
+      const label = `${inside.length} of class ${name} in cluster ${cluster}`;
+      const pictures = () => inside.map((at) => picture(columns.image[at]));
+      const act = () => shown.replaceChildren(`${label}: `, ...pictures());
+      cell.append(button(String(inside.length), `Show ${label}`, act));
+      if (matched.get(cluster) === name) cell.className = "matched";
+    }
+  }
+  const box = document.createElement("details");
+  const summary = document.createElement("summary");
+  summary.textContent = "Images by class and cluster";
+  const scroller = document.createElement("div");
+  scroller.className = "scroller";
+  scroller.append(table);
+  box.append(summary, scroller, shown);
+  return box;
+}
+
+function heading(text) {
+  const made = document.createElement("th");
+  made.textContent = text;
+  return made;
+}
+
+function picture(address) {
+  const made = document.createElement("img");
+  Object.assign(made, { src: address, alt: "", width: 56, height: 56 });
+  return made;
 }
 
 function choices(name, keys) {
