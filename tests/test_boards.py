@@ -143,6 +143,14 @@ def test_trained_lines_take_the_epochs_of_the_profile(workspace, monkeypatch):
         run.run(row("pixels", "raw", "dec", k="chosen"))
 
 
+def test_costly_lines_are_run_with_the_first_seeds_only(workspace):
+    for seed, there in ((0, True), (1, False)):
+        run = open_board(workspace, seed=seed)
+        run.profile = run.profile.model_copy(update={"reduced": False})
+        assert ("vae" in {line.representation for line in run.rows()}) == there
+        assert "pixels" in {line.representation for line in run.rows()}
+
+
 def test_a_recipe_is_one_line(workspace):
     run = open_board(workspace)
     (line,) = run.rows("mnist-self-labelled")

@@ -155,6 +155,8 @@ class BoardRun(Recorder):
     def rows(self, recipe: str | None = None) -> list[Row]:
         """List the lines to run: all, those of a reduced profile, or the one named `recipe`.
 
+        A line that costs too much for many seeds is left out beyond the number that its file gives.
+
         Raises
         ------
         UserError
@@ -167,7 +169,12 @@ class BoardRun(Recorder):
                     f"unknown recipe {recipe!r}: {self.topic} has {', '.join(named) or 'none'}"
                 )
             return [named[recipe]]
-        return [row for row in self.board.rows if row.quick or not self.profile.reduced]
+        return [
+            row
+            for row in self.board.rows
+            if (row.quick or not self.profile.reduced)
+            and (row.seeds is None or self.seed < row.seeds)
+        ]
 
     def attempts(self) -> pd.DataFrame:
         """List what was tried once and became no line; read from the leaderboard's file."""

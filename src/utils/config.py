@@ -288,6 +288,9 @@ class Row(Clustered):
         default="given", description="k is the number of classes, or chosen without labels"
     )
     quick: bool = Field(default=False, description="also run by reduced profiles")
+    seeds: int | None = Field(
+        default=None, gt=0, description="run with the first so many seeds only: it costs too much"
+    )
     recipe: Name | None = Field(default=None, description="name by which it can be run alone")
     why: str | None = Field(default=None, description="what this line is there to show")
 
