@@ -74,8 +74,9 @@ def table(
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`. ``class`` is categorical, in the order of the labels; ``wrong`` says whether the cluster's matched class (Hungarian) is another
-        than the image's; ``image`` is a picture as a ``data:`` address.
+        Columns `COLUMNS`. ``class`` is categorical, in the order of the labels; ``wrong`` says
+        whether the cluster's matched class (Hungarian) is another than the image's; ``image`` is a
+        picture as a ``data:`` address.
     """
     match = metrics.hungarian_match(labels, clusters)
     matched = np.array([match.get(cluster, -1) for cluster in clusters.tolist()])
