@@ -587,6 +587,7 @@ def map_density(xy: np.ndarray, title: str = "Density of the map") -> Figure:
         thresh=0.02,
         bw_adjust=0.5,
         gridsize=120,
+        rasterized=True,  # the outlines of twelve levels are the largest drawing of all
         ax=ax,
     )
     _name_map_axes(ax)
@@ -809,7 +810,8 @@ def _show_rows(ax: Axes, rows: Sequence[np.ndarray], names: Sequence[str], colum
         for j, image in enumerate(row):
             y, x = i * (height + gap), j * (width + gap)
             sheet[y : y + height, x : x + width] = image
-    ax.imshow(sheet, vmin=0, vmax=255)
+    # Not resampled: a drawing holds each pixel once and is scaled where it is shown.
+    ax.imshow(sheet, vmin=0, vmax=255, interpolation="none")
     ax.set_yticks(np.arange(len(rows)) * (height + gap) + (height - 1) / 2, names)
     ax.set_xticks([])
     ax.tick_params(left=False)
