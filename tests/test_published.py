@@ -745,5 +745,7 @@ def test_the_published_run_names_no_machine(committed):
 
 
 def test_the_published_files_are_those_that_publishing_writes(committed):
-    names = {f"figures/{s}-{f}.png" for s in committed.record["studies"] for f in published.FIGURES}
-    assert set(TABLES) <= set(content_of(published.PUBLISHED)) <= {*TABLES, *names}
+    topics = [*committed.record["studies"], *committed.record["leaderboards"]]
+    names = {f"figures/{topic}-{name}.png" for topic in topics for name in published.FIGURES}
+    tables = {*TABLES, *(f"{name}.csv" for name in leaderboards.TABLES)}
+    assert tables <= set(content_of(published.PUBLISHED)) <= {*tables, *names}
