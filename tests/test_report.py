@@ -429,7 +429,7 @@ console.log(JSON.stringify([order(numbers, false), order(numbers, true), order(w
     ]
 
 
-def board_section(tmp_path, rows, differences=(), **changes):
+def board_section(tmp_path, rows, differences=(), reduced=True):
     """The text of a leaderboard's section, without backslashes.
 
     `rows` are (representation, ARI, silhouette, seconds) and what else differs; `differences` are
@@ -468,6 +468,7 @@ def board_section(tmp_path, rows, differences=(), **changes):
         "{{ leaderboards.section(boards, rule, 2000) }}{{ leaderboards.appendix(boards) }}"
     )
     context = {"boards": [view], "rule": config.load_verdict_rule()}
+    context["profile"] = SimpleNamespace(reduced=reduced)
     template.render(context)
     numbering.start_second_pass()
     return " ".join(template.render(context).replace("\\", "").split())
@@ -612,6 +613,41 @@ def test_attempts_and_what_a_row_is_to_show_stand_at_the_end(tmp_path):
     assert report._with_reason(shown, board) == "defaults"
     board = board.model_copy(update={"rows": [row]})
     assert report._with_reason(shown, board) == "defaults; the idea: to see"
+
+
+@pytest.mark.parametrize(
+    ("aim", "said"),
+    [
+        ({"acc": 0.5, "ari": 0.9}, "the ACC, 0.5000, reaches it and the ARI, 0.9000, reaches it."),
+        (
+            {"acc": 0.4, "ari": 0.95},
+            "the ACC, 0.5000, reaches it and the ARI, 0.9000, falls short by 0.0500. What else",
+        ),
+        (
+            {"acc": 0.75, "ari": 0.9},
+            "the ACC, 0.5000, falls short by 0.2500 and the ARI, 0.9000, reaches it. What else",
+        ),
+    ],
+)
+def test_what_was_aimed_at_is_reached_or_missed_by_so_much(tmp_path, monkeypatch, aim, said):
+    plain = fake_run._leaderboard("beyond-made-up", "Made up")
+    aimed = plain.model_copy(update={"aim": config.Aim(**aim)})
+    monkeypatch.setattr(fake_run, "_leaderboard", lambda *_: aimed)
+    assert said in board_section(tmp_path, TWO, reduced=False)
+    assert "aimed" not in board_section(tmp_path, TWO, reduced=True)
+    monkeypatch.setattr(fake_run, "_leaderboard", lambda *_: plain)
+    assert "aimed" not in board_section(tmp_path, TWO, reduced=False)
+
+
+def test_the_aim_is_held_against_the_kept_run_too():
+    line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | {"study": "beyond-made-up"}
+    table = pd.DataFrame([line | {"ari": 0.3}, line | {"ari": 0.8, "acc": 0.6}])
+    kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
+    board = fake_run._leaderboard("beyond-made-up", "Made up")
+    board = board.model_copy(update={"aim": config.Aim(acc=0.7, ari=0.8)})
+    goals = report._kept_goals(board, kept)
+    assert [(goal.value, goal.is_reached) for goal in goals] == [(0.6, False), (0.8, True)]
+    assert report._kept_goals(board, None) == []
 
 
 def test_the_kept_run_shows_its_best_rows_and_the_named_ones():

@@ -300,6 +300,13 @@ class Row(Clustered):
         return self.clusterer if self.k == "given" else f"{self.clusterer}_k_chosen"
 
 
+class Aim(_Model):
+    """What a leaderboard's best row was to reach, set before any of them was run."""
+
+    acc: float = Field(gt=0, le=1)
+    ari: float = Field(gt=0, le=1)
+
+
 class Attempt(_Model):
     """What was tried once, with one seed, and became no row of a leaderboard."""
 
@@ -325,6 +332,7 @@ class Leaderboard(_Model):
     internal_images: int = Field(
         gt=0, description="images on which internal indices are measured, from the first"
     )
+    aim: Aim | None = None
     rows: list[Row] = Field(min_length=1)
     attempts: list[Attempt] = Field(
         default=[], description="measured once, with seed 0; no run measures them again"

@@ -345,6 +345,20 @@ class StudyView:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What a leaderboard's best row was to reach by one score, and what it has."""
+
+    score: str
+    aim: float
+    value: float
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the score is at least what was aimed at."""
+        return self.value >= self.aim
+
+
+@dataclass(frozen=True)
 class BoardView:
     """One leaderboard's section: rows of its tables, and what its sentences are chosen by.
 
@@ -378,6 +392,8 @@ class BoardView:
     best_given: Any = None
     recipes: list[Any] = field(default_factory=list)
     kept_rows: list[list[object]] = field(default_factory=list)
+    aims: list[Goal] = field(default_factory=list)
+    kept_aims: list[Goal] = field(default_factory=list)
     attempt_rows: list[list[object]] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
 
@@ -868,6 +884,7 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         best_given=given[0] if given else None,
         recipes=[row for row in listed if row.recipe],
         attempt_rows=[_attempt_row(attempt) for attempt in board.attempts],
+        aims=_goals(board, listed[0]),
     )
 
 
@@ -881,10 +898,26 @@ def _board_views(results: Results, published: Published | None, out: Path) -> li
         replace(
             board_view(board, tables, out),
             kept_rows=_kept_rows(name, published),
+            kept_aims=_kept_goals(board, published),
             pages=[_page(results, run, out) for run in results.first_runs(name)],
         )
         for name, board in results.boards.items()
     ]
+
+
+def _goals(board: config.Leaderboard, best: Any) -> list[Goal]:
+    if board.aim is None:
+        return []
+    return [Goal(key.upper(), aim, getattr(best, key)) for key, aim in board.aim]
+
+
+def _kept_goals(board: config.Leaderboard, published: Published | None) -> list[Goal]:
+    """Compare the best row of a leaderboard's published run with what was aimed at."""
+    if published is None or not published.boards:
+        return []
+    table = published.boards["leaderboard"]
+    own = table[table["study"] == board.leaderboard].sort_values("ari", ascending=False)
+    return [] if own.empty else _goals(board, next(own.itertuples(index=False)))
 
 
 def _kept_rows(name: str, published: Published | None) -> list[list[object]]:
