@@ -87,7 +87,8 @@ def make_repository(root):
     (root / "config/leaderboards").mkdir()
     board = (ROOT / "config/leaderboards/beyond-mnist.yaml").read_text("utf-8")
     board = board.replace("leaderboard: beyond-mnist", "leaderboard: board")
-    board += "  - {representation: one, space: raw, clusterer: kmeans, quick: true}\n"
+    ours = "  - {representation: one, space: raw, clusterer: kmeans, quick: true}\n"
+    board = board.replace("\nrows:\n", f"\nrows:\n{ours}")
     (root / "config/leaderboards/board.yaml").write_text(board, "utf-8")
     (root / "notebooks").mkdir()
     for name in (*NOTEBOOKS, BEYOND):
