@@ -210,7 +210,7 @@ function makeCells(columns, classes) {
   shown.setAttribute("aria-live", "polite");
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
-  head.append(heading("class"), ...clusters.map((cluster) => heading(`cluster ${cluster}`)));
+  head.append(heading("class \\ cluster"), ...clusters.map((cluster) => heading(String(cluster))));
   const body = table.createTBody();
   for (const name of classes) {
     const row = body.insertRow();
