@@ -329,3 +329,8 @@ def test_neighbours_agree_where_groups_are_apart_and_do_not_where_they_alternate
         metrics.neighbour_agreement(line, apart, k=6)
     with pytest.raises(ValueError, match="need a cluster"):
         metrics.neighbour_agreement(line, apart[:5], k=2)
+
+
+def test_a_cluster_without_a_class_has_none():
+    labels, assignment = np.array([0, 0, 1, 1, 1]), np.array([7, 7, 3, 3, 5])
+    assert metrics.matched_classes(labels, assignment).tolist() == [0, 0, 1, 1, -1]

@@ -78,15 +78,13 @@ def table(
         whether the cluster's matched class (Hungarian) is another than the image's; ``image`` is a
         picture as a ``data:`` address.
     """
-    match = metrics.hungarian_match(labels, clusters)
-    matched = np.array([match.get(cluster, -1) for cluster in clusters.tolist()])
     return pd.DataFrame(
         {
             "x": positions[:, 0].round(2),
             "y": positions[:, 1].round(2),
             "class": pd.Categorical.from_codes(labels, categories=list(class_names)),
             "cluster": clusters,
-            "wrong": matched != labels,
+            "wrong": metrics.matched_classes(labels, clusters) != labels,
             "confidence": confidence.round(3),
             "image": [_address(image) for image in images],
         }

@@ -114,12 +114,8 @@ def open_board(
     UserError
         If a name or a value is not allowed.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed must be a whole number from 0, not {seed!r}")
+    folder = recording.run_folder(notebook, leaderboard, seed, run_dir)
     board, chosen_profile = load_leaderboard(leaderboard), load_profile(profile)
-    if run_dir is None:
-        run_dir = recording.RUNS / "interactive" / leaderboard / f"seed-{seed}" / notebook
-    folder = Path(run_dir).resolve()
     description = experiment.data_of(board, chosen_profile, folder)
     data = datasets.load(description["dataset"])
     n = data.n_train if board.images.split == "train" else len(data.images)
@@ -137,11 +133,7 @@ def open_board(
         class_names=data.class_names,
         dataset=data.name,
     )
-    if description["substituted"]:
-        run.note(
-            f"Substitute data: {data.name} stands in for {board.dataset}, "
-            f"because {description['reason']}"
-        )
+    run.note_substitute(description)
     return run
 
 
@@ -153,9 +145,7 @@ class BoardRun(Recorder):
     _costs: list[dict[str, Any]] = field(default_factory=list)
 
     def rows(self, recipe: str | None = None) -> list[Row]:
-        """List the lines to run: all, those of a reduced profile, or the one named `recipe`.
-
-        A line that costs too much for many seeds is left out beyond the number that its file gives.
+        """List the lines to run: those of the profile and the seed, or the one named `recipe`.
 
         Raises
         ------
@@ -169,12 +159,7 @@ class BoardRun(Recorder):
                     f"unknown recipe {recipe!r}: {self.topic} has {', '.join(named) or 'none'}"
                 )
             return [named[recipe]]
-        return [
-            row
-            for row in self.board.rows
-            if (row.quick or not self.profile.reduced)
-            and (row.seeds is None or self.seed < row.seeds)
-        ]
+        return self.board.rows_for(self.profile, self.seed)
 
     def attempts(self) -> pd.DataFrame:
         """List what was tried once and became no line; read from the leaderboard's file."""
@@ -466,8 +451,7 @@ class BoardRun(Recorder):
         dict of str to ndarray of uint8
             Up to `SHOWN` random images by confusion, in words with its count, commonest first.
         """
-        match = metrics.hungarian_match(self.labels, assignment)
-        found = np.array([match.get(cluster, -1) for cluster in assignment.tolist()])
+        found = metrics.matched_classes(self.labels, assignment)
         wrong = pd.DataFrame({"true": self.labels, "found": found})
         wrong = wrong[(wrong["found"] >= 0) & (wrong["found"] != wrong["true"])]
         pairs = wrong.value_counts().head(CONFUSED_PAIRS)

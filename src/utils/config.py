@@ -343,6 +343,17 @@ class Leaderboard(_Model):
         """Its name in every table."""
         return self.leaderboard
 
+    def rows_for(self, profile: Profile, seed: int) -> list[Row]:
+        """List the rows of a profile and a seed.
+
+        A reduced profile has the quick ones only; costly ones have the first few seeds only.
+        """
+        return [
+            row
+            for row in self.rows
+            if (row.quick or not profile.reduced) and (row.seeds is None or seed < row.seeds)
+        ]
+
     @model_validator(mode="after")
     def _rows_differ(self) -> Leaderboard:
         seen = [(row.representation, row.space, row.method) for row in self.rows]

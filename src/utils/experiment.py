@@ -135,13 +135,9 @@ def open_run(
     UserError
         If a name or a value is not allowed.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed must be a whole number from 0, not {seed!r}")
+    folder = recording.run_folder(notebook, study, seed, run_dir)
     chosen_profile = load_profile(profile)
     chosen_study = _changed(_reduced(load_study(study), chosen_profile), changes)
-    if run_dir is None:
-        run_dir = recording.RUNS / "interactive" / study / f"seed-{seed}" / notebook
-    folder = Path(run_dir).resolve()
     description = data_of(chosen_study, chosen_profile, folder)
     data = datasets.load(description["dataset"])
     rows = _selected_rows(data, chosen_study, chosen_profile)
@@ -161,11 +157,7 @@ def open_run(
         dataset=data.name,
         backbone_images=changes.get("backbone_images") or chosen_profile.backbone_images,
     )
-    if description["substituted"]:
-        run.note(
-            f"Substitute data: {data.name} stands in for {chosen_study.dataset}, "
-            f"because {description['reason']}"
-        )
+    run.note_substitute(description)
     return run
 
 

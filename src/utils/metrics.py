@@ -153,6 +153,23 @@ def hungarian_match(labels: np.ndarray, assignment: np.ndarray) -> dict[int, int
     return dict(zip(table.clusters[rows].tolist(), table.classes[columns].tolist(), strict=True))
 
 
+def matched_classes(labels: np.ndarray, assignment: np.ndarray) -> np.ndarray:
+    """Say of each point which class its cluster is paired with.
+
+    Parameters
+    ----------
+    labels, assignment : ndarray of int, shape (N,)
+        Class and cluster of each point.
+
+    Returns
+    -------
+    ndarray of int, shape (N,)
+        Class by `hungarian_match`; −1 where the cluster has none.
+    """
+    match = hungarian_match(labels, assignment)
+    return np.array([match.get(cluster, -1) for cluster in assignment.tolist()])
+
+
 def hungarian_order(labels: np.ndarray, assignment: np.ndarray) -> Contingency:
     """Sort the table of clusters and classes so that its one-to-one pairs run down the diagonal.
 

@@ -37,6 +37,11 @@ NAMES = {
 
 def describe(representation: str, space: str, clusterer: str) -> str:
     """Name a clustering in the words of the article."""
+    return ", ".join(describe_parts(representation, space, clusterer))
+
+
+def describe_parts(representation: str, space: str, clusterer: str) -> tuple[str, str, str]:
+    """Name the parts of a clustering in the words of the article."""
     reduced = re.fullmatch(r"(pca|umap)(\d+)(?:x(\d+))?", space)
     where = f"{reduced[1].upper()} {reduced[2]}" if reduced else space
     where += f" × {reduced[3]} layouts" if reduced and reduced[3] else ""
@@ -44,4 +49,4 @@ def describe(representation: str, space: str, clusterer: str) -> str:
         " + ".join(NAMES.get(part, part) for part in name.split("+"))
         for name in (representation, clusterer)
     )
-    return f"{views}, {where}, {steps}"
+    return views, where, steps

@@ -14,7 +14,7 @@ import pandas as pd
 
 from utils import metrics, spaces
 from utils.artifacts import atomic_path, load_or_compute, sha256_array, write_json
-from utils.config import ROOT, Profile
+from utils.config import ROOT, Profile, UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +25,21 @@ CACHE = RUNS / "cache"
 # Files of a leaderboard's notebook: what each line cost, and the classes of the images.
 COSTS, LABELS = "costs.csv", "labels.parquet"
 CONFUSION_KEY = ("study", "seed", "representation", "space", "clusterer", "n")
+
+
+def run_folder(notebook: str, topic: str, seed: int, run_dir: str | Path | None) -> Path:
+    """Return the folder of a notebook's results: the one given, or one below ``runs/interactive``.
+
+    Raises
+    ------
+    UserError
+        If the seed is not a whole number from 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed must be a whole number from 0, not {seed!r}")
+    if run_dir is None:
+        run_dir = RUNS / "interactive" / topic / f"seed-{seed}" / notebook
+    return Path(run_dir).resolve()
 
 
 @dataclass(kw_only=True)
@@ -239,6 +254,14 @@ class Recorder:
         if text not in self._notes:
             self._notes.append(text)
             print(f"NOTE: {text}")
+
+    def note_substitute(self, description: dict[str, Any]) -> None:
+        """Say it where another data set stands in; `description` is what ``data.json`` holds."""
+        if description["substituted"]:
+            self.note(
+                f"Substitute data: {description['dataset']} stands in for "
+                f"{description['requested']}, because {description['reason']}"
+            )
 
     def finish(self) -> None:
         """Write what was recorded; the manifest comes last, so that it vouches for the rest."""

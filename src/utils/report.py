@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils import config
-from utils.names import NAMES, describe
+from utils.names import NAMES, describe, describe_parts
 
 if TYPE_CHECKING:
     import jinja2
@@ -442,7 +442,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
             f"{row.figure}: {row.note}" for row in verdict_rows.itertuples() if row.note
         ],
         forest=_forest_view(study, verdicts, out),
-        atlas_points=0 if (points := _atlas_points(results, name)) is None else len(points),
+        atlas_points=_n_atlas_points(results, name),
         counts=Counter(verdict.verdict for verdict in verdicts),
         external_names=list(EXTERNAL.values()),
         internal_names=list(INTERNAL.values()),
@@ -559,26 +559,32 @@ def _notebook_href(run: NotebookRun) -> str:
     return f"notebooks/{run.study}-{_slug(run.notebook)}.html"
 
 
-def _atlas_points(results: Results, name: str) -> pd.DataFrame | None:
-    """Read what the interactive map of the study `name` shows, if it has one."""
-    import pandas as pd
+def _atlas_file(results: Results, name: str) -> Path | None:
+    """Find the table of the interactive map of the study `name`, if it has one."""
+    runs = results.first_runs(name)
+    return next((run.folder / run.manifest.atlas for run in runs if run.manifest.atlas), None)
 
-    for run in results.first_runs(name):
-        if run.manifest.atlas:
-            return pd.read_parquet(run.folder / run.manifest.atlas)
-    return None
+
+def _n_atlas_points(results: Results, name: str) -> int:
+    from pyarrow import parquet
+
+    file = _atlas_file(results, name)
+    return 0 if file is None else parquet.read_metadata(file).num_rows
 
 
 def _atlas_plots(results: Results) -> dict[str, str]:
     """Return the plot of each interactive map as JSON, by the identifier of its place."""
+    import pandas as pd
+
     from utils import atlas
     from utils.figures import class_colours
 
     plots = {}
     for name in results.studies:
-        points = _atlas_points(results, name)
-        if points is None:
+        file = _atlas_file(results, name)
+        if file is None:
             continue
+        points = pd.read_parquet(file)
         groups = {
             "class": points["class"].cat.categories,
             "cluster": sorted(points["cluster"].unique()),
@@ -594,24 +600,27 @@ def _atlas_plots(results: Results) -> dict[str, str]:
 
 
 def _forest_view(study: config.Study, verdicts: list[Verdict], out: Path) -> FigureView | None:
-    from markupsafe import Markup
-
     stem = f"{study.study}-forest"
     if not (out / "figures" / f"{stem}.svg").is_file():
         return None
     said = "; ".join(f"{row.figure}: reported {row.reported}, ours {row.mean}" for row in verdicts)
-    return FigureView(
-        id=f"fig-{stem}",
-        name=stem,
+    return _own_figure(
+        out,
+        stem,
         caption=(
             "Reported scores and ours, each on an axis of its own. The shaded span is the interval "
             "over the seeds widened by the tolerance: in a full run a reported value within it "
             "counts as reproduced"
         ),
         alt=f"Reported values beside the means of this run. {said}",
-        file=_embedded_file(out, stem),
-        origin=Markup(""),
     )
+
+
+def _own_figure(out: Path, stem: str, caption: str, alt: str) -> FigureView:
+    """View a figure that the report drew itself, of no notebook."""
+    from markupsafe import Markup
+
+    return FigureView(f"fig-{stem}", stem, caption, alt, _embedded_file(out, stem), Markup(""))
 
 
 def _embedded_file(out: Path, stem: str) -> str:
@@ -911,27 +920,30 @@ def _goals(board: config.Leaderboard, best: Any) -> list[Goal]:
     return [Goal(key.upper(), aim, getattr(best, key)) for key, aim in board.aim]
 
 
-def _kept_goals(board: config.Leaderboard, published: Published | None) -> list[Goal]:
-    """Compare the best row of a leaderboard's published run with what was aimed at."""
+def _kept_board(name: str, published: Published | None) -> list[Any]:
+    """List the rows of a leaderboard's published run, the best first."""
     if published is None or not published.boards:
         return []
     table = published.boards["leaderboard"]
-    own = table[table["study"] == board.leaderboard].sort_values("ari", ascending=False)
-    return [] if own.empty else _goals(board, next(own.itertuples(index=False)))
+    own = table[table["study"] == name].sort_values("ari", ascending=False, kind="stable")
+    return list(own.itertuples(index=False))
+
+
+def _kept_goals(board: config.Leaderboard, published: Published | None) -> list[Goal]:
+    """Compare the best row of a leaderboard's published run with what was aimed at."""
+    rows = _kept_board(board.leaderboard, published)
+    return _goals(board, rows[0]) if rows else []
 
 
 def _kept_rows(name: str, published: Published | None) -> list[list[object]]:
     """Show the best rows of a leaderboard's published run, and its named ones."""
-    if published is None or not published.boards:
-        return []
-    table = published.boards["leaderboard"]
-    own = table[table["study"] == name].reset_index(drop=True)
-    shown = own[(own.index < KEPT_ROWS) | (own["recipe"] != "")]
+    rows = _kept_board(name, published)
+    shown = [row for place, row in enumerate(rows) if place < KEPT_ROWS or row.recipe]
     return [
         [_row_name(row), number(row.n), row.n_seeds]
         + [_score_and_interval(row, score) for score in ("acc", "ari")]
         + [fixed(row.stability, 3), _seconds(row)]
-        for row in shown.itertuples(index=False)
+        for row in shown
     ]
 
 
@@ -948,23 +960,19 @@ def _attempt_row(attempt: config.Attempt) -> list[object]:
 
 
 def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> FigureView:
-    from markupsafe import Markup
-
     stem = f"{board.leaderboard}-pareto"
     points = "; ".join(
         f"{_row_name(row)}: {fixed(row.ari)} after {duration(row.seconds)}"
         for row in front.itertuples(index=False)
     )
-    return FigureView(
-        id=f"fig-{stem}",
-        name=stem,
+    return _own_figure(
+        out,
+        stem,
         caption=(
             f"{board.title}: ARI of every row against the seconds that the whole row takes. Joined "
             "and named: rows that no other is as quick and as good as"
         ),
         alt=f"ARI against seconds; rows that no other beats in both: {points}",
-        file=_embedded_file(out, stem),
-        origin=Markup(""),
     )
 
 
@@ -974,7 +982,7 @@ def _row_name(row: Any) -> str:
 
 def _top_row(row: Any) -> list[object]:
     return [
-        *_row_name(row).split(", ", 2),
+        *describe_parts(row.representation, row.space, row.clusterer),
         *(_score_and_interval(row, score) for score in ("acc", "ari", "nmi")),
         *(_clusters_of(row), fixed(row.stability, 3), _seconds(row)),
     ]
