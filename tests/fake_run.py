@@ -15,6 +15,7 @@ HOSTILE = (
     "~f~ 'g' {h}"
 )
 HOSTILE_FILE = 'tsne $x$ <b>|"#'
+NUMBERS = "x,y,class\n1,2,zéro\n3,4,<b>\n"
 REASON = "cifar10: every source failed <b>badly</b>; $DATA_DIR | try #2"
 NOTEBOOKS = (
     "01_baseline_kmeans",
@@ -44,6 +45,7 @@ STUDY = """
 study: {name}
 title: {title}
 citation: {citation}
+summary: what the paper did
 dataset: {dataset}
 images: {{split: all}}
 autoencoder:
@@ -65,6 +67,7 @@ claims:
   - text: the digits 0 and 1 form distinct groups
     source: Section III.B
     reading: more than half of the digit lies in one cluster
+    figure: confusion_latent
     rule:
       kind: group
       of: {{representation: autoencoder, space: pca50, clusterer: kmeans}}
@@ -208,10 +211,14 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
     figures, tables, facts, notes, scored = _contents(notebook, seed)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for position, figure in enumerate(figures):
+        figure["cell"] = 1
         for kind in ("svg", "png"):
             name = f"figures/{_file_name(figure['name'])}.{kind}"
             (folder / name).write_bytes(_picture(position % 3, kind))
             figure[kind] = name
+        if "tsne" in figure["name"]:
+            figure["csv"] = f"figures/{_file_name(figure['name'])}.csv"
+            _write(folder / figure["csv"], NUMBERS)
     for table in tables:
         _write(folder / table["csv"], table.pop("text"))
     rows, assignments = _scores(profile, study, seed, scored)
@@ -397,7 +404,10 @@ def _notebook(name: str) -> dict:
     return {
         "nbformat": 4,
         "nbformat_minor": 5,
-        "metadata": {"language_info": {"name": "python"}},
+        "metadata": {
+            "language_info": {"name": "python"},
+            "papermill": {"parameters": {"study": HOSTILE, "seed": 7, "run_dir": "/some/where"}},
+        },
         "cells": [
             {"cell_type": "markdown", "id": "text", "metadata": {}, "source": markdown},
             {

@@ -119,6 +119,24 @@ def test_headings_sort_their_table_by_mouse_and_keyboard(open_page):
     assert heading.get_attribute("aria-sort") == "descending"
 
 
+def test_numbers_and_words_are_sorted_and_missing_ones_come_last(open_page):
+    page = open_page()
+
+    def order(texts, falling):
+        return page.evaluate(
+            """([texts, falling]) => {
+                const rows = texts.map((text) => ({cells: [{textContent: text}]}));
+                return sorted(rows, 0, falling).map((row) => row.cells[0].textContent);
+            }""",
+            [texts, falling],
+        )
+
+    numbers = ["9.5", "–", "1,200", "-3 (-4 to -2)", "10–12"]
+    assert order(numbers, False) == ["-3 (-4 to -2)", "9.5", "10–12", "1,200", "–"]
+    assert order(numbers, True) == ["1,200", "10–12", "9.5", "-3 (-4 to -2)", "–"]
+    assert order(["PCA 50", "–", "raw", "PCA 9"], False) == ["PCA 9", "PCA 50", "raw", "–"]
+
+
 def test_a_field_filters_the_rows(open_page):
     page = open_page()
     table = page.locator("#tbl-all-beyond-mnist")
@@ -234,3 +252,44 @@ def test_without_scripts_the_page_is_whole(open_page):
     page = open_page(java_script_enabled=False)
     assert page.locator("#tbl-all-beyond-mnist tbody tr").count() > 10
     assert page.locator(".downloads, .filter").count() == 0
+
+
+def test_the_numbers_of_a_figure_are_saved(open_page):
+    page = open_page()
+    figure = page.locator("#fig-mnist-cae-tsne_label")
+    name, content = saved(page, figure.get_by_role("button", name="as CSV").click)
+    assert name == "fig-mnist-cae-tsne_label.csv"
+    assert content.decode("utf-8-sig") == fake_run.NUMBERS
+    without = page.locator("#fig-mnist-cae-samples")
+    assert without.get_by_role("button", name="as CSV").count() == 0
+
+
+def test_a_citation_shows_its_entry_under_mouse_and_keyboard(open_page):
+    page = open_page(viewport={"width": 360, "height": 700})
+    link = page.locator("main a[role=doc-biblioref]").first
+    entry = page.locator(link.get_attribute("href")).inner_text()
+    card = page.get_by_role("tooltip")
+    assert card.is_hidden()
+    link.hover()
+    assert card.inner_text() == entry
+    box = card.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 360
+    card.hover()
+    page.wait_for_timeout(400)
+    assert card.is_visible()
+    page.mouse.move(1, 1)
+    card.wait_for(state="hidden")
+    link.focus()
+    assert card.is_visible() and link.get_attribute("aria-describedby") == "citation"
+    page.keyboard.press("Escape")
+    assert card.is_hidden()
+
+
+def test_a_figure_leads_to_the_cell_that_drew_it(open_page):
+    page = open_page()
+    page.locator("#fig-mnist-cae-samples").get_by_role("link", name="cell 1").click()
+    cell = page.locator(":target")
+    assert "total = sum(range(5))" in cell.inner_text()
+    assert cell.evaluate("element => element.getBoundingClientRect().top") < 900
+    shown = page.locator(".parameters")
+    assert fake_run.HOSTILE in shown.inner_text() and "/some/where" not in shown.inner_text()

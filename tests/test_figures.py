@@ -166,7 +166,7 @@ def all_texts(fig):
 def test_text_is_large_enough_and_inside_and_the_files_are_the_same_again(name, tmp_path):
     fig = FIGURES[name]()
     assert fig.get_figwidth() == pytest.approx(16 / 2.54, abs=0.01)
-    svg, png = figures.save(fig, tmp_path / "figures", name)
+    saved = figures.save(fig, tmp_path / "figures", name)
     fig.draw_without_rendering()  # at the figure's own resolution again
     texts = visible_texts(fig)
     assert texts
@@ -179,17 +179,58 @@ def test_text_is_large_enough_and_inside_and_the_files_are_the_same_again(name, 
         assert box.x0 >= -1 and box.y0 >= -1, text
         assert box.x1 <= fig.bbox.x1 + 1 and box.y1 <= fig.bbox.y1 + 1, text
 
-    before = svg.read_bytes(), png.read_bytes()
-    again = figures.save(fig, tmp_path / "figures", name)
-    assert (svg, png) == again
-    assert (svg.read_bytes(), png.read_bytes()) == before
-    anew = figures.save(FIGURES[name](), tmp_path, "anew")
-    assert tuple(path.read_bytes() for path in anew) == before
+    before = _contents(saved)
+    assert figures.save(fig, tmp_path / "figures", name) == saved
+    assert _contents(saved) == before
+    assert _contents(figures.save(FIGURES[name](), tmp_path, "anew")) == before
+
+
+def _contents(saved):
+    return [path.read_bytes() for path in saved if path is not None]
+
+
+OF_IMAGES = ("samples", "image_rows", "mean_images", "reconstructions")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_its_numbers_unless_it_shows_images(name, tmp_path):
+    saved = figures.save(FIGURES[name](), tmp_path, name)
+    if name.startswith(OF_IMAGES):
+        assert saved.csv is None
+        return
+    table = pd.read_csv(saved.csv)
+    assert saved.csv.name == f"{name}.csv"
+    assert len(table) and len(table.columns) > 1
+    assert not any(column.startswith("Unnamed") for column in table)
+
+
+def test_the_numbers_of_a_map_are_its_points_and_centres(tmp_path):
+    xy = np.array([[1.23456, 2], [3, 4], [5, -6]])
+    fig = figures.map_centroids(xy, np.array([1, -1, 0]), ["a", "b"], xy[:2] + 1)
+    table = pd.read_csv(figures.save(fig, tmp_path, "map").csv)
+    assert table["cluster"].tolist() == ["b", "noise", "a", "a", "b"]
+    assert table["what"].tolist() == ["image"] * 3 + ["centre"] * 2
+    assert table["x"].tolist() == [1.2346, 3, 5, 2.2346, 4]
+    assert table["y"].tolist() == [2, 4, -6, 3, 5]
+
+
+def test_the_numbers_of_a_confusion_matrix_are_its_counts(tmp_path):
+    fig = figures.confusion(np.array([[5, 0], [1, 7]]), ["a", "a"], ["x", "y"], "title")
+    lines = figures.save(fig, tmp_path, "table").csv.read_text().splitlines()
+    assert lines == ["cluster \\ class,x,y", "a,5,0", "a,1,7"]
+
+
+def test_a_long_curve_is_thinned(tmp_path):
+    curve = np.linspace(0, 1, 50_001)
+    fig = figures.k_distances(curve, 40_000, 0.3, 5)
+    table = pd.read_csv(figures.save(fig, tmp_path, "curve").csv)
+    assert figures.MOST_ON_CURVE / 2 < len(table) <= figures.MOST_ON_CURVE
+    assert table["distance"].tolist() == pytest.approx(table["image"] / 50_000, rel=1e-4)
 
 
 def test_saved_files(tmp_path):
-    svg, png = figures.save(FIGURES["map_by_class"](), tmp_path, "map")
-    assert (svg.name, png.name) == ("map.svg", "map.png")
+    svg, png, csv = figures.save(FIGURES["map_by_class"](), tmp_path, "map")
+    assert (svg.name, png.name, csv.name) == ("map.svg", "map.png", "map.csv")
     with Image.open(png) as image:
         assert image.width == round(figures.WIDTH * 160)
         assert image.info["dpi"] == pytest.approx((160, 160), abs=0.1)
@@ -235,8 +276,8 @@ def test_pictures_in_an_svg_get_a_palette_where_nobody_sees_it():
 
 def test_a_failed_save_keeps_the_old_files(tmp_path, monkeypatch):
     fig = FIGURES["class_balance"]()
-    svg, png = figures.save(fig, tmp_path, "figure")
-    before = svg.read_bytes(), png.read_bytes()
+    saved = figures.save(fig, tmp_path, "figure")
+    before = _contents(saved)
 
     def fail(path, **_):
         path.write_bytes(b"half a figure")
@@ -245,8 +286,8 @@ def test_a_failed_save_keeps_the_old_files(tmp_path, monkeypatch):
     monkeypatch.setattr(fig, "savefig", fail)
     with pytest.raises(OSError, match="disk full"):
         figures.save(fig, tmp_path, "figure")
-    assert (svg.read_bytes(), png.read_bytes()) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "figure.svg"]
+    assert _contents(saved) == before
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in saved}
 
 
 def test_pyplot_keeps_no_figure():

@@ -182,8 +182,10 @@ def test_figures_are_copied_under_plain_names(runs, tmp_path):
     results.write_results(collected, tmp_path)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"mnist-cae-samples.svg", "mnist-cae-samples.png", "mnist-cae-tsne-x-b-.svg"} <= names
-    drawn = {f"mnist-cae-forest.{suffix}" for suffix in ("svg", "png")}
-    assert drawn <= names and len(names - drawn) == 2 * len(results.figure_stems(collected))
+    drawn = {f"mnist-cae-forest.{suffix}" for suffix in ("svg", "png", "csv")}
+    pictures = [name for name in names - drawn if not name.endswith(".csv")]
+    assert drawn <= names and len(pictures) == 2 * len(results.figure_stems(collected))
+    assert (tmp_path / "figures" / "mnist-cae-tsne_label.csv").read_text() == fake_run.NUMBERS
     source = notebook(runs, "01_baseline_kmeans") / "figures" / "samples.svg"
     assert (tmp_path / "figures" / "mnist-cae-samples.svg").read_bytes() == source.read_bytes()
 

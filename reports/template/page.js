@@ -1,4 +1,5 @@
-// What the page can do with scripts: sort and filter the long tables, and save figures and tables.
+// What the page can do with scripts: sort and filter the long tables, save figures and tables, show
+// what a citation stands for, and draw interactive maps.
 // Without scripts, and in print, everything stays as it is.
 "use strict";
 
@@ -16,6 +17,13 @@ function save(address, name) {
   link.href = address;
   link.download = name;
   link.click();
+}
+
+function saveCsv(parts, name) {
+  // The mark at the beginning tells spreadsheets that this is UTF-8.
+  const address = URL.createObjectURL(new Blob(["\ufeff", ...parts], { type: "text/csv" }));
+  save(address, `${name}.csv`);
+  URL.revokeObjectURL(address);
 }
 
 // --- tables ---------------------------------------------------------------------------------
@@ -89,11 +97,7 @@ function asCsv(table) {
 
 for (const table of document.querySelectorAll("main .table table[id]")) {
   const name = table.caption.querySelector("strong").textContent.replace(/\.$/, "");
-  const act = () => {
-    const address = URL.createObjectURL(new Blob(["\ufeff", asCsv(table)], { type: "text/csv" }));
-    save(address, `${table.id}.csv`);
-    URL.revokeObjectURL(address);
-  };
+  const act = () => saveCsv([asCsv(table)], table.id);
   downloads(table.caption, [button("CSV", `Save ${name} as CSV`, act)]);
 }
 
@@ -108,7 +112,19 @@ for (const figure of document.querySelectorAll("main figure[id]")) {
     const act = () => save(image.src, `${figure.id}.svg`);
     made.unshift(button("SVG", `Save ${name} as SVG`, act));
   }
+  const numbers = document.querySelector(`script.numbers[data-figure="${figure.id}"]`);
+  if (numbers) {
+    const act = async () => saveCsv([await unpacked(numbers.textContent)], figure.id);
+    made.push(button("CSV", `Save the numbers of ${name} as CSV`, act));
+  }
   downloads(caption, made);
+}
+
+// The page holds tables compressed, in base64.
+function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).blob();
 }
 
 // A drawing is saved at three times the size of the page, a picture at its own.
@@ -129,6 +145,47 @@ function downloads(caption, buttons) {
   line.className = "downloads";
   line.append(...buttons);
   caption.append(" ", line);
+}
+
+// --- citations ------------------------------------------------------------------------------
+
+const card = document.createElement("div");
+Object.assign(card, { id: "citation", className: "card", role: "tooltip", hidden: true });
+document.body.append(card);
+let leaving;
+
+for (const link of document.querySelectorAll("a[role=doc-biblioref]")) {
+  const entry = document.getElementById(link.hash.slice(1));
+  for (const event of ["mouseenter", "focus"]) {
+    link.addEventListener(event, () => showCard(link, entry));
+  }
+  for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hideCardSoon);
+}
+
+// The card stays while the mouse is on it, and goes with Escape.
+card.addEventListener("mouseenter", () => clearTimeout(leaving));
+card.addEventListener("mouseleave", hideCardSoon);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") card.hidden = true;
+});
+
+function showCard(link, entry) {
+  clearTimeout(leaving);
+  document.querySelector("[aria-describedby=citation]")?.removeAttribute("aria-describedby");
+  link.setAttribute("aria-describedby", card.id);
+  card.replaceChildren(...[...entry.childNodes].map((node) => node.cloneNode(true)));
+  card.hidden = false;
+  const line = link.getClientRects()[0];
+  const room = document.documentElement.clientWidth - card.offsetWidth - 16;
+  const below = line.bottom + 6;
+  const fits = below + card.offsetHeight < document.documentElement.clientHeight;
+  card.style.left = `${scrollX + Math.max(16, Math.min(line.left, room))}px`;
+  card.style.top = `${scrollY + (fits ? below : line.top - card.offsetHeight - 6)}px`;
+}
+
+function hideCardSoon() {
+  clearTimeout(leaving);
+  leaving = setTimeout(() => { card.hidden = true; }, 200);
 }
 
 // --- interactive maps -----------------------------------------------------------------------

@@ -238,6 +238,7 @@ class Claim(_Model):
     source: str
     reading: str
     rule: Rule
+    figure: str | None = Field(default=None, description="name of the figure that shows it")
 
 
 class Variant(_Model):
@@ -263,6 +264,7 @@ class Study(_Model):
     study: Name
     title: str
     citation: str
+    summary: str = Field(description="what the paper did, for readers who do not know it")
     dataset: Dataset
     images: Images = Images()
     autoencoder: Autoencoder

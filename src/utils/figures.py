@@ -38,10 +38,13 @@ POINTS_PER_INCH = 72
 SMALL = 8  # points, the smallest text at print width
 NORMAL = 9
 PNG_DPI = 160
-RASTER_DPI = 300  # of images and scatter points inside an SVG
+RASTER_DPI = 220  # of images and scatter points inside an SVG
 # A palette is taken where it changes the colours by no more than this on average, of 255 levels.
 PALETTE_ERROR = 2.5
 EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\s]+")
+NUMBERS = "shown_numbers"  # the attribute of a figure that holds them
+# Points of a curve; more are not to be told apart.
+MOST_ON_CURVE = 2_000
 GREY = "#8c8c8c"
 NOISE_GREY = "#b3b3b3"
 INK = "#262626"
@@ -113,8 +116,16 @@ def use_style() -> None:
     )
 
 
-def save(fig: Figure, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write a figure as ``<name>.svg`` and ``<name>.png``, atomically.
+class Saved(NamedTuple):
+    """The files of a figure; `csv` is None where it shows no numbers."""
+
+    svg: Path
+    png: Path
+    csv: Path | None
+
+
+def save(fig: Figure, folder: Path, name: str) -> Saved:
+    """Write a figure as ``<name>.svg`` and ``<name>.png``, and its numbers as ``<name>.csv``.
 
     Parameters
     ----------
@@ -126,8 +137,10 @@ def save(fig: Figure, folder: Path, name: str) -> tuple[Path, Path]:
 
     Returns
     -------
-    svg, png : Path
+    Saved
         The PNG has 160 dots per inch. The same figure gives the same bytes again: no dates inside.
+        Each file is written atomically. A figure of images has no numbers but its pixels, and no
+        table.
     """
     use_style()
     # The layout settles with the second drawing; then it is kept, or the next would differ again.
@@ -142,7 +155,18 @@ def save(fig: Figure, folder: Path, name: str) -> tuple[Path, Path]:
         temporary.write_text(smaller, encoding="utf-8")
     with atomic_path(png) as temporary:
         fig.savefig(temporary, dpi=PNG_DPI, metadata={"Software": None})
-    return svg, png
+    shown = getattr(fig, NUMBERS, None)
+    csv = None if shown is None else svg.with_suffix(".csv")
+    if csv is not None:
+        with atomic_path(csv) as temporary:
+            shown.to_csv(temporary, index=False, float_format="%.5g")
+    return Saved(svg, png, csv)
+
+
+def _keep(fig: Figure, numbers: pd.DataFrame) -> Figure:
+    """Keep the numbers that a figure shows with it, so that they can be saved beside it."""
+    setattr(fig, NUMBERS, numbers)
+    return fig
 
 
 def _with_palette(encoded: str) -> str:
@@ -245,7 +269,7 @@ def class_balance(labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     ax.set_xlabel("images")
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.margins(x=0.1, y=0.02)
-    return fig
+    return _keep(fig, pd.DataFrame({"class": class_names, "images": counts}))
 
 
 def mean_images(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
@@ -323,7 +347,8 @@ def architecture(layers: Sequence[Mapping[str, Any]]) -> Figure:
     text = f"latent: {_shape_text(latent)}{size} values"
     middle = (start.x_middle + end.x_middle) / 2
     ax.text(middle, 15, text, ha="center", va="top", fontsize=SMALL)
-    return fig
+    shown = pd.DataFrame(layers)[["part", "layer", "output_shape", "parameters"]]
+    return _keep(fig, shown.assign(output_shape=shown["output_shape"].map(_shape_text)))
 
 
 def loss_curve(history: pd.DataFrame) -> Figure:
@@ -348,7 +373,7 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     ax.set_axisbelow(True)
-    return fig
+    return _keep(fig, history)
 
 
 def reconstructions(originals: np.ndarray, reconstructed: np.ndarray) -> Figure:
@@ -424,7 +449,9 @@ def confusion(
     ax.set_xlabel(column_title)
     ax.set_ylabel(row_title)
     ax.set_title(title)
-    return fig
+    counts = pd.DataFrame(matrix, columns=list(column_names))
+    counts.insert(0, f"{row_title} \\ {column_title}", list(row_names), allow_duplicates=True)
+    return _keep(fig, counts)
 
 
 def map_by_class(
@@ -448,7 +475,7 @@ def map_by_class(
     """
     fig, ax = _map_axes(title)
     _scatter(fig, ax, xy, values, names, legend_title)
-    return fig
+    return _keep(fig, _points(xy, "xy", values, names, legend_title))
 
 
 def view_3d(
@@ -485,7 +512,8 @@ def view_3d(
     for axis, name in zip((ax.xaxis, ax.yaxis, ax.zaxis), "123", strict=True):
         axis.set_label_text(f"dimension {name}")
         axis.set_major_locator(MaxNLocator(4))
-    return fig
+    columns = ("dimension 1", "dimension 2", "dimension 3")
+    return _keep(fig, _points(points[:, :3], columns, values, names, legend_title, centres))
 
 
 def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figure:
@@ -503,13 +531,14 @@ def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figur
     """
     fig, ax = _single_axes(3.0)
     colours = class_colours(3)
-    ax.plot(np.arange(len(curve)), curve, color=colours[0])
+    places = np.arange(0, len(curve), -(-len(curve) // MOST_ON_CURVE))
+    ax.plot(places, curve[places], color=colours[0])
     ax.plot(knee, curve[knee], "o", color=colours[1], label=f"knee: eps {curve[knee]:.2f}")
     ax.axhline(published, color=colours[2], linestyle="--", label=f"published: eps {published:g}")
     ax.set_xlabel("image, by distance")
     ax.set_ylabel(f"distance to neighbour {k}")
     ax.legend()
-    return fig
+    return _keep(fig, pd.DataFrame({"image": places, "distance": curve[places]}))
 
 
 def eps_strip(frame: pd.DataFrame) -> Figure:
@@ -534,7 +563,7 @@ def eps_strip(frame: pd.DataFrame) -> Figure:
         ax.sharex(axes[0, 0])
     axes[-1, 0].legend(axes[-1, 0].lines, ["noise as a cluster", "without noise"])
     axes[-1, 0].set_xlabel("eps")
-    return fig
+    return _keep(fig, frame)
 
 
 def map_centroids(
@@ -572,7 +601,7 @@ def map_centroids(
                 "linewidth": 2,
             },
         )
-    return fig
+    return _keep(fig, _points(xy, "xy", values, names, legend_title, centres_xy))
 
 
 def map_density(xy: np.ndarray, title: str = "Density of the map") -> Figure:
@@ -591,7 +620,7 @@ def map_density(xy: np.ndarray, title: str = "Density of the map") -> Figure:
         ax=ax,
     )
     _name_map_axes(ax)
-    return fig
+    return _keep(fig, pd.DataFrame(xy, columns=["x", "y"]))
 
 
 def comparison(frame: pd.DataFrame) -> Figure:
@@ -626,7 +655,7 @@ def comparison(frame: pd.DataFrame) -> Figure:
         draw(part, frame[names], colours)
     swatches = [Patch(color=colour) for colour in colours]
     fig.legend(swatches, [str(name) for name in frame.index], loc="outside upper center")
-    return fig
+    return _keep(fig, frame.rename_axis("representation").reset_index())
 
 
 def internal_by_space(frame: pd.DataFrame) -> Figure:
@@ -665,7 +694,7 @@ def internal_by_space(frame: pd.DataFrame) -> Figure:
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
     fig.axes[0].set_ylabel("clusters of")
-    return fig
+    return _keep(fig, frame)
 
 
 def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
@@ -714,7 +743,8 @@ def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
     names += [f"{place}  {key}" for place, key in enumerate(keys, start=1)]
     fig.legend(marks, names, loc="outside lower left", labelspacing=0.25, ncols=columns)
     _number_points(fig, ax, on_front[["seconds", "ari"]].to_numpy(float))
-    return fig
+    columns = ["representation", "space", "clusterer", "seconds", "ari", "ari_low", "ari_high"]
+    return _keep(fig, ordered[[*columns, "k_given", "front"]])
 
 
 class Estimate(NamedTuple):
@@ -775,7 +805,9 @@ def forest(estimates: Sequence[Estimate], title: str) -> Figure:
     ]
     names = ("reported", "our mean and interval", "a seed", "counts as reproduced")
     fig.legend(marks, names, loc="outside lower center", ncols=len(names))
-    return fig
+    shown = pd.DataFrame(estimates)
+    shown.insert(2, "mean", [float(np.mean(row.seeds)) for row in estimates])
+    return _keep(fig, shown.assign(seeds=["; ".join(map(str, row.seeds)) for row in estimates]))
 
 
 # --- pieces --------------------------------------------------------------------------------------
@@ -944,6 +976,23 @@ def _map_axes(title: str) -> tuple[Figure, Axes]:
 def _name_map_axes(ax: Axes) -> None:
     ax.set_aspect("equal", "datalim")
     ax.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")  # places have no unit
+
+
+def _points(
+    places: np.ndarray,
+    axes: Sequence[str],
+    values: np.ndarray,
+    names: Sequence[str],
+    kind: str,
+    centres: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """List the points of a drawing by their places on the `axes`, and the centres after them."""
+    named = [*names, "noise"]  # the last is at −1
+    rows = pd.DataFrame(places, columns=list(axes)).assign(**{kind: [named[v] for v in values]})
+    if centres is None:
+        return rows
+    marked = pd.DataFrame(centres[:, : len(axes)], columns=list(axes)).assign(**{kind: names})
+    return pd.concat([rows.assign(what="image"), marked.assign(what="centre")])
 
 
 def _scatter(

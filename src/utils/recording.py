@@ -181,7 +181,7 @@ class Recorder:
         return pd.Series(values, name=f"{representation} / {space} / {clusterer}")
 
     def figure(self, figure: Figure, name: str, caption: str, alt: str) -> Figure:
-        """Save a figure as SVG and PNG for the report and return it for display.
+        """Save a figure for the report (SVG, PNG, its numbers) and return it for display.
 
         Parameters
         ----------
@@ -195,16 +195,13 @@ class Recorder:
         """
         from utils import figures
 
-        svg, png = figures.save(figure, self.folder / "figures", name)
-        self._figures.append(
-            {
-                "name": name,
-                "caption": caption,
-                "alt": alt,
-                "svg": str(svg.relative_to(self.folder)),
-                "png": str(png.relative_to(self.folder)),
-            }
-        )
+        saved = figures.save(figure, self.folder / "figures", name)
+        files = {
+            kind: None if path is None else str(path.relative_to(self.folder))
+            for kind, path in saved._asdict().items()
+        }
+        described = {"name": name, "caption": caption, "alt": alt, "cell": _running_cell()}
+        self._figures.append(described | files)
         return figure
 
     def table(self, frame: pd.DataFrame, name: str, caption: str) -> pd.DataFrame:
@@ -212,9 +209,8 @@ class Recorder:
         path = self.folder / "tables" / f"{name}.csv"
         with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False)
-        self._tables.append(
-            {"name": name, "caption": caption, "csv": str(path.relative_to(self.folder))}
-        )
+        described = {"name": name, "caption": caption, "cell": _running_cell()}
+        self._tables.append(described | {"csv": str(path.relative_to(self.folder))})
         return frame
 
     def atlas(
@@ -306,3 +302,11 @@ class Recorder:
         if done == total or done // step > self._tenths_said:
             self._tenths_said = done // step
             print(f"features {done}/{total}", flush=True)
+
+
+def _running_cell() -> int | None:
+    """Return the number of the notebook's cell that is running; None outside a notebook."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return None if shell is None else shell.execution_count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import gzip
 import hashlib
 import math
 import re
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     import jinja2
     import pandas as pd
     from markupsafe import Markup
+    from nbformat import NotebookNode
 
     from utils.claims import TestedClaim
     from utils.comparisons import Comparison, Ranking
     from utils.published import Published
     from utils.results import NotebookRun, Results, Table
+    from utils.summary import KindOfRow
 
 # Which files of its folder are the report's.
 FILES = ".files.json"
@@ -37,8 +40,18 @@ TEMPLATE = config.ROOT / "reports" / "template"
 MARKDOWN = "markdown-raw_html-raw_tex-raw_attribute-smart"
 # Places in page.html.
 SCRIPTS, SCRIPT_HASHES = "<!-- scripts -->", "none-but-these"
+# What a cell of a notebook's page is called, before its number.
+CELL = "cell-"
+# What nbconvert makes of a code cell, in a place that the report links to.
+CELL_TEMPLATE = f"""{{% extends 'basic/index.html.j2' %}}
+{{% block codecell %}}
+<section id="{CELL}{{{{ cell.execution_count }}}}" aria-label="Cell {{{{ cell.execution_count }}}}">
+{{{{ super() }}}}
+</section>
+{{% endblock codecell %}}
+"""
 # Bytes; a larger drawing, of very many points, is embedded as a picture if that is smaller.
-LARGEST_SVG = 300_000
+LARGEST_SVG = 600_000
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
 EXTERNAL = {"ari": "ARI", "nmi": "NMI", "ami": "AMI", "acc": "ACC", "purity": "Purity"}
@@ -155,7 +168,9 @@ def each(values: dict[int, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a duration in the unit that suits its size."""
+    """Format a duration in the unit that suits its size; an unknown one is a dash."""
+    if math.isnan(seconds):
+        return "–"
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -336,12 +351,26 @@ class StudyView:
     claims: list[TestedClaim] = field(default_factory=list)
     sensitivity: list[list[object]] = field(default_factory=list)
     spreads: list[list[object]] = field(default_factory=list)
+    ari_spread: tuple[float, float] | None = None
     atlas_points: int = 0
 
     @property
     def all_pages(self) -> list[Page]:
         """Pages of all notebooks, in their order."""
         return [page for page in self.pages.values() if page]
+
+    @property
+    def figure_ids(self) -> dict[str, str]:
+        """Identifier of each figure by its name in its notebook."""
+        return {item.name: item.id for page in self.all_pages for item in page.figures}
+
+
+@dataclass(frozen=True)
+class BestRows:
+    """The best rows of a leaderboard, by what has to be trained."""
+
+    title: str
+    kinds: list[KindOfRow]
 
 
 @dataclass(frozen=True)
@@ -454,6 +483,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
         claims=_claims(results, study),
         sensitivity=_sensitivity_rows(results, study),
         spreads=_spread_rows(results, study),
+        ari_spread=_ari_spread(results, study),
     )
 
 
@@ -500,6 +530,18 @@ def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
     ]
 
 
+def _ari_spread(results: Results, study: config.Study) -> tuple[float, float] | None:
+    """Return the standard deviation of the ARI over networks and over seeds of k-means."""
+    from utils.comparisons import spreads
+
+    found = [
+        (row.networks, row.clusterings)
+        for row in spreads(results.metrics, results.facts, study)
+        if row.metric == "ari"
+    ]
+    return next((pair for pair in found if not any(map(math.isnan, pair))), None)
+
+
 def _ranking(metrics: pd.DataFrame, study: config.Study) -> Ranking | None:
     from utils.comparisons import rank_representations
 
@@ -522,7 +564,6 @@ def _page(results: Results, run: NotebookRun, out: Path) -> Page:
 
     stems = figure_stems(results)
     link = Markup(f"[{escape(run.notebook)}]({_notebook_href(run)})")
-    origin = Markup(f"*Seed {run.seed}, notebook* {link}.")
     anchor = f"{run.study}-{_slug(run.notebook)}"
     facts = _facts(results, run.study, run.notebook)
     return Page(
@@ -537,18 +578,28 @@ def _page(results: Results, run: NotebookRun, out: Path) -> Page:
                 caption=figure.caption,
                 alt=figure.alt,
                 file=_embedded_file(out, stems[run.study, run.notebook, figure.name]),
-                origin=origin,
+                origin=_origin(run, figure.cell),
             )
             for figure in run.manifest.figures
         ],
         tables=[
-            _table_view(run, table, f"tbl-{anchor}-{position}", origin)
+            _table_view(run, table, f"tbl-{anchor}-{position}", _origin(run, table.cell))
             for position, table in enumerate(run.manifest.tables)
             if (run.notebook, table.name) not in LEFT_OUT
         ],
         facts=facts,
         fact_rows=[[fact, each(values)] for fact, values in facts.items() if values],
     )
+
+
+def _origin(run: NotebookRun, cell: int | None) -> Markup:
+    """Say which seed and notebook made something, with a link to the cell."""
+    from markupsafe import Markup
+
+    text, place = escape(run.notebook), _notebook_href(run)
+    if cell is not None:
+        text, place = text + f", cell {cell}", f"{place}#{CELL}{cell}"
+    return Markup(f"*Seed {run.seed}, notebook* [{text}]({place}).")
 
 
 def _slug(name: str) -> str:
@@ -1071,11 +1122,13 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
 
     published = load()
     verdict_table = verdicts(results)
+    views = [study_view(results, name, verdict_table, out) for name in results.studies]
+    boards = _board_views(results, published, out)
     context = {
         "profile": results.profile,
         "seeds": results.seeds,
         "record": record,
-        "views": [study_view(results, name, verdict_table, out) for name in results.studies],
+        "views": views,
         "substituted": results.substituted,
         "overview": _overview_rows(verdict_table),
         "data_rows": _data_rows(results),
@@ -1087,14 +1140,95 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "rule": config.load_verdict_rule(),
         "published": published,
         "published_rows": _beside_published(verdict_table, published),
-        "boards": _board_views(results, published, out),
+        "boards": boards,
         "image_resamples": IMAGE_RESAMPLES,
+        **_as_a_whole(results, verdict_table, views, published, out),
     }
     numbering = Numbering()
     template = _environment(numbering).get_template("article.md.j2")
     template.render(context)
     numbering.start_second_pass()
     return template.render(context)
+
+
+def _as_a_whole(
+    results: Results,
+    verdict_table: pd.DataFrame,
+    views: list[StudyView],
+    published: Published | None,
+    out: Path,
+) -> dict[str, Any]:
+    """Gather what abstract and discussion say: counts over all studies and leaderboards.
+
+    A reduced run tests nothing; what it cannot say, the kept run says, if there is one.
+    """
+    from utils import summary
+
+    is_reduced = results.profile.reduced
+    judged = verdict_table if not is_reduced else published.verdicts if published else None
+    if judged is not None:
+        judged = judged[judged["study"].isin(results.studies)]
+    metrics = published.metrics if is_reduced and published else results.metrics
+    baselines = [_baseline(metrics, study) for study in results.studies.values()]
+    kept_boards = bool(is_reduced and published and published.boards)
+    best_rows = [
+        BestRows(board.title, kinds)
+        for name, board in results.boards.items()
+        if (kinds := summary.best_of_each_kind(_best_first(name, published, out, kept_boards)))
+    ]
+    spreads = [(view.study.study, *ari) for view in views if (ari := view.ari_spread)]
+    return {
+        "tally": None
+        if judged is None
+        else summary.tally_figures(judged, results.studies.values()),
+        "tally_is_kept": is_reduced,
+        "claim_counts": Counter(claim.outcome for view in views for claim in view.claims),
+        "claim_rows": _claim_rows(views),
+        "baseline_counts": Counter(found.outcome for found in baselines if found),
+        "best_rows": best_rows,
+        "board_is_kept": kept_boards,
+        "kind_rows": [_kind_row(best.title, one) for best in best_rows for one in best.kinds],
+        "spread_rows": [[name, fixed(a, 3), fixed(b, 3)] for name, a, b in spreads],
+        "wider_by_network": sum(networks > starts for _, networks, starts in spreads),
+        "longest": max(results.notebooks, key=lambda run: run.manifest.seconds, default=None),
+    }
+
+
+def _best_first(name: str, published: Published | None, out: Path, is_kept: bool) -> list[Any]:
+    """List the rows of a leaderboard, of the kept run or of this one."""
+    from utils.leaderboards import read_tables
+
+    if is_kept:
+        return _kept_board(name, published)
+    board = read_tables(out)["leaderboard"]
+    return list(board[board["study"] == name].itertuples(index=False))
+
+
+def _kind_row(title: str, best: KindOfRow) -> list[object]:
+    row = best.row
+    scores = [_score_and_interval(row, score) for score in ("acc", "ari")]
+    return [title, best.kind, _row_name(row), *scores, duration(row.seconds)]
+
+
+def _claim_rows(views: list[StudyView]) -> list[list[object]]:
+    """List the claims in words, each with a link to the place where it is tested."""
+    from markupsafe import Markup
+
+    return [
+        [
+            view.study.study,
+            Markup(f"[“{escape(tested.claim.text)}”](#{claim_id(view.study.study, number)})"),
+            tested.claim.source,
+            tested.outcome,
+        ]
+        for view in views
+        for number, tested in enumerate(view.claims, start=1)
+    ]
+
+
+def claim_id(study: str, number: int) -> str:
+    """Return the identifier of the place where a claim of a study is tested."""
+    return f"claim-{study}-{number}"
 
 
 def _environment(numbering: Numbering) -> jinja2.Environment:
@@ -1173,6 +1307,8 @@ def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
         "refs": refs,
         "cite": cite,
         "cite_text": cite_text,
+        "claim_id": claim_id,
+        "external_metrics": tuple(EXTERNAL),
     }
 
 
@@ -1209,7 +1345,10 @@ def _pandoc(source: Path, target: Path, *arguments: str) -> None:
 
 
 def _html(source: Path, target: Path, plots: dict[str, str]) -> None:
-    """Make the page; `plots` has the JSON of each interactive map by the place for it."""
+    """Make the page; `plots` has the JSON of each interactive map by the place for it.
+
+    The numbers of each figure are taken from the folder ``figures`` beside it.
+    """
     _pandoc(
         source,
         target,
@@ -1228,6 +1367,12 @@ def _html(source: Path, target: Path, plots: dict[str, str]) -> None:
         f'<script type="application/json" class="atlas-plot" data-place="{place}">{plot}</script>'
         for place, plot in plots.items()
     ]
+    blocks += [
+        f'<script type="text/csv" class="numbers" data-figure="fig-{table.stem}">{packed}</script>'
+        for table in sorted((target.parent / "figures").glob("*.csv"))
+        if f'id="fig-{table.stem}"' in page
+        for packed in [_packed(table.read_bytes())]
+    ]
     blocks += [f"<script>{script}</script>" for script in scripts]
     hashes = " ".join(f"'{_script_hash(script)}'" for script in scripts)
     for mark, content in ((SCRIPTS, "\n".join(blocks)), (SCRIPT_HASHES, hashes)):
@@ -1235,6 +1380,11 @@ def _html(source: Path, target: Path, plots: dict[str, str]) -> None:
             raise ValueError(f"page.html has no {mark}")
         page = page.replace(mark, content, 1)  # what follows may be somebody's words
     target.write_text(page, encoding="utf-8")
+
+
+def _packed(content: bytes) -> str:
+    """Compress a file for the page; the same file always gives the same letters."""
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
 
 
 def _scripts(has_plots: bool) -> list[str]:
@@ -1270,10 +1420,15 @@ def _pdf(source: Path, target: Path) -> None:
 
 
 def _notebook_pages(results: Results, out: Path) -> None:
+    import nbformat
     from nbconvert import HTMLExporter
     from pygments.formatters import HtmlFormatter
 
-    exporter = HTMLExporter(template_name="basic", filters={"markdown2html": _markdown_cell})
+    exporter = HTMLExporter(
+        template_name="basic",
+        raw_template=CELL_TEMPLATE,
+        filters={"markdown2html": _markdown_cell},
+    )
     page = _page_environment().get_template("notebook.html.j2")
     colours = {
         name: HtmlFormatter(style=style).get_style_defs(".highlight")
@@ -1285,12 +1440,26 @@ def _notebook_pages(results: Results, out: Path) -> None:
             notebook = run.folder / "executed.ipynb"
             if not notebook.is_file():
                 raise config.UserError(f"{notebook}: missing: run the notebook again")
-            body, _ = exporter.from_filename(str(notebook))
+            content = nbformat.read(notebook, as_version=4)
+            body, _ = exporter.from_notebook_node(content)
             target = out / _notebook_href(run)
             target.parent.mkdir(exist_ok=True)
             title = f"{run.notebook}: {study}, seed {run.seed}"
-            html = page.render(title=title, body=body, style=style, colours=colours)
+            html = page.render(
+                title=title,
+                body=body,
+                style=style,
+                colours=colours,
+                parameters=_parameters(content),
+                duration=duration(run.manifest.seconds),
+            )
             target.write_text(html, encoding="utf-8")
+
+
+def _parameters(notebook: NotebookNode) -> dict[str, str]:
+    """Return the values that a notebook was run with; where it wrote to tells a reader nothing."""
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
+    return {name: str(value) for name, value in given.items() if name != "run_dir"}
 
 
 def _markdown_cell(source: str) -> str:

@@ -37,13 +37,18 @@ REPORTING_LIBRARIES = ("pandas", "matplotlib", "papermill", "snakemake", "pypand
 
 
 class Figure(BaseModel):
-    """A figure of one notebook; its files are paths relative to the notebook's folder."""
+    """A figure of one notebook; its files are paths relative to the notebook's folder.
+
+    `csv` has the numbers that it shows, `cell` is the number of the cell that drew it.
+    """
 
     name: str
     caption: str
     alt: str
+    cell: int | None = None
     svg: str | None = None
     png: str | None = None
+    csv: str | None = None
 
 
 class Table(BaseModel):
@@ -51,6 +56,7 @@ class Table(BaseModel):
 
     name: str
     caption: str
+    cell: int | None = None
     csv: str
 
 
@@ -171,7 +177,14 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
             *("images_sha256", "labels_sha256"),
         )
         notebooks += finished
-    gaps = _unfinished(folder, data, seeds, notebooks)
+    # A study and a leaderboard have other notebooks.
+    gaps = [
+        gap
+        for kind in (config.Study, config.Leaderboard)
+        for gap in _unfinished(
+            folder, [name for name in data if isinstance(topics[name], kind)], seeds, notebooks
+        )
+    ]
     # What an earlier run of a failed notebook left is no result of this one.
     good = [run for run in notebooks if not run.manifest.failed]
     metrics, disagreements = _read_metrics(good)
@@ -224,7 +237,7 @@ def _notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRu
     expected = (profile, study, seed, path.parent.name)
     if found != expected:
         raise config.UserError(f"{path}: is of {found}, but lies in the folder of {expected}")
-    files = [name for figure in manifest.figures for name in (figure.svg, figure.png)]
+    files = [name for figure in manifest.figures for name in (figure.svg, figure.png, figure.csv)]
     for name in [*files, *(table.csv for table in manifest.tables)]:
         if name is not None and not (path.parent / name).is_file():
             raise config.UserError(f"{path}: names {name!r}, which is missing: run it again")
@@ -232,10 +245,9 @@ def _notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRu
 
 
 def _unfinished(
-    folder: Path, studies: Iterable[str], seeds: Sequence[int], finished: list[NotebookRun]
+    folder: Path, studies: Sequence[str], seeds: Sequence[int], finished: list[NotebookRun]
 ) -> list[str]:
     """Say which notebooks, begun for some study and seed, have no manifest for which others."""
-    studies = list(studies)
     begun = {
         path.name
         for study in studies
@@ -433,9 +445,10 @@ def _draw_forests(results: Results, verdict_table: pd.DataFrame, folder: Path) -
 
 
 def _copy_files(folder: Path, figure: Figure, target: Path) -> None:
-    for suffix, name in ((".svg", figure.svg), (".png", figure.png)):
+    for suffix in ("svg", "png", "csv"):
+        name = getattr(figure, suffix)
         if name is not None:
-            with artifacts.atomic_path(target.with_name(target.name + suffix)) as temporary:
+            with artifacts.atomic_path(target.with_name(f"{target.name}.{suffix}")) as temporary:
                 shutil.copyfile(folder / name, temporary)
 
 
