@@ -35,7 +35,7 @@ n_clusters = None  # None: the study's own
 # %% tags=["nbval-ignore-output"]
 import numpy as np
 
-from utils import experiment, figures, metrics, spaces
+from utils import experiment, figures, metrics, names, spaces
 
 figures.use_style()
 run = experiment.open_run(
@@ -63,7 +63,8 @@ run.figure(
     samples,
     "samples",
     "The first eight images of each class.",
-    f"Grid of sample images, one row for each of {len(run.class_names)} classes.",
+    f"Grid of sample images, one row for each of {len(run.class_names)} classes: "
+    f"{', '.join(run.class_names)}.",
 )
 
 # %% [markdown]
@@ -127,7 +128,9 @@ run.figure(
         if missing
         else "Every class is the majority of some cluster."
     ),
-    "Sorted confusion matrix of raw-pixel k-means.",
+    f"Sorted confusion matrix of raw-pixel k-means: {len(set(found))} of {len(run.class_names)} "
+    "classes are the majority of a cluster, and "
+    f"{names.largest_confusion(table.counts, found, [run.class_names[i] for i in table.classes])}.",
 )
 run.fact("classes_found_pixels", len(set(found)))
 

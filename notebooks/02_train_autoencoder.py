@@ -80,7 +80,8 @@ run.figure(
     "architecture",
     f"The autoencoder: {n_parameters:,} trainable parameters, latent of "
     f"{np.prod(latent_shape):,} numbers.",
-    "Block diagram of the encoder and the decoder with the shape of each feature map.",
+    f"Block diagram of the encoder and the decoder: {np.prod(shape):,} pixels become "
+    f"{np.prod(latent_shape):,} numbers.",
 )
 
 # %% [markdown]
@@ -103,12 +104,13 @@ run.fact("precision", "bfloat16" if training.has_bfloat16(device) else "float32"
 print(f"{len(history)} epochs, final loss {history['loss'].iloc[-1]:.5f}")
 
 # %% tags=["nbval-ignore-output"]
+trend = "falls" if history["loss"].is_monotonic_decreasing else "falls and rises"
 run.figure(
     figures.loss_curve(history),
     "loss_curve",
     f"Training loss ({protocol.loss.replace('_', ' ')}) over {len(history)} epochs, from "
     f"{history['loss'].iloc[0]:.4f} to {history['loss'].iloc[-1]:.4f}.",
-    "Line chart of the training loss by epoch.",
+    f"Line chart of the training loss by epoch; it {trend} until the last one.",
 )
 
 # %% [markdown]
@@ -124,7 +126,8 @@ run.figure(
     figures.reconstructions(shown, figures.to_images(reconstructed)),
     "reconstructions",
     "The first ten images and their reconstructions.",
-    "Two rows of ten images: originals above, reconstructions below.",
+    "Two rows of ten images: originals above, reconstructions below; the training ended with a "
+    f"mean loss of {history['loss'].iloc[-1]:.4f}.",
 )
 
 # %% [markdown]

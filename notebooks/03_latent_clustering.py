@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from utils import atlas, clusterers, experiment, figures, metrics
+from utils import atlas, clusterers, experiment, figures, metrics, names
 
 figures.use_style()
 run = experiment.open_run(
@@ -114,17 +114,14 @@ pd.DataFrame(variant_scores).round(4)
 match = metrics.hungarian_match(run.labels, clustering.assignment)
 table = metrics.hungarian_order(run.labels, clustering.assignment)
 column_names = [run.class_names[i] for i in table.classes]
+row_names = [run.class_names[match[c]] if c in match else "unmatched" for c in table.clusters]
 run.figure(
-    figures.confusion(
-        table.counts,
-        [run.class_names[match[c]] if c in match else "unmatched" for c in table.clusters],
-        column_names,
-        "k-means on the latents",
-    ),
+    figures.confusion(table.counts, row_names, column_names, "k-means on the latents"),
     "confusion_latent",
     "Autoencoder latents and k-means: clusters (rows, matched one to one with classes by the "
     "Hungarian algorithm) against classes.",
-    "Matched confusion matrix of k-means on the autoencoder's latents.",
+    "Matched confusion matrix of k-means on the autoencoder's latents; "
+    f"{names.largest_confusion(table.counts, row_names, column_names)}.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -140,7 +137,8 @@ run.figure(
         if missing
         else "Every class is the majority of some cluster."
     ),
-    "Confusion matrix of k-means on the latents, sorted by majority class.",
+    "Confusion matrix of k-means on the latents, sorted by majority class; "
+    f"{len(set(found))} of {len(run.class_names)} classes are the majority of a cluster.",
 )
 run.fact("classes_found_autoencoder", len(set(found)))
 
@@ -157,30 +155,6 @@ xy, centres_xy = map_xy[: len(rows)], map_xy[len(rows) :]
 clusters = clustering.assignment[rows]
 cluster_names = [str(c) for c in range(len(clustering.centres))]
 
-# %% tags=["nbval-ignore-output"]
-run.figure(
-    figures.map_by_class(xy, run.labels[rows], run.class_names, "True labels", "class"),
-    "tsne_label",
-    f"t-SNE of {len(rows):,} latent vectors, coloured by true label.",
-    "Scatter plot of the t-SNE map, a colour per class.",
-)
-
-# %% tags=["nbval-ignore-output"]
-run.figure(
-    figures.map_by_class(xy, clusters, cluster_names, "k-means clusters", "cluster"),
-    "tsne_cluster",
-    f"The same map, coloured by k-means cluster; {run.study.kmeans.n_clusters} clusters.",
-    "Scatter plot of the t-SNE map, a colour per cluster.",
-)
-
-# %% [markdown]
-# The report's page has this map with the images themselves: what it shows of each is its class, its
-# cluster, and by how much its centre is nearer than the next (0: half way between two, 1: on one).
-
-# %% tags=["nbval-ignore-output"]
-shown = run.atlas(rows, xy, clusters, atlas.margins(projected[rows], clustering.centres))
-shown.groupby("wrong")["confidence"].describe().round(3)
-
 # %% [markdown]
 # Whether the map shows boundaries can be put into a number: of an image's ten nearest neighbours in
 # the map, the share that is in its cluster, and the share that is of its class.
@@ -194,18 +168,46 @@ print(f"neighbours in the map: {same_cluster:.1%} in the same cluster, {same_cla
 
 # %% tags=["nbval-ignore-output"]
 run.figure(
-    figures.map_density(xy),
-    "tsne_density",
-    "Density of the points in the map. Gaps between dense regions are where clusters could part.",
-    "Density plot of the t-SNE map.",
+    figures.map_by_class(xy, run.labels[rows], run.class_names, "True labels", "class"),
+    "tsne_label",
+    f"t-SNE of {len(rows):,} latent vectors, coloured by true label.",
+    "Scatter plot of the t-SNE map, a colour per class: of an image's ten nearest neighbours in "
+    f"the map {same_class:.0%} are of its class.",
 )
 
 # %% tags=["nbval-ignore-output"]
 run.figure(
+    figures.map_by_class(xy, clusters, cluster_names, "k-means clusters", "cluster"),
+    "tsne_cluster",
+    f"The same map, coloured by k-means cluster; {run.study.kmeans.n_clusters} clusters.",
+    "Scatter plot of the t-SNE map, a colour per cluster: of an image's ten nearest neighbours in "
+    f"the map {same_cluster:.0%} are in its cluster.",
+)
+
+# %% [markdown]
+# The report's page has this map with the images themselves: what it shows of each is its class, its
+# cluster, and by how much its centre is nearer than the next (0: half way between two, 1: on one).
+
+# %% tags=["nbval-ignore-output"]
+shown = run.atlas(rows, xy, clusters, atlas.margins(projected[rows], clustering.centres))
+shown.groupby("wrong")["confidence"].describe().round(3)
+
+# %% tags=["nbval-ignore-output"]
+run.figure(
+    figures.map_density(xy),
+    "tsne_density",
+    "Density of the points in the map. Gaps between dense regions are where clusters could part.",
+    f"Density plot of the t-SNE map of {len(rows):,} images.",
+)
+
+# %% tags=["nbval-ignore-output"]
+sizes = np.bincount(clustering.assignment)
+run.figure(
     figures.map_centroids(xy, clusters, cluster_names, centres_xy),
     "tsne_centroids",
     "The same map with the k-means centres overlaid, mapped together with the images.",
-    "Scatter plot of the t-SNE map with a marked centre for each cluster.",
+    "Scatter plot of the t-SNE map with a marked centre for each cluster; clusters have from "
+    f"{sizes.min():,} to {sizes.max():,} images.",
 )
 
 # %% [markdown]
@@ -217,6 +219,7 @@ run.figure(
 
 # %% tags=["nbval-ignore-output"]
 if projected.shape[1] <= 100:
+    share = projected[:, :3].var(axis=0).sum() / projected.var(axis=0).sum()
     display(
         run.figure(
             figures.view_3d(
@@ -225,7 +228,8 @@ if projected.shape[1] <= 100:
             "dimensions_label",
             f"The first three dimensions of the clustered space for {len(rows):,} images, coloured "
             "by true label.",
-            "Three-dimensional scatter plot, a colour per class.",
+            "Three-dimensional scatter plot, a colour per class; the three dimensions have "
+            f"{share:.0%} of the variance.",
         )
     )
     display(
@@ -240,7 +244,8 @@ if projected.shape[1] <= 100:
             ),
             "dimensions_centres",
             "The same view with the k-means centres.",
-            "Three-dimensional scatter plot with a marked centre for each cluster.",
+            f"Three-dimensional scatter plot with a marked centre for each of the {len(sizes)} "
+            "clusters.",
         )
     )
 
@@ -281,7 +286,7 @@ if run.study.dbscan is not None:
             ),
             "tsne_dbscan",
             f"The same map, coloured by DBSCAN cluster with the published settings: {found}.",
-            "Scatter plot of the t-SNE map, a colour per DBSCAN cluster, noise in grey.",
+            f"Scatter plot of the t-SNE map, a colour per DBSCAN cluster, noise in grey: {found}.",
         )
     )
     display(
@@ -290,12 +295,14 @@ if run.study.dbscan is not None:
             "dbscan_k_distances",
             f"Distances to neighbour {published.min_samples} in ascending order. The knee proposes "
             f"eps {curve[turn]:.2f}; the paper has {published.eps:g}.",
-            "Rising curve of neighbour distances with its knee and the published radius.",
+            f"Curve of neighbour distances that rises from {curve[0]:.2f} to {curve[-1]:.2f}, with "
+            f"its knee at {curve[turn]:.2f} and the published radius {published.eps:g}.",
         )
     )
     radii = np.unique(np.append(np.linspace(curve[0], curve[-1], 11), published.eps))
     strip = run.dbscan_by_eps(projected, radii)
     caption = "DBSCAN at growing radii; noise counted in both ways."
+    most = strip.loc[strip["k_found"].idxmax()]
     display(run.table(strip, "dbscan_by_eps", caption).round(4))
     display(
         run.figure(
@@ -303,7 +310,8 @@ if run.study.dbscan is not None:
             "dbscan_strip",
             "DBSCAN as its radius grows: clusters found, share of noise, and ARI with noise as a "
             "cluster and without it.",
-            "Three panels of curves over eps.",
+            f"Three panels of curves over eps: at most {most['k_found']:.0f} clusters are found, "
+            f"at eps {most['eps']:.2f}, with {most['noise_fraction']:.0%} noise.",
         )
     )
 

@@ -38,7 +38,7 @@ recipe = None  # None: every line of the profile; a recipe's name: this one alon
 import pandas as pd
 from IPython.display import display
 
-from utils import boards, figures, metrics
+from utils import boards, figures, metrics, names
 
 figures.use_style()
 run = boards.open_board("05_beyond_the_papers", study, profile, seed, run_dir)
@@ -73,16 +73,14 @@ assignment = stages[-1].arrays["assignment"]
 title = f"{best.representation} / {best.space} / {best.method}"
 table = metrics.hungarian_order(run.labels, assignment)
 match = metrics.hungarian_match(run.labels, assignment)
+row_names = [run.class_names[match[c]] if c in match else "unmatched" for c in table.clusters]
+column_names = [run.class_names[i] for i in table.classes]
 run.figure(
-    figures.confusion(
-        table.counts,
-        [run.class_names[match[c]] if c in match else "unmatched" for c in table.clusters],
-        [run.class_names[i] for i in table.classes],
-        title,
-    ),
+    figures.confusion(table.counts, row_names, column_names, title),
     "best_confusion",
     f"Clusters (rows, matched with classes) of the best line of seed {seed}, {title}.",
-    "Matched confusion matrix of the best line.",
+    "Matched confusion matrix of the best line; "
+    f"{names.largest_confusion(table.counts, row_names, column_names)}.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -94,7 +92,7 @@ if mistakes:
             "best_confused",
             "The pairs of class and cluster that the best line confuses most: random images of "
             "the class that lie in the other's cluster.",
-            "Rows of images, one for each confused pair.",
+            f"Rows of images, one for each confused pair; the commonest is {next(iter(mistakes))}.",
         )
     )
 
@@ -122,7 +120,8 @@ else:
             figures.image_rows(run.doubtful(assignment, confidence), "The least sure images"),
             "best_doubtful",
             "The images of each cluster of the best line of which it is least sure.",
-            "Rows of images, one for each cluster: those it is least sure of.",
+            "Rows of images, one for each cluster: those it is least sure of, down to a confidence "
+            f"of {confidence.min():.2f}.",
         )
     )
 

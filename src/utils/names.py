@@ -1,6 +1,13 @@
 """What the names in the tables are called in the words of the article."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NAMES = {
     "hog": "HOG",
@@ -50,3 +57,26 @@ def describe_parts(representation: str, space: str, clusterer: str) -> tuple[str
         for name in (representation, clusterer)
     )
     return views, where, steps
+
+
+def largest_confusion(
+    counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]
+) -> str:
+    """Say in words which cell is the largest of those whose row and column differ in name.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (rows, columns)
+        Images by the class after which a cluster is named (rows) and their own (columns).
+    row_names, column_names : sequence of str
+    """
+    cells = [
+        (int(counts[i, j]), row, column)
+        for i, row in enumerate(row_names)
+        for j, column in enumerate(column_names)
+        if row != column
+    ]
+    n, row, column = max(cells, key=lambda cell: cell[0], default=(0, "", ""))
+    if n == 0:
+        return "no image lies in a cluster of another class"
+    return f"the largest confusion is {n:,} images of {column} in a cluster of {row}"
