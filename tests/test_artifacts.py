@@ -199,13 +199,30 @@ def names(files):
     return [path.stem for path in files]
 
 
-def test_sources_are_followed_through_imports(package, tmp_path):
+def test_sources_are_followed_through_imports(package):
     assert names(artifacts.source_files("top")) == ["bottom", "middle", "top"]
     assert names(artifacts.source_files("other")) == ["other"]
     assert names(artifacts.source_files("other", "bottom")) == ["bottom", "middle", "other", "top"]
+
+
+def test_a_notebook_depends_on_what_it_takes_out_of_modules(shared_module, tmp_path):
     script = tmp_path / "notebook.py"
-    script.write_text("import numpy\nfrom utils import middle\nfrom os import path\n")
-    assert names(artifacts.notebook_sources(script)) == ["bottom", "middle", "top"]
+    script.write_text("from utils import middle, shared\n\nmine = shared.used()\nprint(mine)\n")
+    before = artifacts.notebook_fingerprint(script)
+    shared = shared_module / "shared.py"
+    code = shared.read_text()
+    shared.write_text(code.replace("LIMIT + 7", "LIMIT + 8"))
+    (shared_module / "middle.py").write_text("changed = 1\n")
+    script.write_text(script.read_text() + "\nprint(1)\n")
+    assert artifacts.notebook_fingerprint(script) == before
+    shared.write_text(code.replace("LIMIT = 1", "LIMIT = 2"))
+    assert artifacts.notebook_fingerprint(script) != before
+    # A module that is handed on as a whole counts as a whole.
+    shared.write_text(code)
+    script.write_text("from utils import shared\nvars(shared)\n")
+    before = artifacts.notebook_fingerprint(script)
+    shared.write_text(code.replace("LIMIT + 7", "LIMIT + 8"))
+    assert artifacts.notebook_fingerprint(script) != before
 
 
 @pytest.mark.parametrize(
@@ -246,6 +263,7 @@ def test_a_module_that_does_not_exist_is_an_error(package):
         ("top", "def run():\n", 'def run():\n    """Say."""\n'),
         ("bottom", "value = 1\n", "# why\nvalue   =   (1)  # here\n\n\n"),
         ("other", "2", "3"),
+        ("bottom", '"a"', '"b"'),
     ],
 )
 def test_words_and_layout_keep_the_code_fingerprint(package, module, old, new):
@@ -259,7 +277,6 @@ def test_words_and_layout_keep_the_code_fingerprint(package, module, old, new):
     ("module", "old", "new"),
     [
         ("bottom", "1", "2"),
-        ("bottom", '"a"', '"b"'),
         ("bottom", "value", "other_value"),
         ("middle", "bottom.value", "-bottom.value"),
         ("top", "return work()", "work()"),

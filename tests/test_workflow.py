@@ -33,25 +33,32 @@ def prepare_data(study, profile, offline, folder):
         write_json(folder / "data.json", {"dataset": "mnist"})
     return dict(dataset="mnist", substituted=False, reason=None, source="a test", n=10)
 """
+EXPERIMENT = """
+from utils.datasets import prepare_data
+def train(): return 1  # of the second notebook
+def cluster(): return 2  # of the others
+def rest(): return 3
+"""
 # Takes the place of papermill: says and leaves what a real notebook does, or fails.
 RUNNER = f"""
-import sys, time
+import os, sys, time
 from pathlib import Path
 MARK = {MARK!r}
+def tell(text):
+    with open(os.environ["PROGRESS_FILE"], "a") as file: file.write(MARK + text + "\\n")
 def title_of(notebook, study, seed): return f"{{notebook}} · {{study}} · seed {{seed}}"
 def main():
     values = dict(zip(sys.argv[2::2], sys.argv[3::2]))
     title = title_of(sys.argv[1], values["--study"], values["--seed"])
-    sys.stdout.write(f"{{MARK}}start {{title}}\\n")
-    sys.stdout.flush()
+    tell(f"start {{title}}")
     if Path("make-notebooks-slow").exists():
         time.sleep(60)
     if Path(f"make-{{sys.argv[1]}}-fail").exists():
-        sys.stdout.write(f"{{MARK}}failed {{title}} failed in cell [3] `x = 1 / 0`: Error: no\\n")
+        tell(f"failed {{title}} failed in cell [3] `x = 1 / 0`: Error: no")
         return 1
     for name in ("manifest.json", "executed.ipynb"):
         Path(values["--run-dir"], name).write_text(title)
-    sys.stdout.write(f"{{MARK}}done {{title}}\\n")
+    tell(f"done {{title}}")
 if __name__ == "__main__": sys.exit(main())
 """
 REPORT = f"""
@@ -70,7 +77,7 @@ def make_repository(root):
     for name in ("__init__", "artifacts", "config", "cli"):
         shutil.copy(ROOT / f"src/utils/{name}.py", package)
     (package / "datasets.py").write_text(DATA)
-    (package / "experiment.py").write_text("from utils.datasets import prepare_data")
+    (package / "experiment.py").write_text(EXPERIMENT)
     (package / "notebook_runner.py").write_text(RUNNER)
     (package / "report.py").write_text(REPORT)
     shutil.copytree(ROOT / "workflow", root / "workflow")
@@ -92,7 +99,9 @@ def make_repository(root):
     (root / "config/leaderboards/board.yaml").write_text(board, "utf-8")
     (root / "notebooks").mkdir()
     for name in (*NOTEBOOKS, BEYOND):
-        (root / f"notebooks/{name}.py").write_text("from utils import experiment")
+        used = "train" if name == "02_train_autoencoder" else "cluster"
+        script = f"from utils import experiment\nexperiment.{used}()\n"
+        (root / f"notebooks/{name}.py").write_text(script)
     (root / "reports/template").mkdir(parents=True)
     (root / "reports/template/article.md").write_text("text")
     (root / "requirements.lock").write_text("numpy==1.0")
@@ -196,6 +205,48 @@ def test_a_changed_notebook_repeats_it_and_what_needs_it(repository):
         file.write("\n# changed\n")
     rules, _ = planned_jobs(repository, "--seeds", "1")
     assert rules == {**dict.fromkeys(NOTEBOOKS[1:], 2), BEYOND: 1, "report": 1, "all": 1}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("src/utils/experiment.py", "return 3", "return 4", {}),
+        ("src/utils/experiment.py", "# of the others", "# other words", {}),
+        (
+            "src/utils/experiment.py",
+            "return 2",
+            "return 4",
+            {NOTEBOOKS[0]: 2, NOTEBOOKS[2]: 2, NOTEBOOKS[3]: 2, BEYOND: 1, "report": 1, "all": 1},
+        ),
+        (
+            "src/utils/experiment.py",
+            "return 1",
+            "return 4",
+            {**dict.fromkeys(NOTEBOOKS[1:], 2), BEYOND: 1, "report": 1, "all": 1},
+        ),
+        ("reports/template/article.md", "text", "words", {"report": 1, "all": 1}),
+        ("src/utils/report.py", "no such figure", "no figure", {"report": 1, "all": 1}),
+        (
+            "requirements.lock",
+            "1.0",
+            "2.0",
+            {**dict.fromkeys(NOTEBOOKS, 2), BEYOND: 1, "report": 1, "all": 1},
+        ),
+        (
+            "runs/quick/one/data.json",
+            "mnist",
+            "other",
+            {**dict.fromkeys(NOTEBOOKS, 1), BEYOND: 1, "report": 1, "all": 1},
+        ),
+    ],
+)
+def test_a_change_repeats_what_depends_on_it_and_nothing_else(repository, file, old, new, expected):
+    path = repository / file
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+    rules, _ = planned_jobs(repository, "--seeds", "1")
+    assert rules == expected
 
 
 def test_more_seeds_add_only_theirs_and_a_study_without_data_has_no_jobs(repository, tmp_path):

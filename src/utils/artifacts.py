@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,11 +120,6 @@ def source_files(*modules: str) -> list[Path]:
     return sorted(_closure({PACKAGE / f"{name}.py" for name in modules}))
 
 
-def notebook_sources(script: Path) -> list[Path]:
-    """List the files of this package that a notebook's paired script depends on."""
-    return sorted(_closure(_imported_files(Path(script))))
-
-
 def _closure(files: set[Path]) -> set[Path]:
     found: set[Path] = set()
     waiting = set(files)
@@ -170,23 +165,41 @@ def source_fingerprint(*modules: str) -> str:
     It covers everything in `modules`, and of other modules of this package the definitions that
     these reach: a change elsewhere, in comments, docstrings or layout leaves it as it was.
     """
+    return _fingerprint_of((module, None) for module in modules)
+
+
+def notebook_fingerprint(script: Path) -> str:
+    """Return a fingerprint of the code behind a notebook's paired script, without the script's own.
+
+    It covers the definitions of this package that the script reaches, as in `source_fingerprint`.
+    """
+    own = ""  # what the script itself defines is in no module
+    used = _Source(own, Path(script))
+    steps = (step for node in used.statements for step in used.references(node))
+    return _fingerprint_of(step for step in steps if step[0] != own)
+
+
+def _fingerprint_of(steps: Iterable[tuple[str, str | None]]) -> str:
+    """Follow definitions, given by module and name, to everything that they reach."""
+    sources: dict[str, _Source] = {}
     reached: dict[tuple[str, str | None], list[str]] = {}
-    waiting: list[tuple[str, str | None]] = [(module, None) for module in modules]
+    waiting = list(steps)
     while waiting:
         module, name = step = waiting.pop()
-        if step not in reached:
-            source = _Source(module)
-            statements = source.statements_of(name)
-            reached[step] = [ast.dump(statement) for statement in statements]
-            waiting += [next for node in statements for next in source.references(node)]
+        if step in reached:
+            continue
+        if module not in sources:
+            sources[module] = _Source(module, PACKAGE / f"{module}.py")
+        statements = sources[module].statements_of(name)
+        reached[step] = [ast.dump(statement) for statement in statements]
+        waiting += [next for node in statements for next in sources[module].references(node)]
     return fingerprint({f"{m}.{name or '*'}": code for (m, name), code in reached.items()})
 
 
 class _Source:
-    """A module of this package, as statements that define names and use others."""
+    """A file of Python, as statements that define names and use others."""
 
-    def __init__(self, module: str) -> None:
-        path = PACKAGE / f"{module}.py"
+    def __init__(self, module: str, path: Path) -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
@@ -214,10 +227,24 @@ class _Source:
 
     def references(self, statement: ast.stmt) -> list[tuple[str, str | None]]:
         """List what a statement uses of this package: module and name, None for a whole module."""
-        used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-        own = [(self.module, name) for name in used & self.defined]
-        imported = [target for alias, target in self.imported.items() if alias in used]
-        return [*own, *imported, *_imports_in(statement).values()]
+        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+        parts = [
+            node
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        ]
+        own = [(self.module, name) for name in {node.id for node in names} & self.defined]
+        # Of a module that is named only to take something out of it, this counts alone.
+        imports = self.imported | _imports_in(statement)
+        with_part = {id(node.value) for node in parts}
+        whole = {node.id for node in names if id(node) not in with_part}
+        found = [target for alias, target in imports.items() if alias in whole]
+        for node in parts:
+            module, name = imports.get(node.value.id, (None, None))
+            if module is not None:
+                found.append((module, name or node.attr))
+        # What is imported from a module by name is used.
+        return [*own, *found, *(t for t in _imports_in(statement).values() if t[1] is not None)]
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -31,10 +31,11 @@ from utils.config import (
     load_topic,
     study_names,
 )
-from utils.notebook_runner import MARK, title_of
+from utils.notebook_runner import MARK, PROGRESS_FILE, title_of
 
 PROGRAM = "run_all.sh"
 RUNS = ROOT / "runs"
+BENCHMARKS = ROOT / "benchmarks" / "run.py"
 # What the report writes. A missing one is made again even if nothing else has changed.
 RESULTS = (
     "report.html",
@@ -49,11 +50,12 @@ RESULTS = (
     "notebooks",
 )
 USAGE = (
-    f"{PROGRAM} [lab | recipe NAME | publish [--profile NAME] | --profile NAME --studies A,B"
-    " --seeds N --out DIR --cores N --offline --help] [-- ...]"
+    f"{PROGRAM} [lab | bench [NAME ...] | recipe NAME | publish [--profile NAME] | --profile NAME"
+    " --studies A,B --seeds N --out DIR --cores N --offline --help] [-- ...]"
 )
 USAGE_ERROR, RUN_FAILED = 2, 1
 SECONDS_TO_STOP = 10
+SECONDS_BETWEEN_LOOKS = 0.1
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if arguments[:1] == ["lab"]:
             open_lab(arguments[1:])
+        if arguments[:1] == ["bench"]:
+            os.execv(sys.executable, [sys.executable, str(BENCHMARKS), *arguments[1:]])
         if arguments[:1] == ["recipe"]:
             return run_recipe(parse_recipe(arguments[1:]))
         publishing = arguments[:1] == ["publish"]
@@ -161,8 +165,9 @@ def _parser() -> _Parser:
         prog=PROGRAM,
         usage=USAGE,
         description="Run the notebooks of every study and write the report. "
-        "'run_all.sh lab' opens the notebooks in JupyterLab instead. 'run_all.sh recipe NAME' runs "
-        "one line of a leaderboard alone. 'run_all.sh publish' keeps "
+        "'run_all.sh lab' opens the notebooks in JupyterLab instead. 'run_all.sh bench' measures "
+        "how fast the parts are, beside what people would use instead. 'run_all.sh recipe NAME' "
+        "runs one line of a leaderboard alone. 'run_all.sh publish' keeps "
         "the numbers of a full run (reports/NAME, by default reports/paper) in reports/published "
         "and in README.md.",
         epilog="What follows -- goes to Snakemake (after 'lab': to JupyterLab). "
@@ -408,13 +413,13 @@ def _signals_as_interrupts() -> Iterator[None]:
 def _group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subprocess.Popen]:
     """Start a command as a group of its own, which never outlives this block or this process.
 
-    Its output can be read from the process; what it says on standard error goes into `log`.
+    What it prints goes into `log`.
     A watcher, whose input is a pipe from this process, ends the group even if that is killed.
     """
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=log,
         stderr=log,
         encoding="utf-8",
         errors="replace",
@@ -438,12 +443,12 @@ def _group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subproce
 
 
 def _stop(process: subprocess.Popen) -> None:
-    """End the group of `process`; its kernels are in other groups, but hold its output open."""
+    """End the group of `process`; its kernels are in other groups and end with their parents."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=SECONDS_TO_STOP)
+            process.wait(timeout=SECONDS_TO_STOP)
             return
 
 
@@ -525,18 +530,40 @@ def run_workflow(request: Request, log: Path, lock: IO[str]) -> Outcome:
     UserError
         If it fails; names what failed and why.
     """
+    progress = log.with_suffix(".progress")
+    progress.touch()
+    os.environ[PROGRESS_FILE] = str(progress)
     # Opened for appending, because both this process and Snakemake write into it.
-    with (
-        log.open("a", encoding="utf-8") as log_file,
-        _group(snakemake_command(request), log_file, lock) as process,
-    ):
-        outcome = follow(process.stdout, log_file)
-        status = process.wait()
+    try:
+        with (
+            log.open("a", encoding="utf-8") as log_file,
+            _group(snakemake_command(request), log_file, lock) as process,
+        ):
+            outcome = follow(_lines_while(process, progress), log_file)
+            status = process.wait()
+    finally:
+        progress.unlink()
     if status != 0:
         first, *more = outcome.failures or [_complaint_in(log)]
         others = f" (and {len(more)} more)" if more else ""
         raise UserError(f"{first}{others}; log: {_shown(log)}")
     return outcome
+
+
+def _lines_while(process: subprocess.Popen, file: Path) -> Iterator[str]:
+    """Yield each line that is written into `file` until the process has ended."""
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        begun = ""
+        while True:
+            is_running = process.poll() is None
+            for part in stream:
+                begun += part
+                if begun.endswith("\n"):
+                    yield begun
+                    begun = ""
+            if not is_running:
+                return
+            time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def snakemake_command(request: Request) -> list[str]:
@@ -570,7 +597,7 @@ def follow(lines: Iterable[str], log: IO[str]) -> Outcome:
     Parameters
     ----------
     lines : iterable of str
-        What the jobs print.
+        What the jobs say.
     log : text file
         Is given every line; Snakemake has written its plan into it before the first job begins.
     """

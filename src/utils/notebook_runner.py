@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 MARK = "» "
+# Names the file into which they go, which also a job on another machine can write; without it they
+# are printed.
+PROGRESS_FILE = "PROGRESS_FILE"
 # Lines of a notebook's output that tell how far it is, or what it had to do otherwise, begin so.
 PROGRESS_WORDS = ("epoch ", "features ", "training ", "NOTE: ")
 # How an error begins that is a finding about the protocol, not a fault: see training.TrainingError.
@@ -194,9 +197,14 @@ class _ProgressLines:
 
 
 def _tell(word: str, text: str) -> None:
-    # In one piece, ended line and all: other jobs write into the same pipe.
-    sys.stdout.write(f"{MARK}{word} {text}\n")
-    sys.stdout.flush()
+    line = f"{MARK}{word} {text}\n"
+    # In one piece, ended line and all: other jobs write into the same place.
+    if PROGRESS_FILE in os.environ:
+        with Path(os.environ[PROGRESS_FILE]).open("a", encoding="utf-8") as file:
+            file.write(line)
+    else:
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

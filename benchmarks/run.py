@@ -1,0 +1,114 @@
+"""Runs benchmarks, keeps what they found, and writes the table of the README.
+
+Called by ``./run_all.sh bench [NAME ...]``. Each benchmark is a file beside this one whose ``run``
+returns a `measure.Result` or, where there is nothing to compare with, a table.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from measure import Result
+from utils import artifacts, results
+from utils.config import ROOT, UserError
+from utils.published import update_readme
+
+NAMES = (
+    "autoencoder_training",
+    "control_pipeline",
+    "exact_silhouette",
+    "frozen_features",
+    "n2d",
+    "growth",
+    "schedule",
+    "end_to_end",
+)
+FOUND = Path(__file__).with_name("results.json")
+README, SCALING = ROOT / "README.md", ROOT / "docs" / "scaling.md"
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+LIBRARIES = ("numpy", "torch", "torchvision", "scikit-learn", "umap-learn", "faiss-cpu", "clustpy")
+
+
+def main(names: list[str]) -> int:
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown:
+        allowed = ", ".join(NAMES)
+        raise UserError(f"unknown benchmark {unknown[0]!r}: allowed are {allowed}")
+    for name in names or NAMES:
+        print(f"{name}: {importlib.import_module(name).__doc__.splitlines()[0]}", flush=True)
+        found = importlib.import_module(name).run()
+        keep(name, found.as_json() if isinstance(found, Result) else found)
+    for page, block in ((README, table(load())), (SCALING, growth_tables(load()))):
+        text = update_readme(page.read_text(encoding="utf-8"), block, BEGIN, END)
+        artifacts.write_text(page, text)
+    return 0
+
+
+def keep(name: str, found: dict[str, Any]) -> None:
+    """Write what a benchmark found beside what the others have, with where it was measured."""
+    versions = {lib: v for lib, v in results.versions().items() if lib in (*LIBRARIES, "python")}
+    where = {"made": datetime.now(UTC).isoformat(timespec="seconds")}
+    where |= {"hardware": results.hardware(), "versions": versions}
+    artifacts.write_json(FOUND, load() | {name: found | where})
+
+
+def load() -> dict[str, Any]:
+    return artifacts.read_json(FOUND) if FOUND.is_file() else {}
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the pairs as a Markdown table, with what was aimed at."""
+    lines = [
+        "| What | Ours | Compared with | Its time | Times as long | Aim |",
+        "| :-- | --: | :-- | --: | --: | --: |",
+    ]
+    for name in NAMES:
+        one = found.get(name, {})
+        for way, ratio in one.get("ratios", {}).items():
+            medians = one["medians"]
+            lines.append(
+                f"| {one['what']} | {medians['ours']:.1f} s | {way} | {medians[way]:.1f} s "
+                f"| {ratio:.2f} | {one['aims'][way]:.2f} |"
+            )
+    return "\n".join([*_where(found), "", *lines])
+
+
+def growth_tables(found: dict[str, Any]) -> str:
+    """Return what has rows of numbers, each as a Markdown table under a line on what it is."""
+    parts = []
+    for name in ("growth", "schedule"):
+        if name not in found:
+            continue
+        one = found[name]
+        columns = list(one["rows"][0])
+        lines = ["| " + " | ".join(columns) + " |", "|" + " --: |" * len(columns)]
+        for row in one["rows"]:
+            lines.append("| " + " | ".join(f"{value:,}" for value in row.values()) + " |")
+        said = one["what"][:1].upper() + one["what"][1:]
+        costs = f" In all {one['core_hours']:,} core-hours." if "core_hours" in one else ""
+        parts += [f"{said}.{costs}", "\n".join(lines)]
+    return "\n\n".join(
+        [*_where({k: found[k] for k in found if k in ("growth", "schedule")}), *parts]
+    )
+
+
+def _where(found: dict[str, Any]) -> list[str]:
+    """Say on which machines the pairs were measured."""
+    machines = {
+        f"{one['hardware']['cpu']}, {one['hardware']['cores']} cores, "
+        f"{'GPU ' + one['hardware']['gpu'] if one['hardware']['gpu'] else 'no GPU'}"
+        for one in found.values()
+    }
+    return [f"Measured on {machine}." for machine in sorted(machines)]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
