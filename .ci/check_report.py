@@ -46,6 +46,7 @@ def check_seeds(run: dict, metrics: pd.DataFrame) -> None:
     topics = {*run["studies"], *run["leaderboards"]} - set(run["not_run"])
     require(set(metrics["study"]) == topics, "run.json: other topics than in metrics.csv")
     require(set(run["data"]) == topics, "run.json: other topics have data")
+    require(not run["gaps"], f"run.json: something is missing: {run['gaps']}")
 
 
 def check_assignments(run: dict, metrics: pd.DataFrame, assignments: pd.DataFrame) -> None:
@@ -134,6 +135,16 @@ def check_leaderboards(run: dict, metrics: pd.DataFrame, folder: Path, text: str
         require(best in text, f"report.html does not say {best} ({board}, best line)")
 
 
+def check_links(page: str, folder: Path) -> None:
+    """Follow the links of some figures to the notebook's cell, which must name the figure."""
+    figure = r'<figure id="fig-[^"]*-(samples|loss_curve|tsne_label)">'
+    found = re.findall(figure + r'.*?href="(notebooks/[^"#]+)#(cell-\d+)"', page, re.DOTALL)
+    require(found, "report.html: no figure leads to its cell")
+    for name, file, cell in found:
+        section = re.search(f'<section id="{cell}".*?</section>', (folder / file).read_text(), re.S)
+        require(section and name in section[0], f"{file}: {cell} did not draw {name}")
+
+
 def main(profile: str) -> None:
     """Check ``reports/<profile>``."""
     folder = ROOT / "reports" / profile
@@ -144,6 +155,7 @@ def main(profile: str) -> None:
     check_seeds(run, metrics)
     check_assignments(run, metrics, pd.read_parquet(folder / "assignments.parquet"))
     page = (folder / "report.html").read_text("utf-8")
+    check_links(page, folder)
     text = html.unescape(re.sub(r"<[^>]+>", " ", page)).replace("−", "-")
     check_confusion(metrics, pd.read_csv(folder / "confusion.csv", dtype={"class": str}))
     verdicts = pd.read_csv(folder / "reported_vs_reproduced.csv", keep_default_na=True)

@@ -22,6 +22,7 @@ STUDY = """
 study: {name}
 title: A study
 citation: someone2026
+summary: what the paper did
 dataset: mnist
 autoencoder:
   architecture: dense

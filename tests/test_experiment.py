@@ -158,10 +158,28 @@ def test_finish_writes_what_was_recorded(workspace):
     manifest = read_json(run.folder / "manifest.json")
     assert manifest["facts"] == {"n_images": 300}
     assert manifest["tables"] == [
-        {"name": "small", "caption": "A small table.", "csv": "tables/small.csv"}
+        {"name": "small", "caption": "A small table.", "cell": None, "csv": "tables/small.csv"}
     ]
     assert manifest["seconds"] > 0
     assert manifest["peak_memory_mb"] > 0
+
+
+def test_in_a_notebook_the_cell_that_made_something_is_recorded(workspace):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    run = open_run("01_baseline_kmeans")
+    shell = InteractiveShell.instance()
+    try:
+        shell.user_ns.update(run=run, table=pd.DataFrame({"a": [1]}))
+        shell.run_cell("1 + 1", store_history=True)
+        before = shell.execution_count
+        done = shell.run_cell("run.table(table, 'small', 'A table.')", store_history=True)
+        done.raise_error()
+    finally:
+        InteractiveShell.clear_instance()
+    run.finish()
+    (table,) = read_json(run.folder / "manifest.json")["tables"]
+    assert table["cell"] == before
 
 
 def test_interactive_runs_stay_apart_from_the_workflows(workspace):

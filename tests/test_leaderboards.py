@@ -374,7 +374,7 @@ def test_what_is_written_is_read_again_by_leaderboard(tmp_path):
     leaderboards.write_tables(boards, *several, {NAME: labels, other: labels}, rule, tmp_path)
     assert {path.name for path in tmp_path.rglob("*.*")} == {
         *("leaderboard.csv", "leaderboard_significance.csv", "leaderboard_rankings.csv"),
-        *(f"{name}-pareto.{kind}" for name in (NAME, other) for kind in ("svg", "png")),
+        *(f"{name}-pareto.{kind}" for name in (NAME, other) for kind in ("svg", "png", "csv")),
     }
     read = leaderboards.read_tables(tmp_path)
     assert [*read["leaderboard"]["study"]] == [other, other, NAME, NAME]

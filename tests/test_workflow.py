@@ -43,9 +43,9 @@ def rest(): return 3
 RUNNER = f"""
 import os, sys, time
 from pathlib import Path
-MARK = {MARK!r}
+MARK, PROGRESS_FILE = {MARK!r}, "PROGRESS_FILE"
 def tell(text):
-    with open(os.environ["PROGRESS_FILE"], "a") as file: file.write(MARK + text + "\\n")
+    with open(os.environ[PROGRESS_FILE], "a") as file: file.write(MARK + text + "\\n")
 def title_of(notebook, study, seed): return f"{{notebook}} · {{study}} · seed {{seed}}"
 def main():
     values = dict(zip(sys.argv[2::2], sys.argv[3::2]))

@@ -309,4 +309,5 @@ def _running_cell() -> int | None:
     from IPython import get_ipython
 
     shell = get_ipython()
-    return None if shell is None else shell.execution_count
+    # The counter itself is a step ahead while a cell runs, in some versions of IPython.
+    return None if shell is None else len(shell.history_manager.input_hist_parsed) - 1

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -1515,10 +1516,16 @@ def build(
         record = artifacts.read_json(folder / "run.json")
         source = folder / "article.md"
         source.write_text(article(results, record, folder), encoding="utf-8")
-        _html(source, folder / "report.html", _atlas_plots(results))
-        _pdf(source, folder / "report.pdf")
+        # Pandoc and Typst leave this process a core for the rest.
+        with ThreadPoolExecutor() as pool:
+            pages = (
+                pool.submit(_html, source, folder / "report.html", _atlas_plots(results)),
+                pool.submit(_pdf, source, folder / "report.pdf"),
+            )
+            _notebook_pages(results, folder)
+        for page in pages:
+            page.result()
         source.unlink()
-        _notebook_pages(results, folder)
 
 
 def _write_leaderboards(results: Results, folder: Path) -> None:
