@@ -141,7 +141,8 @@ def check_links(page: str, folder: Path) -> None:
     found = re.findall(figure + r'.*?href="(notebooks/[^"#]+)#(cell-\d+)"', page, re.DOTALL)
     require(found, "report.html: no figure leads to its cell")
     for name, file, cell in found:
-        section = re.search(f'<section id="{cell}".*?</section>', (folder / file).read_text(), re.S)
+        pattern = f'<section[^>]* id="{cell}".*?</section>'
+        section = re.search(pattern, (folder / file).read_text("utf-8"), re.DOTALL)
         require(section and name in section[0], f"{file}: {cell} did not draw {name}")
 
 

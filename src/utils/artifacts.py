@@ -15,6 +15,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,11 +190,22 @@ def _fingerprint_of(steps: Iterable[tuple[str, str | None]]) -> str:
         if step in reached:
             continue
         if module not in sources:
-            sources[module] = _Source(module, PACKAGE / f"{module}.py")
+            sources[module] = _source(module)
         statements = sources[module].statements_of(name)
         reached[step] = [ast.dump(statement) for statement in statements]
         waiting += [next for node in statements for next in sources[module].references(node)]
     return fingerprint({f"{m}.{name or '*'}": code for (m, name), code in reached.items()})
+
+
+def _source(module: str) -> _Source:
+    """Read a module of this package, again only if its file has changed."""
+    path = PACKAGE / f"{module}.py"
+    return _read_source(module, path, path.stat().st_mtime_ns)
+
+
+@cache
+def _read_source(module: str, path: Path, _changed: int) -> _Source:
+    return _Source(module, path)
 
 
 class _Source:
