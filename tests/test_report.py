@@ -17,7 +17,16 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from utils import config, leaderboards, published, report, results
+from utils import (
+    board_sections,
+    config,
+    leaderboards,
+    markdown,
+    published,
+    report,
+    results,
+    sections,
+)
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
@@ -439,8 +448,8 @@ def board_section(tmp_path, rows, differences=(), reduced=True):
     (tmp_path / "figures").mkdir(exist_ok=True)
     (tmp_path / "figures" / "beyond-made-up-pareto.svg").write_text("<svg/>")
     described = fake_run._leaderboard("beyond-made-up", "Made up")
-    view = report.board_view(described, tables, tmp_path)
-    numbering = report.Numbering()
+    view = board_sections.board_view(described, tables, tmp_path)
+    numbering = markdown.Numbering()
     template = report._environment(numbering).from_string(
         '{% import "leaderboards.md.j2" as leaderboards with context %}'
         "{{ leaderboards.section(boards, rule, 2000) }}{{ leaderboards.appendix(boards) }}"
@@ -588,9 +597,9 @@ def test_attempts_and_what_a_row_is_to_show_stand_at_the_end(tmp_path):
     board = fake_run._leaderboard("beyond-made-up", "Made up")
     row = board.rows[0].model_copy(update={"why": "to see"})
     shown = SimpleNamespace(**row.model_dump(), settings="defaults")
-    assert report._with_reason(shown, board) == "defaults"
+    assert board_sections._with_reason(shown, board) == "defaults"
     board = board.model_copy(update={"rows": [row]})
-    assert report._with_reason(shown, board) == "defaults; the idea: to see"
+    assert board_sections._with_reason(shown, board) == "defaults; the idea: to see"
 
 
 @pytest.mark.parametrize(
@@ -623,9 +632,9 @@ def test_the_aim_is_held_against_the_kept_run_too():
     kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
     board = fake_run._leaderboard("beyond-made-up", "Made up")
     board = board.model_copy(update={"aim": config.Aim(acc=0.7, ari=0.8)})
-    goals = report._kept_goals(board, kept)
+    goals = board_sections._kept_goals(board, kept)
     assert [(goal.value, goal.is_reached) for goal in goals] == [(0.6, False), (0.8, True)]
-    assert report._kept_goals(board, None) == []
+    assert board_sections._kept_goals(board, None) == []
 
 
 def test_the_kept_run_shows_its_best_rows_and_the_named_ones():
@@ -634,11 +643,11 @@ def test_the_kept_run_shows_its_best_rows_and_the_named_ones():
     lines = [line | {"representation": f"r{i}", "recipe": "named" * (i == 7)} for i in range(9)]
     table = pd.DataFrame([*lines, line | {"study": "other", "representation": "no"}])
     kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
-    shown = report._kept_rows("beyond-mnist", kept)
+    shown = board_sections._kept_rows("beyond-mnist", kept)
     assert [row[0][:2] for row in shown] == ["r0", "r1", "r2", "r3", "r4", "r7"]
     assert shown[0][1:3] == ["70,000", 5]
-    assert report._kept_rows("beyond-fashion", kept) == []
-    assert report._kept_rows("beyond-mnist", None) == []
+    assert board_sections._kept_rows("beyond-fashion", kept) == []
+    assert board_sections._kept_rows("beyond-mnist", None) == []
 
 
 # --- the PDF -----------------------------------------------------------------------------------
@@ -892,7 +901,7 @@ def test_escaped_text_is_the_same_text_in_both_outputs(output):
 
     lua_filter = f"--lua-filter={report.TEMPLATE / 'typst.lua'}"
     made = pandoc(
-        "\n\n".join(report.escape(text) for text in texts()),
+        "\n\n".join(markdown.escape(text) for text in texts()),
         f"--from={report.MARKDOWN}",
         f"--to={output}",
         *([lua_filter] if output != "html5" else []),
@@ -918,8 +927,8 @@ def pandoc_text(inlines):
 
 
 def test_markdown_is_not_escaped_twice_and_control_characters_go():
-    assert report.escape(Markup("*a*")) == "*a*"
-    assert report.escape("a\x00\x1b\ud800 \n b") == "a b"
+    assert markdown.escape(Markup("*a*")) == "*a*"
+    assert markdown.escape("a\x00\x1b\ud800 \n b") == "a b"
 
 
 def test_an_unknown_citation_is_an_error(tmp_path):
@@ -929,13 +938,13 @@ def test_an_unknown_citation_is_an_error(tmp_path):
 
 
 def test_a_plain_name_is_checked():
-    assert report.identifier("mnist-cae") == "mnist-cae"
+    assert markdown.identifier("mnist-cae") == "mnist-cae"
     with pytest.raises(ValueError, match="not a plain name"):
-        report.identifier("a b")
+        markdown.identifier("a b")
 
 
 def test_numbering_knows_later_figures_and_refuses_unknown_ones():
-    numbering = report.Numbering()
+    numbering = markdown.Numbering()
     assert "?" in numbering.ref("fig-b")
     numbering.define("Figure", "fig-a")
     numbering.define("Figure", "fig-b")
@@ -954,7 +963,7 @@ def test_numbering_knows_later_figures_and_refuses_unknown_ones():
     [(5000, "5,000"), (0.07123456, "0.07123"), (12345.6, "12,346"), ("cpu", "cpu"), (True, "True")],
 )
 def test_number(value, shown):
-    assert report.number(value) == shown
+    assert markdown.number(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -962,16 +971,16 @@ def test_number(value, shown):
     [(0.1234, "0.123 s"), (59.9, "59.9 s"), (142, "2 min 22 s"), (7384, "2 h 03 min")],
 )
 def test_duration(seconds, shown):
-    assert report.duration(seconds) == shown
+    assert markdown.duration(seconds) == shown
 
 
 def test_each_names_the_seeds_only_where_they_differ():
-    assert report.each({0: 8, 1: 8}) == "8"
-    assert report.each({0: 8, 1: 9}) == "8 (seed 0), 9 (seed 1)"
+    assert markdown.each({0: 8, 1: 8}) == "8"
+    assert markdown.each({0: 8, 1: 9}) == "8 (seed 0), 9 (seed 1)"
 
 
 def test_markdown_table_sets_numbers_to_the_right():
-    lines = report.markdown_table(["a", "b"], [["x|y", "0.5"], ["z", "–"]]).splitlines()
+    lines = markdown.markdown_table(["a", "b"], [["x|y", "0.5"], ["z", "–"]]).splitlines()
     assert lines[1] == "| :-- | --: |"
     assert lines[2] == r"| x\|y | 0\.5 |"
 
@@ -979,12 +988,12 @@ def test_markdown_table_sets_numbers_to_the_right():
 def test_the_drawing_is_embedded_unless_it_is_large_and_the_picture_is_smaller(tmp_path):
     figures = tmp_path / "figures"
     figures.mkdir()
-    small, large = "x", "x" * (report.LARGEST_SVG + 1)
+    small, large = "x", "x" * (sections.LARGEST_SVG + 1)
     for name, svg, png in (("a", large, small), ("b", small, large), ("c", large, large + "x")):
         (figures / f"{name}.svg").write_text(svg)
         (figures / f"{name}.png").write_text(png)
     (figures / "d.png").write_text(large)
-    chosen = [report._embedded_file(tmp_path, name) for name in "abcd"]
+    chosen = [sections._embedded_file(tmp_path, name) for name in "abcd"]
     assert chosen == ["figures/a.png", "figures/b.svg", "figures/c.svg", "figures/d.png"]
     with pytest.raises(config.UserError, match="neither"):
-        report._embedded_file(tmp_path, "e")
+        sections._embedded_file(tmp_path, "e")
