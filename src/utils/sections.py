@@ -549,18 +549,12 @@ def data_rows(results: Results) -> list[list[object]]:
 
 def overview_rows(verdict_table: pd.DataFrame) -> list[list[object]]:
     """List every reported figure beside ours."""
-    return [
-        [
-            row.study,
-            row.figure,
-            amount(row.reported),
-            amount(row.reproduced_mean),
-            _interval(row),
-            row.n_seeds,
-            row.verdict,
-        ]
-        for row in verdict_table.itertuples()
-    ]
+    return [_figure_beside_ours(row) for row in verdict_table.itertuples()]
+
+
+def _figure_beside_ours(row: Any) -> list[object]:
+    numbers = [amount(row.reported), amount(row.reproduced_mean), _interval(row)]
+    return [row.study, row.figure, *numbers, row.n_seeds, row.verdict]
 
 
 def beside_published(
@@ -570,18 +564,11 @@ def beside_published(
     if published is None:
         return []
     ours = {(row.study, row.figure): row for row in verdict_table.itertuples()}
-    return [
-        [
-            row.study,
-            row.figure,
-            amount(row.reported),
-            amount(row.reproduced_mean),
-            _interval(row),
-            row.n_seeds,
-            row.verdict,
-            amount(ours[row.study, row.figure].reproduced_mean),
-            ours[row.study, row.figure].n_seeds,
-        ]
+    both = [
+        (row, ours[row.study, row.figure])
         for row in published.verdicts.itertuples()
         if (row.study, row.figure) in ours
+    ]
+    return [
+        [*_figure_beside_ours(kept), amount(own.reproduced_mean), own.n_seeds] for kept, own in both
     ]
