@@ -42,10 +42,15 @@ def main(names: list[str]) -> int:
         print(f"{name}: {importlib.import_module(name).__doc__.splitlines()[0]}", flush=True)
         found = importlib.import_module(name).run()
         keep(name, found.as_json() if isinstance(found, Result) else found)
+    update_pages()
+    return 0
+
+
+def update_pages() -> None:
+    """Write the tables of what is kept into the README and the page on scaling."""
     for page, block in ((README, table(load())), (SCALING, growth_tables(load()))):
         text = update_readme(page.read_text(encoding="utf-8"), block, BEGIN, END)
         artifacts.write_text(page, text)
-    return 0
 
 
 def keep(name: str, found: dict[str, Any]) -> None:
@@ -74,6 +79,10 @@ def table(found: dict[str, Any]) -> str:
                 f"| {one['what']} | {medians['ours']:.1f} s | {way} | {medians[way]:.1f} s "
                 f"| {ratio:.2f} | {one['aims'][way]:.2f} |"
             )
+    whole = found.get("end_to_end")
+    if whole:
+        said = ", ".join(f"{way} {seconds:,.0f} s" for way, seconds in whole["seconds"].items())
+        lines += ["", f"{whole['what']}: {said}."]
     return "\n".join([*_where(found), "", *lines])
 
 
