@@ -15,7 +15,7 @@ from utils import datasets
 from utils.artifacts import read_json
 from utils.cli import RESULTS
 from utils.config import ROOT, Reported, load_study
-from utils.report import amount
+from utils.markdown import amount
 
 LINE = ["representation", "space", "clusterer"]
 COMBINATION = ["study", "seed", "representation", "space", "clusterer", "n"]

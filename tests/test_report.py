@@ -22,6 +22,7 @@ from utils import (
     config,
     leaderboards,
     markdown,
+    pages,
     published,
     report,
     results,
@@ -151,7 +152,7 @@ def test_failing_build_leaves_the_earlier_report(out, made_up, monkeypatch):
     def fail(*arguments):
         raise config.UserError("no page")
 
-    monkeypatch.setattr(report, "_html", fail)
+    monkeypatch.setattr(pages, "write_html", fail)
     with pytest.raises(config.UserError, match="no page"):
         report.build("quick", STUDIES, [0], made_up, out)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
@@ -899,10 +900,10 @@ def test_escaped_text_is_the_same_text_in_both_outputs(output):
     def alike(text):  # pandoc's reader of Typst turns quotation marks
         return re.sub("[‘’“”\"']", "'", " ".join(text.split()))
 
-    lua_filter = f"--lua-filter={report.TEMPLATE / 'typst.lua'}"
+    lua_filter = f"--lua-filter={pages.TEMPLATE / 'typst.lua'}"
     made = pandoc(
         "\n\n".join(markdown.escape(text) for text in texts()),
-        f"--from={report.MARKDOWN}",
+        f"--from={pages.MARKDOWN}",
         f"--to={output}",
         *([lua_filter] if output != "html5" else []),
     )
@@ -934,7 +935,7 @@ def test_markdown_is_not_escaped_twice_and_control_characters_go():
 def test_an_unknown_citation_is_an_error(tmp_path):
     (tmp_path / "a.md").write_text("[@nobody1900]")
     with pytest.raises(config.UserError, match="nobody1900"):
-        report._pandoc(tmp_path / "a.md", tmp_path / "a.html", "--metadata=title=a")
+        pages.run_pandoc(tmp_path / "a.md", tmp_path / "a.html", "--metadata=title=a")
 
 
 def test_a_plain_name_is_checked():
