@@ -210,7 +210,7 @@ async function makeAtlas(place, { item, colours }) {
   const plot = Bokeh.documents.at(-1);
   const [dots, chosen] = ["dots", "chosen"].map((name) => plot.get_model_by_name(name));
   const columns = { ...dots.data };
-  let shownBy = "class";
+  let shownBy = Object.keys(colours)[0];
   let hidden = new Set();
 
   function show(by) {
@@ -233,10 +233,10 @@ async function makeAtlas(place, { item, colours }) {
     }));
   }
 
-  place.append(makeCells(columns, Object.keys(colours.class)));
+  if (colours.class) place.append(makeCells(columns, Object.keys(colours.class)));
 
   colouring.addEventListener("change", (event) => choose(event.target.value));
-  choose("class");
+  choose(shownBy);
 
   // The images one by one, the least sure first.
   const order = [...columns.x.keys()].sort((a, b) => columns.confidence[a] - columns.confidence[b]);
@@ -246,9 +246,13 @@ async function makeAtlas(place, { item, colours }) {
     chosen.data = { x: [columns.x[at]], y: [columns.y[at]] };
     viewer.image.src = columns.image[at];
     viewer.image.hidden = false;
-    viewer.text.textContent =
-      `class ${columns.class[at]}, cluster ${columns.cluster[at]}, ` +
-      `${GROUPS[columns.wrong[at]]}, margin ${columns.confidence[at].toFixed(2)}`;
+    viewer.text.textContent = [
+      columns.name?.[at],
+      columns.class && `class ${columns.class[at]}`,
+      `cluster ${columns.cluster[at]}`,
+      columns.wrong && GROUPS[columns.wrong[at]],
+      `margin ${columns.confidence[at].toFixed(2)}`,
+    ].filter(Boolean).join(", ");
   });
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,15 @@ QUALITY = 80
 SIDE = 96  # pixels on the screen
 HEIGHT = 520
 # `image` is written here and holds letters of base64 only; the names are escaped by Bokeh.
-TOOLTIP = f"""
-<div style="width: {SIDE + 60}px">
-  <img src="@image" alt="" width="{SIDE}" height="{SIDE}" style="image-rendering: pixelated">
-  <div>class: @class</div><div>cluster: @cluster</div><div>margin: @confidence{{0.00}}</div>
-</div>
-"""
+PICTURE = (
+    f'<img src="@image" alt="" width="{SIDE}" height="{SIDE}" style="image-rendering: pixelated">'
+)
+LINES = {
+    "name": "@name",
+    "class": "class: @class",
+    "cluster": "cluster: @cluster",
+    "confidence": "margin: @confidence{0.00}",
+}
 
 
 def margins(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -53,10 +57,11 @@ def margins(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
 def table(
     images: np.ndarray,
     positions: np.ndarray,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     class_names: tuple[str, ...],
     clusters: np.ndarray,
     confidence: np.ndarray,
+    names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Gather what the map shows of each image.
 
@@ -64,31 +69,51 @@ def table(
     ----------
     images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
     positions : ndarray of float, shape (N, 2)
-    labels : ndarray of int, shape (N,)
+    labels : ndarray of int, shape (N,), or None
         For showing only.
     class_names : tuple of str
     clusters : ndarray of int, shape (N,)
     confidence : ndarray of float, shape (N,)
         In [0, 1].
+    names : sequence of str, optional
+        What each image is called.
 
     Returns
     -------
     DataFrame
         Columns `COLUMNS`. ``class`` is categorical, in the order of the labels; ``wrong`` says
         whether the cluster's matched class (Hungarian) is another than the image's; ``image`` is a
-        picture as a ``data:`` address.
+        picture as a ``data:`` address. Without labels there is neither ``class`` nor ``wrong``,
+        with names there is ``name``.
     """
-    return pd.DataFrame(
-        {
-            "x": positions[:, 0].round(2),
-            "y": positions[:, 1].round(2),
-            "class": pd.Categorical.from_codes(labels, categories=list(class_names)),
-            "cluster": clusters,
-            "wrong": metrics.matched_classes(labels, clusters) != labels,
-            "confidence": confidence.round(3),
-            "image": [_address(image) for image in images],
-        }
-    )
+    shown = {"x": positions[:, 0].round(2), "y": positions[:, 1].round(2)}
+    if names is not None:
+        shown["name"] = list(names)
+    if labels is not None:
+        shown["class"] = pd.Categorical.from_codes(labels, categories=list(class_names))
+    shown["cluster"] = clusters
+    if labels is not None:
+        shown["wrong"] = metrics.matched_classes(labels, clusters) != labels
+    shown["confidence"] = confidence.round(3)
+    shown["image"] = [_address(image) for image in images]
+    return pd.DataFrame(shown)
+
+
+def colours(points: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Give each class and each cluster of a map's points a colour, and right and wrong two."""
+    from utils.figures import class_colours
+
+    groups = {"cluster": sorted(points["cluster"].unique())}
+    if "class" in points:
+        groups = {"class": points["class"].cat.categories} | groups
+    chosen = {
+        key: dict(zip(map(str, found), class_colours(len(found)), strict=True))
+        for key, found in groups.items()
+    }
+    if "wrong" in points:
+        right, _, _, wrong = class_colours(4)
+        chosen["wrong"] = {"false": right, "true": wrong}
+    return chosen
 
 
 def _address(image: np.ndarray) -> str:
@@ -105,7 +130,7 @@ def plot(points: pd.DataFrame, colours: dict[str, dict[str, str]]) -> str:
     Parameters
     ----------
     points : DataFrame
-        Columns `COLUMNS`.
+        As from `table`.
     colours : dict of str to dict of str to str
         What the points can be coloured by, ``class``, ``cluster`` or ``wrong``, and for each the
         colours of its groups in their order.
@@ -121,7 +146,9 @@ def plot(points: pd.DataFrame, colours: dict[str, dict[str, str]]) -> str:
     from bokeh.plotting import figure
 
     n = len(points)
-    columns: dict[str, Any] = {name: points[name].tolist() for name in COLUMNS}
+    columns: dict[str, Any] = {name: points[name].tolist() for name in points.columns}
+    lines = "".join(f"<div>{line}</div>" for name, line in LINES.items() if name in columns)
+    tooltip = f'<div style="width: {SIDE + 60}px">{PICTURE}{lines}</div>'
     columns |= {"colour": ["#000000"] * n, "alpha": [0.75] * n}
     drawn = figure(
         height=HEIGHT,
@@ -150,7 +177,7 @@ def plot(points: pd.DataFrame, colours: dict[str, dict[str, str]]) -> str:
         line_color="#000000",
         line_width=2.5,
     )
-    drawn.add_tools(HoverTool(tooltips=TOOLTIP, renderers=[dots], limit=1))
+    drawn.add_tools(HoverTool(tooltips=tooltip, renderers=[dots], limit=1))
     content = {"item": json_item(drawn), "colours": colours}
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 

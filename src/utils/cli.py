@@ -50,10 +50,11 @@ RESULTS = (
     "notebooks",
 )
 USAGE = (
-    f"{PROGRAM} [lab | bench [NAME ...] | recipe NAME | publish [--profile NAME] | --profile NAME"
-    " --studies A,B --seeds N --out DIR --cores N --offline --help] [-- ...]"
+    f"{PROGRAM} [images DIR | lab | bench [NAME ...] | recipe NAME | publish [--profile NAME]"
+    " | --profile NAME --studies A,B --seeds N --out DIR --cores N --offline --help] [-- ...]"
 )
 USAGE_ERROR, RUN_FAILED = 2, 1
+STOPPED = "stopped: what was finished is kept, the next run goes on from there"
 SECONDS_TO_STOP = 10
 SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -120,6 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
             os.execv(sys.executable, [sys.executable, str(BENCHMARKS), *arguments[1:]])
         if arguments[:1] == ["recipe"]:
             return run_recipe(parse_recipe(arguments[1:]))
+        if arguments[:1] == ["images"]:
+            return run_images(arguments[1:])
         publishing = arguments[:1] == ["publish"]
         request = parse_publish(arguments[1:]) if publishing else parse(arguments)
     except UserError as error:
@@ -133,7 +136,23 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _complain(_explain_os_error(error), RUN_FAILED)
     except KeyboardInterrupt:
-        return _complain("stopped: what was finished is kept, the next run goes on from there", 130)
+        return _complain(STOPPED, 130)
+
+
+def run_images(arguments: list[str]) -> int:
+    """Cluster a folder of pictures as the command line says; return the exit status."""
+    from utils import images_cli
+
+    request = images_cli.parse(arguments)
+    try:
+        with _signals_as_interrupts(), _only_run():
+            return images_cli.run(request)
+    except UserError as error:
+        return _complain(str(error), RUN_FAILED)
+    except OSError as error:
+        return _complain(_explain_os_error(error), RUN_FAILED)
+    except KeyboardInterrupt:
+        return _complain(STOPPED, 130)
 
 
 def _complain(message: str, status: int) -> int:
@@ -149,22 +168,33 @@ def _explain_os_error(error: OSError) -> str:
 # --- the request ---------------------------------------------------------------------------------
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are `UserError`."""
+
     def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print."""
         raise UserError(f"{message} ({' '.join(self.format_usage().split())})")
 
 
-def _whole_number_from_1(text: str) -> int:
+def whole_number_from_1(text: str) -> int:
+    """Return the number that a word of the command line stands for.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none, or below 1.
+    """
     if not re.fullmatch(r"0*[1-9][0-9]*", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog=PROGRAM,
         usage=USAGE,
         description="Run the notebooks of every study and write the report. "
+        "'run_all.sh images DIR' clusters a folder of your own pictures (see 'images --help'). "
         "'run_all.sh lab' opens the notebooks in JupyterLab instead. 'run_all.sh bench' measures "
         "how fast the parts are, beside what people would use instead. 'run_all.sh recipe NAME' "
         "runs one line of a leaderboard alone. 'run_all.sh publish' keeps "
@@ -185,14 +215,14 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--seeds",
         metavar="N",
-        type=_whole_number_from_1,
+        type=whole_number_from_1,
         help="run seeds 0 to N-1 (default: as many as the profile says)",
     )
     parser.add_argument(
         "--out", metavar="DIR", help="folder of the report (default: reports/PROFILE)"
     )
     parser.add_argument(
-        "--cores", metavar="N", type=_whole_number_from_1, help="processor cores (default: all)"
+        "--cores", metavar="N", type=whole_number_from_1, help="processor cores (default: all)"
     )
     parser.add_argument(
         "--offline", action="store_true", help="no network: cached data, or what is embedded"
@@ -222,7 +252,7 @@ def parse(arguments: list[str]) -> Request:
     if options.out is not None and not options.out.strip():
         raise UserError("--out is empty: name a folder, or leave it out for reports/PROFILE")
     out = Path(options.out or ROOT / "reports" / profile.profile).expanduser().resolve()
-    _require_writable(out)
+    require_writable(out)
     return Request(
         profile=profile,
         studies=studies,
@@ -245,7 +275,14 @@ def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:position], arguments[position + 1 :]
 
 
-def _require_writable(folder: Path) -> None:
+def require_writable(folder: Path) -> None:
+    """Make a folder, if it is missing, and see that files can be written into it.
+
+    Raises
+    ------
+    UserError
+        If they cannot.
+    """
     if set(str(folder)) & set("{}\n"):
         raise UserError(
             f"--out {str(folder)!r}: braces and line breaks are not allowed in its path"
@@ -281,7 +318,7 @@ def parse_publish(arguments: list[str]) -> Profile:
     UserError
         If anything is not as it must be.
     """
-    parser = _Parser(
+    parser = Parser(
         prog=f"{PROGRAM} publish",
         usage=f"{PROGRAM} publish [--profile NAME]",
         description="Keep the numbers of reports/NAME in reports/published and in README.md.",
@@ -303,8 +340,8 @@ def publish_report(profile: Profile) -> int:
 
     publish(ROOT / "reports" / profile.profile)
     for path in sorted(path for path in PUBLISHED.rglob("*") if path.is_file()):
-        print(f"{_shown(path)}: {path.stat().st_size:,} bytes")
-    print(f"{_shown(README)}: the table of the published run")
+        print(f"{shown(path)}: {path.stat().st_size:,} bytes")
+    print(f"{shown(README)}: the table of the published run")
     return 0
 
 
@@ -331,7 +368,7 @@ def parse_recipe(arguments: list[str]) -> RecipeRequest:
     """
     boards = [load_leaderboard(name) for name in leaderboard_names()]
     known = {row.recipe: board for board in boards for row in board.rows if row.recipe}
-    parser = _Parser(
+    parser = Parser(
         prog=f"{PROGRAM} recipe",
         usage=f"{PROGRAM} recipe NAME [--profile NAME] [--seeds N]",
         description="Run one named line of a leaderboard and say how well it does. "
@@ -340,7 +377,7 @@ def parse_recipe(arguments: list[str]) -> RecipeRequest:
     )
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--profile", metavar="NAME", default="paper", help="default: paper")
-    parser.add_argument("--seeds", metavar="N", type=_whole_number_from_1, default=1)
+    parser.add_argument("--seeds", metavar="N", type=whole_number_from_1, default=1)
     options = parser.parse_args(arguments)
     if options.name not in known:
         raise UserError(f"unknown recipe {options.name!r}: allowed are {', '.join(known)}")
@@ -368,7 +405,7 @@ def run_recipe(request: RecipeRequest) -> int:
         said = ", ".join(f"{name.upper()} {scores[name]:.4f}" for name in ("acc", "ari", "nmi"))
         print(
             f"{request.name}, {len(run.images):,} images, seed {seed}: {said}, "
-            f"{duration(scores['seconds'])}; {_shown(folder / 'assignments.parquet')}"
+            f"{duration(scores['seconds'])}; {shown(folder / 'assignments.parquet')}"
         )
     return 0
 
@@ -546,7 +583,7 @@ def run_workflow(request: Request, log: Path, lock: IO[str]) -> Outcome:
     if status != 0:
         first, *more = outcome.failures or [_complaint_in(log)]
         others = f" (and {len(more)} more)" if more else ""
-        raise UserError(f"{first}{others}; log: {_shown(log)}")
+        raise UserError(f"{first}{others}; log: {shown(log)}")
     return outcome
 
 
@@ -657,8 +694,8 @@ def summary(
         yield f"  {'in all':<{width}}  {duration(seconds)}"
     for study, reason in not_run.items():
         yield f"not run: {study}: {reason}"
-    yield f"report: {_shown(ROOT / request.out / 'report.html')}"
-    yield f"        {_shown(ROOT / request.out / 'report.pdf')}"
+    yield f"report: {shown(ROOT / request.out / 'report.html')}"
+    yield f"        {shown(ROOT / request.out / 'report.pdf')}"
 
 
 def _durations(
@@ -688,7 +725,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """Write a path as short as it can be used from the current folder."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

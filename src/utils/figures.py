@@ -541,6 +541,32 @@ def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figur
     return _keep(fig, pd.DataFrame({"image": places, "distance": curve[places]}))
 
 
+def k_curve(candidates: np.ndarray, silhouettes: np.ndarray, chosen: int) -> Figure:
+    """Draw the silhouette by the number of clusters, and the number that was chosen.
+
+    Parameters
+    ----------
+    candidates : ndarray of int, shape (c,)
+    silhouettes : ndarray of float, shape (c,)
+    chosen : int
+    """
+    fig, ax = _single_axes(2.6)
+    ax.plot(candidates, silhouettes, marker="o", markersize=4)
+    ax.axvline(chosen, color="#888888", linestyle="--", linewidth=1)
+    ax.annotate(
+        f"chosen: {chosen}",
+        (chosen, silhouettes.min()),
+        xytext=(5, 0),
+        textcoords="offset points",
+        fontsize=SMALL,
+    )
+    ax.set_xlabel("number of clusters k")
+    ax.set_ylabel("silhouette of k-means")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_title("The choice of k, without labels")
+    return _keep(fig, pd.DataFrame({"k": candidates, "silhouette": silhouettes}))
+
+
 def eps_strip(frame: pd.DataFrame) -> Figure:
     """Draw what DBSCAN finds as its radius grows.
 

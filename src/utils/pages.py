@@ -217,8 +217,8 @@ def _script_hash(script: str) -> str:
     return f"sha256-{digest}"
 
 
-def write_pdf(source: Path, target: Path) -> None:
-    """Make the PDF of an article in Markdown."""
+def write_pdf(source: Path, target: Path, any_script: bool = False) -> None:
+    """Make the PDF of an article in Markdown; fonts of the system only for `any_script`."""
     import typst
 
     typst_source = target.with_suffix(".typ")
@@ -231,7 +231,7 @@ def write_pdf(source: Path, target: Path) -> None:
         f"--lua-filter={TEMPLATE / 'typst.lua'}",
     )
     try:
-        target.write_bytes(typst.compile(typst_source, ignore_system_fonts=True))
+        target.write_bytes(typst.compile(typst_source, ignore_system_fonts=not any_script))
     except typst.TypstError as error:
         reason = " ".join(str(error).split())
         raise config.UserError(f"typst could not make {target.name}: {reason}") from None
@@ -307,7 +307,11 @@ def _page_environment() -> jinja2.Environment:
 
 
 def write_all(
-    source: Path, folder: Path, plots: dict[str, str], runs: Iterable[NotebookRun]
+    source: Path,
+    folder: Path,
+    plots: dict[str, str],
+    runs: Iterable[NotebookRun],
+    any_script: bool = False,
 ) -> None:
     """Make ``report.html``, ``report.pdf`` and the notebooks' pages, and remove the Markdown.
 
@@ -320,12 +324,15 @@ def write_all(
         JSON of each interactive map by the identifier of its place.
     runs : iterable of NotebookRun
         The notebooks that the article leads to.
+    any_script : bool
+        Whether letters that Typst's own fonts lack may come from the system's, so that the PDF
+        looks different on another machine.
     """
     # Pandoc and Typst leave this process a core for the rest.
     with ThreadPoolExecutor() as pool:
         waiting = (
             pool.submit(write_html, source, folder / "report.html", plots),
-            pool.submit(write_pdf, source, folder / "report.pdf"),
+            pool.submit(write_pdf, source, folder / "report.pdf", any_script),
         )
         write_notebook_pages(runs, folder)
     for page in waiting:

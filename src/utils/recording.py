@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,8 +53,11 @@ class Recorder:
         Name of the study or the leaderboard, as in the tables' column ``study``.
     images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
         The images that are clustered.
-    labels : ndarray of uint8, shape (N,)
-        For scoring and for captions only: nothing that trains or clusters is given them.
+    labels : ndarray of int, shape (N,), or None
+        For scoring and for captions only: nothing that trains or clusters is given them. Without
+        them nothing can be scored.
+    image_names : sequence of str, length N, optional
+        What the images are called.
     """
 
     notebook: str
@@ -62,9 +66,10 @@ class Recorder:
     seed: int
     folder: Path
     images: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     class_names: tuple[str, ...]
     dataset: str
+    image_names: Sequence[str] | None = None
     _tenths_said: int = 0
     _started: float = field(default_factory=time.perf_counter)
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -159,11 +164,12 @@ class Recorder:
             "noise_fraction": metrics.noise_fraction(assignment),
         }
         self._scores += [{**common, "metric": m, "value": float(v)} for m, v in values.items()]
-        self._confusions.append(
-            metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
-                **{key: common[key] for key in CONFUSION_KEY}
+        if self.labels is not None:
+            self._confusions.append(
+                metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
+                    **{key: common[key] for key in CONFUSION_KEY}
+                )
             )
-        )
         self._assignments.append(
             pd.DataFrame(
                 {
@@ -233,13 +239,24 @@ class Recorder:
         rows, positions, clusters, margins = (
             array[::step] for array in (rows, positions, clusters, margins)
         )
+        labels = None if self.labels is None else self.labels[rows]
         shown = atlas.table(
-            self.images[rows], positions, self.labels[rows], self.class_names, clusters, margins
+            self.pictures(rows),
+            positions,
+            labels,
+            self.class_names,
+            clusters,
+            margins,
+            None if self.image_names is None else [self.image_names[row] for row in rows],
         )
         self._atlas = "atlas.parquet"
         with atomic_path(self.folder / self._atlas) as temporary:
             shown.to_parquet(temporary, index=False)
         return shown.drop(columns="image")
+
+    def pictures(self, rows: np.ndarray) -> np.ndarray:
+        """Return images, given by their rows, as they are shown to people."""
+        return self.images[rows]
 
     def fact(self, name: str, value: Any) -> None:
         """Record a single number or word that the article's text uses."""
@@ -264,9 +281,10 @@ class Recorder:
         if self._scores:
             with atomic_path(self.folder / "metrics.csv") as temporary:
                 pd.DataFrame(self._scores).to_csv(temporary, index=False)
-            with atomic_path(self.folder / "confusion.csv") as temporary:
-                table = pd.concat(self._confusions)
-                table[[*CONFUSION_KEY, "class", "cluster", "count"]].to_csv(temporary, index=False)
+            if self._confusions:
+                columns = [*CONFUSION_KEY, "class", "cluster", "count"]
+                with atomic_path(self.folder / "confusion.csv") as temporary:
+                    pd.concat(self._confusions)[columns].to_csv(temporary, index=False)
             with atomic_path(self.folder / "assignments.parquet") as temporary:
                 pd.concat(self._assignments).to_parquet(temporary, index=False)
         manifest = {

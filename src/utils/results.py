@@ -222,10 +222,17 @@ def _read_json(path: Path, *keys: str) -> dict[str, Any]:
 
 def _notebooks(folder: Path, study: str, seed: int) -> list[NotebookRun]:
     paths = sorted((folder / study / f"seed-{seed}").glob("*/manifest.json"))
-    return [_notebook_run(path, folder.name, study, seed) for path in paths]
+    return [notebook_run(path, folder.name, study, seed) for path in paths]
 
 
-def _notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun:
+def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun:
+    """Read the manifest that a notebook left, and see that its files are there.
+
+    Raises
+    ------
+    UserError
+        If it is missing or malformed, of another run, or names a file that is missing.
+    """
     content = _read_json(path)
     try:
         manifest = Manifest.model_validate(content)
@@ -418,7 +425,7 @@ def write_results(results: Results, out: Path) -> None:
         for run in results.first_runs(study):
             for figure in run.manifest.figures:
                 stem = stems[study, run.notebook, figure.name]
-                _copy_files(run.folder, figure, out / "figures" / stem)
+                copy_figure(run.folder, figure, out / "figures" / stem)
     _draw_forests(results, verdict_table, out / "figures")
 
 
@@ -444,7 +451,8 @@ def _draw_forests(results: Results, verdict_table: pd.DataFrame, folder: Path) -
             figures.save(figures.forest(estimates, study.title), folder, f"{name}-forest")
 
 
-def _copy_files(folder: Path, figure: Figure, target: Path) -> None:
+def copy_figure(folder: Path, figure: Figure, target: Path) -> None:
+    """Copy the files of a notebook's figure to `target`, a path without its suffix."""
     for suffix in ("svg", "png", "csv"):
         name = getattr(figure, suffix)
         if name is not None:

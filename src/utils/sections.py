@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -278,14 +279,33 @@ def _frozen(metrics: pd.DataFrame, study: config.Study) -> list[str]:
 
 def page_of(results: Results, run: NotebookRun, out: Path) -> Page:
     """Gather what the article shows of one notebook; `out` holds the copied figures."""
-    from markupsafe import Markup
-
     from utils.results import figure_stems
 
-    stems = figure_stems(results)
+    return page(run, figure_stems(results), _facts(results, run.study, run.notebook), out)
+
+
+def page(
+    run: NotebookRun,
+    stems: Mapping[tuple[str, str, str], str],
+    facts: dict[str, dict[int, Any] | None],
+    out: Path,
+) -> Page:
+    """Gather what an article shows of one notebook.
+
+    Parameters
+    ----------
+    run : NotebookRun
+    stems : mapping of (str, str, str) to str
+        Name of the copy of each figure, as from `results.figure_stems`.
+    facts : dict of str to dict of int to value
+        What the notebook recorded, for each seed.
+    out : Path
+        Folder of the report, which holds the copied figures.
+    """
+    from markupsafe import Markup
+
     link = Markup(f"[{escape(run.notebook)}]({notebook_href(run)})")
     anchor = f"{run.study}-{_slug(run.notebook)}"
-    facts = _facts(results, run.study, run.notebook)
     return Page(
         notebook=run.notebook,
         title=run.notebook.lstrip("0123456789_").replace("_", " ").capitalize(),
@@ -507,6 +527,18 @@ def duration_rows(results: Results) -> list[list[object]]:
 
 
 def provenance_rows(record: dict[str, Any]) -> list[list[object]]:
+    """List what the record of a run says of its profile, commit, machine and versions."""
+    made, commit, *machine = machine_rows(record)
+    return [
+        made,
+        commit,
+        ["Profile", f"{record['profile']['profile']}: {record['profile']['description']}"],
+        ["Seeds", ", ".join(map(str, record["seeds"]))],
+        *machine,
+    ]
+
+
+def machine_rows(record: dict[str, Any]) -> list[list[object]]:
     """List what the record of a run says of commit, machine and versions."""
     machine = record["hardware"]
     changes = "with changes that are not committed" if record["dirty"] else "no other changes"
@@ -514,8 +546,6 @@ def provenance_rows(record: dict[str, Any]) -> list[list[object]]:
     return [
         ["Made", record["made"]],
         ["Commit", f"{commit} ({changes})" if commit else f"none: {record['commit_reason']}"],
-        ["Profile", f"{record['profile']['profile']}: {record['profile']['description']}"],
-        ["Seeds", ", ".join(map(str, record["seeds"]))],
         ["Time of all notebooks", duration(record["seconds"])],
         ["Processor", f"{machine['cpu']}, {machine['cores']} cores"],
         ["Memory", f"{machine['memory_gib']} GiB"],

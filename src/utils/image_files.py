@@ -1,0 +1,241 @@
+"""A person's own pictures: found in a folder, read in one form, or left out with a reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.config import UserError
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
+)
+# Pillow's names of these formats; no other is tried, whatever a file is called.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
+MOST_PIXELS = 100_000_000
+MOST_BYTES = 500_000_000
+LARGEST_16_BIT = 65_535
+
+
+class Unreadable(Exception):
+    """A file that is not a picture one can use; the message says why."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a collection.
+
+    Attributes
+    ----------
+    root : Path
+        The folder that `names` are relative to.
+    names : tuple of str
+        Paths of the files, in a fixed order; characters that are not UTF-8 are kept as Python
+        keeps them (surrogates).
+    labels : tuple of str, or None
+        The class of each file, where one was given. For scoring only.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+
+    def path(self, row: int) -> Path:
+        """Return the path of a file by its number."""
+        return self.root / self.names[row]
+
+
+def find(folder: Path, labels: str | None = None) -> Found:
+    """List the image files of a folder and of all folders in it.
+
+    Parameters
+    ----------
+    folder : Path
+        Hidden files and folders are left out; links to folders are not followed.
+    labels : str, optional
+        ``"folders"``: the class of a file is the first folder on its way. Otherwise the path of a
+        CSV file with the columns ``path`` (relative to the folder) and ``label``: then only these
+        files are listed, in the file's order.
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    UserError
+        If there is no such folder or it holds no image file, a file lies in no class folder, or the
+        CSV file is not as it must be.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder: name the folder of your images")
+    if labels is not None and labels != "folders":
+        return _listed(folder, Path(labels))
+    names = sorted(_walk(folder))
+    if not names:
+        raise UserError(f"{folder}: no image file in it: allowed are {', '.join(sorted(SUFFIXES))}")
+    if labels is None:
+        return Found(folder, tuple(names))
+    loose = [name for name in names if os.sep not in name]
+    if loose:
+        raise UserError(
+            f"--labels folders: {printable(loose[0])} and {len(loose) - 1} other files lie in no "
+            f"class folder of {folder}: move them into one, or leave --labels out"
+        )
+    return Found(folder, tuple(names), tuple(Path(name).parts[0] for name in names))
+
+
+def _walk(folder: Path) -> list[str]:
+    found = []
+    for here, folders, files in os.walk(folder, onerror=_raise):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            str((Path(here) / name).relative_to(folder))
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+        ]
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise UserError(f"cannot read the folder {error.filename}: {error.strerror}")
+
+
+def _listed(folder: Path, table: Path) -> Found:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--labels {table}: {reason}: give a CSV file or 'folders'") from None
+    if not rows:
+        raise UserError(f"--labels {table}: no line below the heading 'path,label'")
+    for number, row in enumerate(rows, start=2):
+        if not row.get("path") or not row.get("label"):
+            raise UserError(f"--labels {table}, line {number}: needs a path and a label")
+    names = [row["path"] for row in rows]
+    outside = next((name for name in names if not _is_inside(name)), None)
+    if outside:
+        raise UserError(f"--labels {table}: {outside!r} is not a path inside {folder}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"--labels {table}: {twice!r} is listed twice")
+    return Found(folder, tuple(names), tuple(row["label"] for row in rows))
+
+
+def _is_inside(name: str) -> bool:
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def printable(name: str) -> str:
+    r"""Return a file's name as text that tables can hold: bytes that are not UTF-8 as ``\xE9``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def read(path: Path, side: int) -> np.ndarray:
+    """Read a picture as colours of a square.
+
+    Parameters
+    ----------
+    path : Path
+    side : int
+        Pixels of the square's side. The picture is scaled so that its shorter side fills it, and
+        cut to the middle.
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+        Red, green and blue. Turned as its EXIF entry says; what is transparent is white; of several
+        frames the first; 16 bits and floats scaled to 8 bits.
+
+    Raises
+    ------
+    Unreadable
+        If the file cannot be read, is no picture of `FORMATS`, is cut off or damaged, or has more
+        than `MOST_PIXELS` pixels or `MOST_BYTES` bytes.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(_content(path)), formats=FORMATS) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise Unreadable(
+                    f"{opened.width:,} × {opened.height:,} pixels: more than {MOST_PIXELS:,}"
+                )
+            # A large JPEG is decoded at a fraction of its size.
+            opened.draft("RGB", (2 * side, 2 * side))
+            picture = ImageOps.exif_transpose(opened)
+            return np.asarray(ImageOps.fit(_rgb(picture), (side, side), Image.Resampling.BICUBIC))
+    except Unreadable:
+        raise
+    except Image.UnidentifiedImageError:
+        raise Unreadable("no picture of an allowed format, or its beginning is damaged") from None
+    except Image.DecompressionBombError:
+        raise Unreadable(f"more than {MOST_PIXELS:,} pixels") from None
+    except OSError as error:
+        raise Unreadable(_reason(error)) from None
+    except Exception as error:
+        # SyntaxError, zlib.error, struct.error, …: what decoders say of damaged files has no type
+        # in common.
+        raise Unreadable(f"damaged ({type(error).__name__}: {_reason(error)})") from None
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise Unreadable("there is no such file")
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise Unreadable(f"{size:,} bytes: more than {MOST_BYTES:,}")
+    if size == 0:
+        raise Unreadable("empty")
+    return path.read_bytes()
+
+
+def _reason(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()[:200]
+
+
+def _rgb(picture):
+    """Turn a picture of any mode into red, green and blue, on white."""
+    from PIL import Image
+
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return Image.fromarray(_eight_bits(np.asarray(picture, dtype=np.float64))).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Scale 16-bit values by a constant; other ranges from their least to their largest value."""
+    finite = np.nan_to_num(values, posinf=0, neginf=0)
+    low, high = finite.min(), finite.max()
+    if low >= 0 and 1 < high <= LARGEST_16_BIT:
+        return np.round(finite * (255 / LARGEST_16_BIT)).astype(np.uint8)
+    return np.round((finite - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+
+
+def read_many(paths: Sequence[Path], side: int, threads: int) -> list[np.ndarray | Unreadable]:
+    """Read pictures side by side; a file that cannot be used leaves its reason in its place."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def attempt(path: Path) -> np.ndarray | Unreadable:
+        try:
+            return read(path, side)
+        except Unreadable as error:
+            return error
+
+    # Pillow warns of odd metadata, and of pictures half as large as it refuses: ours say no first.
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        warnings.simplefilter("ignore")
+        return list(pool.map(attempt, paths))

@@ -1,0 +1,121 @@
+"""The report on a person's own pictures: what notebook 6 left, as one HTML page and one PDF."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from utils import artifacts, atlas, clusterers, estimator, pages, results, sections
+from utils.markdown import Numbering, fixed
+from utils.own_images import ASSIGNMENTS, DUPLICATES, MODEL, NOTEBOOK, SKIPPED
+
+FILES = (ASSIGNMENTS, DUPLICATES, SKIPPED, MODEL)
+SCORES = {"acc": "ACC", "ari": "ARI", "nmi": "NMI", "ami": "AMI", "purity": "purity"}
+
+
+def build(run_dir: Path, study: str, seed: int, title: str, clusterer: str, out: Path) -> None:
+    """Write the report of one folder of pictures.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Folder that notebook 6 wrote into.
+    study : str
+        Plain name of the collection.
+    seed : int
+    title : str
+        Any text.
+    clusterer : str
+    out : Path
+        Folder of the report. Nothing in it changes unless every part could be made.
+
+    Raises
+    ------
+    UserError
+        If results are missing or malformed, or a page cannot be made.
+    """
+    run = results.notebook_run(run_dir / "manifest.json", "images", study, seed)
+    _, about = estimator.load(run_dir / MODEL)
+    with pages.replaced_together(out) as folder:
+        for name in FILES:
+            shutil.copyfile(run_dir / name, folder / name)
+        for figure in run.manifest.figures:
+            results.copy_figure(run_dir, figure, folder / "figures" / figure.name)
+        record = _record(run)
+        artifacts.write_json(folder / "run.json", record)
+        points = None
+        if run.manifest.atlas is not None:
+            points = pd.read_parquet(run_dir / run.manifest.atlas)
+        context = _context(run, record, folder) | about
+        context |= {
+            "title": title,
+            "clusterer": clusterer,
+            "finds_k": clusterer in clusterers.FINDS_K,
+            "atlas_points": 0 if points is None else len(points),
+        }
+        source = folder / "article.md"
+        source.write_text(_article(context), encoding="utf-8")
+        plots = {}
+        if points is not None:
+            plots[f"atlas-{study}"] = atlas.plot(points, atlas.colours(points))
+        pages.write_all(source, folder, plots, [run], any_script=True)
+
+
+def _article(context: dict[str, Any]) -> str:
+    numbering = Numbering()
+    template = pages.environment(numbering).get_template("images.md.j2")
+    template.render(context)
+    numbering.start_second_pass()
+    return template.render(context)
+
+
+def _context(run: results.NotebookRun, record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    manifest = run.manifest
+    stems = {(run.study, NOTEBOOK, figure.name): figure.name for figure in manifest.figures}
+    page = sections.page(run, stems, {}, folder)
+    scores = _scores(run)
+    return {
+        "study": run.study,
+        "record": record,
+        "facts": manifest.facts,
+        "notes": manifest.notes,
+        "figures": {view.name: view for view in page.figures},
+        "sheets": [view for view in page.figures if view.name.startswith("sheet_")],
+        "tables": {view.name: view for view in page.tables},
+        "scores": scores,
+        "score_header": [SCORES[name] for name in scores],
+        "score_row": [fixed(value, 3) for value in scores.values()],
+        "laid_out": manifest.facts["pictures"] >= estimator.LEAST_LAID_OUT,
+        "provenance_rows": sections.machine_rows(record),
+    }
+
+
+def _scores(run: results.NotebookRun) -> dict[str, float]:
+    path = run.folder / "metrics.csv"
+    if not path.is_file():
+        return {}
+    table = pd.read_csv(path).set_index("metric")["value"]
+    return {name: float(table[name]) for name in SCORES if name in table}
+
+
+def _record(run: results.NotebookRun) -> dict[str, Any]:
+    """Return what ``run.json`` holds: commit, versions, hardware and duration."""
+    from utils.config import ROOT
+
+    commit, dirty, reason = results.git_state(ROOT)
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit,
+        "dirty": dirty,
+        "commit_reason": reason,
+        "seed": run.seed,
+        "versions": results.versions(),
+        "hardware": results.hardware(),
+        "seconds": run.manifest.seconds,
+        "peak_memory_mb": run.manifest.peak_memory_mb,
+        "facts": run.manifest.facts,
+    }

@@ -1,0 +1,231 @@
+"""Pictures of every kind and condition: read in one form, or left out with a reason."""
+
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from utils import image_files
+from utils.config import UserError
+from utils.image_files import Unreadable, find, read
+
+RED, SIDE = (200, 30, 60), 32
+
+
+def picture(mode="RGB", size=(60, 40)):
+    return Image.new("RGB", size, RED).convert(mode)
+
+
+def chunk(kind, content):
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
+
+
+def huge_png(width, height):
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(100))), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+# --- what can be read -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif"])
+def test_every_format_gives_the_same_colours(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    picture().save(path)
+    found = read(path, SIDE)
+    assert found.shape == (SIDE, SIDE, 3) and found.dtype == np.uint8
+    assert np.abs(found.astype(int) - RED).max() <= 8
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("L", "png"), ("1", "png"), ("P", "png"), ("RGBA", "png"), ("LA", "png"), ("CMYK", "jpg")],
+)
+def test_every_mode_becomes_colours(tmp_path, mode, suffix):
+    picture(mode).save(tmp_path / f"a.{suffix}")
+    assert read(tmp_path / f"a.{suffix}", SIDE).shape == (SIDE, SIDE, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_what_is_transparent_is_white(tmp_path, mode):
+    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).convert(mode).save(tmp_path / "a.png")
+    assert (read(tmp_path / "a.png", 8) == 255).all()
+
+
+def test_sixteen_bits_are_scaled_by_a_constant(tmp_path):
+    values = np.full((10, 10), 128 * 257, np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert (read(tmp_path / "a.png", 10) == 128).all()
+
+
+def test_floats_are_scaled_from_least_to_largest(tmp_path):
+    values = np.linspace(-3, 5, 100, dtype=np.float32).reshape(10, 10)
+    values[0, 0] = np.nan
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    found = read(tmp_path / "a.tif", 10)
+    assert found.max() == 255 and found.min() == 0
+
+
+def test_a_picture_is_turned_as_its_camera_says(tmp_path):
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[:20] = 255  # white above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter to the right
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    found = read(tmp_path / "a.png", 40)
+    assert found[:, 30:].min() == 255 and found[:, :10].max() == 0
+
+
+def test_the_middle_is_cut_out_of_a_long_picture(tmp_path):
+    pixels = np.zeros((10, 90, 3), np.uint8)
+    pixels[:, 40:50] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert read(tmp_path / "a.png", 10).min() == 255
+
+
+def test_of_several_frames_the_first_is_taken(tmp_path):
+    frames = [Image.new("L", (8, 8), value) for value in (10, 200)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert (read(tmp_path / "a.gif", 8) == 10).all()
+
+
+# --- what cannot ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"<html>404</html>", "no picture of an allowed format"),
+        (huge_png(60_000, 60_000), "more than 100,000,000 pixels"),
+        (huge_png(12_000, 9_000), "12,000 × 9,000 pixels"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "damaged|no picture|truncated"),
+    ],
+    ids=["empty", "page", "bomb", "large", "header"],
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_file_that_is_no_picture_has_its_reason(tmp_path, content, reason):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(Unreadable, match=reason):
+        read(tmp_path / "a.png", SIDE)
+
+
+def test_a_format_that_nobody_asked_for_is_not_tried(tmp_path):
+    picture().save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    with pytest.raises(Unreadable, match="no picture of an allowed format"):
+        read(tmp_path / "a.png", SIDE)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_file_that_may_not_be_read(tmp_path):
+    picture().save(tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(Unreadable, match="Permission denied"):
+        read(tmp_path / "a.png", SIDE)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from(["jpeg", "png", "webp", "tiff", "bmp", "gif"]),
+    cut=st.floats(0, 1),
+    flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=5),
+)
+def test_a_damaged_file_gives_a_picture_or_a_reason(tmp_path, suffix, cut, flips):
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, format=suffix)
+    content = bytearray(buffer.getvalue())
+    for place, value in flips:
+        content[int(place * len(content))] = value
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(content[: int(cut * len(content))])
+    (found,) = image_files.read_many([path], SIDE, threads=1)
+    if isinstance(found, Unreadable):
+        assert str(found)
+    else:
+        assert found.shape == (SIDE, SIDE, 3)
+
+
+def test_reading_many_keeps_the_order(tmp_path):
+    for value in range(5):
+        Image.new("L", (4, 4), value * 10).save(tmp_path / f"{value}.png")
+    (tmp_path / "2.png").write_text("no")
+    found = image_files.read_many([tmp_path / f"{i}.png" for i in range(5)], 4, threads=3)
+    assert isinstance(found[2], Unreadable)
+    assert [int(found[i][0, 0, 0]) for i in (0, 1, 3, 4)] == [0, 10, 30, 40]
+
+
+# --- the folder -----------------------------------------------------------------------------------
+
+
+def test_files_are_found_in_every_folder_in_a_fixed_order(tmp_path):
+    for name in ("b/2.JPG", "a/x/1.png", "c.webp", ".hidden.png", ".git/3.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert find(tmp_path).names == ("a/x/1.png", "b/2.JPG", "c.webp")
+    assert find(tmp_path).path(1) == tmp_path / "b/2.JPG"
+
+
+def test_labels_are_the_first_folders(tmp_path):
+    for name in ("cat/1.png", "dog/deep/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert find(tmp_path, "folders").labels == ("cat", "dog")
+    (tmp_path / "3.png").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"3\.png and 0 other files lie in no class folder"):
+        find(tmp_path, "folders")
+
+
+def test_labels_from_a_table(tmp_path):
+    (tmp_path / "a.csv").write_text("path,label\nx/1.png,cat\n2.png,dog\n", encoding="utf-8-sig")
+    found = find(tmp_path, str(tmp_path / "a.csv"))
+    assert found.names == ("x/1.png", "2.png") and found.labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("path,label\n", "no line below"),
+        ("file,label\na.png,b\n", "line 2: needs a path and a label"),
+        ("path,label\na.png,\n", "line 2: needs a path and a label"),
+        ("path,label\n../a.png,b\n", "is not a path inside"),
+        ("path,label\n/etc/a.png,b\n", "is not a path inside"),
+        ("path,label\na.png,b\na.png,c\n", "listed twice"),
+    ],
+)
+def test_a_bad_table_is_refused(tmp_path, text, reason):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(UserError, match=reason):
+        find(tmp_path, str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("labels", ["nothing.csv", "binary.csv"])
+def test_a_table_that_cannot_be_read_is_named(tmp_path, labels):
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=labels):
+        find(tmp_path, str(tmp_path / labels))
+
+
+def test_an_empty_or_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="no image file"):
+        find(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        find(tmp_path / "no")
+
+
+def test_any_name_can_be_printed():
+    assert image_files.printable("caf\udce9.png") == "caf\\xe9.png"
+    assert image_files.printable("写真.png") == "写真.png"
