@@ -112,16 +112,18 @@ run.table(
 
 # %% tags=["nbval-ignore-output"]
 cluster_names = [f"cluster {cluster}" for cluster in range(model.n_clusters_)]
+rows = run.map_rows()
 run.figure(
-    figures.map_by_class(run.positions, model.labels_, cluster_names, "Clusters", "cluster"),
+    figures.map_by_class(
+        run.positions[rows], model.labels_[rows], cluster_names, "Clusters", "cluster"
+    ),
     "map_clusters",
-    "Every picture as a dot: near ones look alike to the network. Distances between far groups "
-    "mean nothing.",
-    f"A map of {len(run.usable):,} pictures in {model.n_clusters_} colours, one for each cluster.",
+    f"{len(rows):,} of {len(run.usable):,} pictures as dots: near ones look alike to the network. "
+    "Distances between far groups mean nothing.",
+    f"A map of {len(rows):,} pictures in {model.n_clusters_} colours, one for each cluster.",
 )
 
 # %% tags=["nbval-ignore-output"]
-rows = run.map_rows()
 shown = run.atlas(rows, run.positions[rows], model.labels_[rows], model.probabilities_[rows])
 shown.head()
 

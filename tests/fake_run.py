@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils import atlas, config, metrics, results
+from utils import artifacts, atlas, config, metrics, results
 
 VERDICT = "{confidence: 0.95, resamples: 1000, statement: inside the widened interval}"
 HOSTILE = (
@@ -245,6 +245,7 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
         manifest["atlas"] = "atlas.parquet"
         atlas_table().to_parquet(folder / "atlas.parquet", index=False)
     _write_json(folder / "manifest.json", manifest)
+    artifacts.write_checksums(folder)
     return folder
 
 

@@ -11,6 +11,7 @@ from utils.artifacts import read_json
 from utils.notebook_runner import MARK, NotebookFailed, _ProgressLines, main, run_notebook
 from utils.results import Manifest
 
+LEFT = {"executed.ipynb", "manifest.json", "checksums.json"}
 PARAMETERS = 'study = "default"\nprofile = "quick"\nseed = 0\nrun_dir = None'
 FINISH = """
 # What a real notebook's run.finish() does.
@@ -53,7 +54,7 @@ def test_a_notebook_is_executed_with_its_parameters(tmp_path):
     said = []
     run(notebook, folder, said.append)
     assert said == ["epoch 1/1: loss 0.5", "features 5/5"]
-    assert {path.name for path in folder.iterdir()} == {"executed.ipynb", "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == LEFT
     assert read_json(folder / "manifest.json") == {"study": "one", "seed": 3}
     assert "chatter" in (folder / "executed.ipynb").read_text()
     assert str(tmp_path) not in (folder / "executed.ipynb").read_text()
@@ -106,7 +107,7 @@ def test_a_diverged_training_is_recorded_as_a_failed_seed(tmp_path, monkeypatch,
         f"{MARK}say 01 · one · seed 3: TrainingError: the loss became nan",
         f"{MARK}done 01 · one · seed 3",
     ]
-    assert {path.name for path in folder.iterdir()} == {"executed.ipynb", "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == LEFT
     manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
     assert manifest.failed == "the loss became nan"
     assert (manifest.notebook, manifest.study, manifest.seed) == ("01", "one", 3)

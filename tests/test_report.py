@@ -18,6 +18,7 @@ import pytest
 from markupsafe import Markup
 
 from utils import (
+    artifacts,
     board_sections,
     config,
     leaderboards,
@@ -101,6 +102,7 @@ def add_further_notebook(runs):
         "notes": ["run it with --offline ... or -? nothing"],
     }
     (further / "manifest.json").write_text(json.dumps(manifest))
+    artifacts.write_checksums(further)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import fake_run
 import pandas as pd
 import pytest
 
-from utils import comparisons, config, results
+from utils import artifacts, comparisons, config, results
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 OURS = ("autoencoder", "pca50", "kmeans")
@@ -29,6 +29,9 @@ def runs(made_up, tmp_path):
 
 
 def collect(runs, seeds=(0, 1)):
+    """Collect what a test has made of the runs, as if the notebooks had left it."""
+    for manifest in runs.glob("*/*/*/*/manifest.json"):
+        artifacts.write_checksums(manifest.parent)
     return results.collect("quick", STUDIES, seeds, runs)
 
 
@@ -114,6 +117,16 @@ def test_a_truncated_manifest_is_an_error_that_names_it(runs):
     path.write_text(path.read_text()[:40])
     with pytest.raises(config.UserError, match="not valid JSON"):
         collect(runs)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "assignments.parquet", "executed.ipynb"])
+def test_a_file_that_changed_since_is_an_error_that_names_it(runs, name):
+    folder = notebook(runs, "01_baseline_kmeans")
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(config.UserError, match=rf"{name}: was changed or damaged.*run again"):
+        results.collect("quick", STUDIES, [0], runs)
 
 
 def test_a_study_without_a_record_of_its_data_is_an_error(runs):

@@ -57,7 +57,7 @@ def main():
     if Path(f"make-{{sys.argv[1]}}-fail").exists():
         tell(f"failed {{title}} failed in cell [3] `x = 1 / 0`: Error: no")
         return 1
-    for name in ("manifest.json", "executed.ipynb"):
+    for name in ("manifest.json", "executed.ipynb", "checksums.json"):
         Path(values["--run-dir"], name).write_text(title)
     tell(f"done {{title}}")
 if __name__ == "__main__": sys.exit(main())

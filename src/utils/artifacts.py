@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 PACKAGE = Path(__file__).parent
+CHECKSUMS = "checksums.json"
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "torch", "torchvision", "timm", "umap-learn")
 
 
@@ -90,6 +91,36 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the SHA-256 of every file in `folder` into its `CHECKSUMS`; logs and hidden files not.
+
+    Whoever reads the files later can tell with `damaged_files` whether they are as they were.
+    """
+    write_json(folder / CHECKSUMS, _checksums(folder))
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """List the files of `folder` that are missing, new or other than `write_checksums` noted.
+
+    If the note itself cannot be read, it is what is listed.
+    """
+    try:
+        noted = dict(read_json(folder / CHECKSUMS))
+    except (OSError, ValueError, TypeError):
+        return [CHECKSUMS]
+    found = _checksums(folder)
+    return sorted(name for name in noted | found if noted.get(name) != found.get(name))
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): sha256_file(path)
+        for path in files
+        if not path.name.startswith(".") and path.suffix != ".log" and path.name != CHECKSUMS
+    }
 
 
 def sha256_array(array: np.ndarray) -> str:

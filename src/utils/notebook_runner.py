@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.artifacts import atomic_path, write_json
+from utils.artifacts import CHECKSUMS, atomic_path, write_checksums, write_json
 from utils.config import ROOT
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def run_notebook(
     import nbformat
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("manifest.json", "failed.ipynb", "error.json"):
+    for name in (CHECKSUMS, "manifest.json", "failed.ipynb", "error.json"):
         (folder / name).unlink(missing_ok=True)
     partial = folder / ".running.ipynb"
     try:
@@ -107,6 +107,7 @@ def run_notebook(
         executed.metadata.papermill.update(input_path=notebook.name, output_path="executed.ipynb")
         with atomic_path(folder / "executed.ipynb") as temporary:
             nbformat.write(executed, temporary)
+        write_checksums(folder)
     except NotebookFailed:
         (folder / "manifest.json").unlink(missing_ok=True)
         if partial.is_file():
@@ -286,6 +287,7 @@ def _record_divergence(
             "failed": failure.error.removeprefix(DIVERGED),
         },
     )
+    write_checksums(folder)
 
 
 def _explain(title: str, failure: Failure, partial: Path) -> str:

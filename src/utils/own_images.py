@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,7 @@ SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES = (
 # So many files are looked at, and their features stored, at a time: what a killed run loses.
 CHUNK = 256
 THUMB, SHOWN_SIDE = 32, 128  # pixels
+MAP_POINTS = 5000
 SHEET_COLUMNS, MOST_SHEETS = 12, 60
 # Of each picture so many nearest ones are compared with it, pixel by pixel.
 DUPLICATE_NEIGHBORS = 5
@@ -396,11 +398,11 @@ def open_folder(
     if found.labels is not None:
         given = [found.labels[row] for row in usable]
         class_names, codes = np.unique(given, return_inverse=True)
-    profile = load_profile("paper").model_copy(update={"profile": "images", "reduced": False})
+    changes = {"profile": "images", "map_points": MAP_POINTS}
     run = OwnImages(
         notebook=NOTEBOOK,
         topic=topic,
-        profile=profile,
+        profile=load_profile("paper").model_copy(update=changes),
         seed=seed,
         folder=target,
         images=thumbs,
@@ -437,11 +439,12 @@ def collect(
     """
     total = len(found.names)
     features = thumbs = None
+    began, done_now = time.monotonic(), 0
     usable: list[int] = []
     reasons: dict[int, str] = {}
     for start in range(0, total, CHUNK):
         rows = range(start, min(start + CHUNK, total))
-        chunk = _chunk(found, rows, network, topic)
+        chunk, was_stored = _chunk(found, rows, network, topic)
         said = json.loads(chunk["reasons"].tobytes())
         good = [row for row, reason in zip(rows, said, strict=True) if reason is None]
         reasons |= {row: reason for row, reason in zip(rows, said, strict=True) if reason}
@@ -452,19 +455,35 @@ def collect(
         place = slice(len(usable), len(usable) + len(good))
         features[place], thumbs[place] = chunk["features"], chunk["thumbs"]
         usable += good
-        print(f"features {rows.stop}/{total}, {len(reasons)} left out", flush=True)
+        done_now += 0 if was_stored else len(rows)
+        said = _progress(rows.stop, total, len(reasons), done_now, time.monotonic() - began)
+        print(said, flush=True)
     return np.array(usable, dtype=int), reasons, features[: len(usable)], thumbs[: len(usable)]
 
 
-def _chunk(found: Found, rows: range, network: Backbone, topic: str) -> dict[str, np.ndarray]:
+def _progress(done: int, total: int, left_out: int, done_now: int, seconds: float) -> str:
+    """Say how far it is; how long the rest takes is told from what was not stored before."""
+    text = f"features {done:,}/{total:,}, {left_out:,} left out"
+    if done_now:
+        speed = done_now / seconds
+        text += f", {speed:.0f} images a second, about {(total - done) / speed / 60:.0f} min left"
+    return text
+
+
+def _chunk(
+    found: Found, rows: range, network: Backbone, topic: str
+) -> tuple[dict[str, np.ndarray], bool]:
+    """Return what is known of some files, and whether it was stored before."""
     recipe = {"files": _state_of(found, rows), "network": network.name, "weights": network.weights}
-    return load_or_compute(
-        f"{topic}-features-{rows.start}",
-        recipe,
-        ("image_files", "pretrained"),
-        lambda: _compute_chunk(found, rows, network),
-        recording.CACHE,
-    )
+    computed = []
+
+    def compute() -> dict[str, np.ndarray]:
+        computed.append(rows)
+        return _compute_chunk(found, rows, network)
+
+    name = f"{topic}-features-{rows.start}"
+    code = ("image_files", "pretrained")
+    return load_or_compute(name, recipe, code, compute, recording.CACHE), not computed
 
 
 def _state_of(found: Found, rows: range) -> str:

@@ -231,7 +231,8 @@ def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun
     Raises
     ------
     UserError
-        If it is missing or malformed, of another run, or names a file that is missing.
+        If it is missing or malformed, of another run, or names a file that is missing, or any file
+        beside it is other than it was when the notebook ended.
     """
     content = _read_json(path)
     try:
@@ -248,6 +249,11 @@ def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun
     for name in [*files, *(table.csv for table in manifest.tables)]:
         if name is not None and not (path.parent / name).is_file():
             raise config.UserError(f"{path}: names {name!r}, which is missing: run it again")
+    if damaged := artifacts.damaged_files(path.parent):
+        raise config.UserError(
+            f"{path.parent / damaged[0]}: was changed or damaged after it was written: remove the "
+            f"folder {path.parent} and run again"
+        )
     return NotebookRun(study, seed, manifest.notebook, path.parent, manifest)
 
 
