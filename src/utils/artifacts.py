@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -128,6 +128,18 @@ def sha256_array(array: np.ndarray) -> str:
     import numpy as np
 
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def sha256_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of named arrays: names, types, shapes and bytes, in the names' order."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 def fingerprint(content: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from utils import clusterers, spaces
-from utils.artifacts import atomic_path
+from utils.artifacts import atomic_path, sha256_arrays
 from utils.config import UserError
 
 AUTO = "auto"
@@ -274,7 +273,7 @@ def save(model: FeatureClusterer, path: Path, about: dict[str, str] | None = Non
     content = {
         "parameters": model.get_params(),
         "about": about or {},
-        "sha256": _digest(arrays),
+        "sha256": sha256_arrays(arrays),
     }
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, {"format": _FORMAT, "content": json.dumps(content)})
@@ -302,14 +301,6 @@ def load(path: Path) -> tuple[FeatureClusterer, dict[str, str]]:
         raise UserError(f"{path}: damaged, or no model ({error}): make it again") from None
     if content is None or set(arrays) != set(_ARRAYS):
         raise UserError(f"{path}: not a model of this program: give a report's model.safetensors")
-    if content["sha256"] != _digest(arrays):
+    if content["sha256"] != sha256_arrays(arrays):
         raise UserError(f"{path}: its content was changed or damaged: make it again")
     return from_arrays(content["parameters"], arrays), content["about"]
-
-
-def _digest(arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in _ARRAYS:
-        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
-        digest.update(arrays[name].data)
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RUNS = ROOT / "runs"
+PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 CACHE = RUNS / "cache"
 
 # Files of a leaderboard's notebook: what each line cost, and the classes of the images.
@@ -34,10 +36,12 @@ def run_folder(notebook: str, topic: str, seed: int, run_dir: str | Path | None)
     Raises
     ------
     UserError
-        If the seed is not a whole number from 0.
+        If the seed is not a whole number from 0, or the topic is no plain name.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UserError(f"seed must be a whole number from 0, not {seed!r}")
+    if not isinstance(topic, str) or not PLAIN_NAME.fullmatch(topic):
+        raise UserError(f"{topic!r} is no plain name: use small letters, digits, - and _")
     if run_dir is None:
         run_dir = RUNS / "interactive" / topic / f"seed-{seed}" / notebook
     return Path(run_dir).resolve()

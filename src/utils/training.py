@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from utils.artifacts import atomic_path, fingerprint, with_prefix
+from utils.artifacts import atomic_path, fingerprint, sha256_arrays, with_prefix
 from utils.autoencoders import Autoencoder, build
 from utils.config import Autoencoder as Protocol
 from utils.config import UserError
@@ -369,7 +369,12 @@ def _save(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim.Op
     # safetensors stores rows in memory order; channels-last weights are made plain first.
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, metadata={"identity": identity})
+        metadata = {"identity": identity, "sha256": _digest(plain)}
+        save_file(plain, temporary, metadata=metadata)
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    return sha256_arrays({name: tensor.numpy() for name, tensor in tensors.items()})
 
 
 def _restore(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim.Optimizer) -> None:
@@ -377,10 +382,14 @@ def _restore(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim
 
     try:
         with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("identity") != identity:
+            metadata = file.metadata() or {}
+            if metadata.get("identity") != identity:
                 return
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError:
+        is_whole = metadata.get("sha256") == _digest(tensors)
+    except (SafetensorError, OSError):
+        is_whole = False
+    if not is_whole:
         print(f"the checkpoint {path.name} is damaged: training starts from the first epoch")
         return
     run.model.load_state_dict(with_prefix(tensors, "model."))

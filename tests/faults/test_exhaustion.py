@@ -1,0 +1,204 @@
+"""Kills, full disks, no memory: what was finished stays, and the next run ends with the same."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from utils.config import ROOT
+
+# Trains a little network as a notebook does, and stores its losses and weights.
+TRAINING = """
+import sys
+from pathlib import Path
+import numpy as np
+from utils import training
+from utils.artifacts import load_or_compute
+from utils.config import Autoencoder
+folder = Path(sys.argv[1])
+images = np.random.default_rng(0).integers(0, 255, (600, 28, 28), dtype=np.uint8)
+protocol = Autoencoder.model_validate({
+    "architecture": "conv_batchnorm", "options": {"channels": [8, 16]},
+    "loss": "binary_cross_entropy", "optimizer": {"name": "adam", "learning_rate": 1e-2},
+    "batch_size": 20, "epochs": 8,
+})
+def train():
+    checkpoint = folder / "checkpoint.safetensors"
+    run = training.train(images, protocol, 0, checkpoint=checkpoint,
+        on_epoch=lambda epoch, _values: print("epoch", epoch, flush=True))
+    found = {name: value.numpy() for name, value in run.model.state_dict().items()}
+    found["loss"] = np.array(run.history["loss"])
+    checkpoint.unlink()
+    return found
+print("begun", flush=True)
+load_or_compute("network", {}, ("training",), train, folder)
+print("stored", flush=True)
+"""
+
+
+def start(code, *arguments, limit=None):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
+        preexec_fn=limit,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def stored(folder):
+    (path,) = folder.glob("network-*.safetensors")
+    return load_file(path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with start(TRAINING, folder) as process:
+        said, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert said.split()[-1] == "stored"
+    return stored(folder)
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_killed_again_and_again_a_training_ends_as_an_undisturbed_one(
+    tmp_path, faults, undisturbed
+):
+    """Each kill falls into the midst of an epoch or a write, at a moment of chance."""
+    random.seed(0)
+    epochs_before = 0
+    for _ in range(12):
+        with start(TRAINING, tmp_path) as process:
+            assert process.stdout.readline() == "begun\n"
+            first = process.stdout.readline()
+            if first.startswith("training goes on"):
+                first = process.stdout.readline()
+            # At most one epoch was lost.
+            if first.startswith("epoch"):
+                assert int(first.split()[1]) >= epochs_before + 1
+            time.sleep(random.uniform(0, 0.4))
+            faults.tried()
+            process.send_signal(signal.SIGKILL)
+            rest = process.stdout.read()
+        epochs = [int(line.split()[1]) for line in (first + rest).splitlines() if "epoch " in line]
+        # The last one that was said to be done is in the checkpoint.
+        epochs_before = max([epochs_before, *epochs])
+        faults.survived()
+        if "stored" in rest:
+            break
+    with start(TRAINING, tmp_path) as process:
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert_same(stored(tmp_path), undisturbed)
+    # Nothing half-written is left but hidden files that the next write of their like replaces.
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("checkpoint")]
+
+
+@pytest.mark.parametrize("most_bytes", [10, 1_000, 20_000])
+def test_a_full_disk_stops_a_training_and_leaves_no_half_result(
+    tmp_path, faults, undisturbed, most_bytes
+):
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+    faults.tried()
+    with start(TRAINING, tmp_path, limit=limit) as process:
+        said, _errors = process.communicate(timeout=300)
+    assert process.returncode != 0 and "stored" not in said
+    assert not list(tmp_path.glob("network-*"))
+    with start(TRAINING, tmp_path) as process:
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert_same(stored(tmp_path), undisturbed)
+    faults.survived()
+
+
+def test_too_little_memory_stops_a_computation_and_leaves_no_half_result(tmp_path, faults):
+    code = """
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from utils.artifacts import load_or_compute
+    size = int(sys.argv[2])
+    compute = lambda: {"a": np.ones((size, 1000))}
+    load_or_compute("network", {}, ("names",), compute, Path(sys.argv[1]))
+    """
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
+
+    faults.tried()
+    with start(code, tmp_path, 10**6, limit=limit) as process:
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and "Unable to allocate" in errors
+    assert not list(tmp_path.iterdir())
+    with start(code, tmp_path, 100, limit=limit) as process:
+        process.communicate(timeout=120)
+    assert stored(tmp_path)["a"].shape == (100, 1000)
+    faults.survived()
+
+
+NOTEBOOK = """
+import json, sys
+from pathlib import Path
+from utils.notebook_runner import NotebookFailed, run_notebook
+folder = Path(sys.argv[1])
+try:
+    run_notebook(folder / "a.ipynb", {"run_dir": "x"}, folder / "run", print)
+except NotebookFailed as failed:
+    print(json.dumps([failed.failure.cell, failed.failure.error]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the kernel died"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "the kernel died"),
+        ("raise MemoryError('no more')", "MemoryError: no more"),
+        ("raise OSError(28, 'No space left on device')", "No space left on device"),
+        ("import sys; sys.exit(3)", "SystemExit|without its manifest"),
+    ],
+    ids=["killed", "crashed", "memory", "disk", "exit"],
+)
+def test_a_notebook_that_dies_is_reported_and_no_result(tmp_path, faults, code, said):
+    import json
+    import re
+
+    import nbformat
+
+    cells = [
+        nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("print('before')"),
+        nbformat.v4.new_code_cell(code),
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    faults.tried()
+    with start(NOTEBOOK, tmp_path) as process:
+        output, errors = process.communicate(timeout=120)
+    assert output, errors
+    _cell, error = json.loads(output.splitlines()[-1])
+    assert re.search(said, error), errors
+    assert not (tmp_path / "run" / "manifest.json").exists()
+    assert not (tmp_path / "run" / "executed.ipynb").exists()
+    partial = (tmp_path / "run" / "failed.ipynb").read_text()
+    assert "before" in partial
+    faults.survived()

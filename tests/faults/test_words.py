@@ -1,0 +1,84 @@
+"""Words of people: any command line or notebook parameter is a run, or an error in a line."""
+
+import contextlib
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils import boards, cli, experiment, images_cli, own_images
+from utils.config import UserError
+
+OPTIONS = (
+    *("--profile", "--studies", "--seeds", "--out", "--cores", "--offline", "--", "--clusters"),
+    *("--clusterer", "--labels", "--export", "--copy", "--model", "--name", "--seed", "--what"),
+)
+VALUES = ("quick", "paper", "mnist-cae", "mnist-cae,fashion-ae", "0", "1", "-1", "auto", "gmm", "")
+words = st.one_of(st.sampled_from(OPTIONS), st.sampled_from(VALUES), st.text(max_size=8))
+
+
+@pytest.mark.parametrize(
+    "parse", [cli.parse, cli.parse_publish, cli.parse_recipe, images_cli.parse]
+)
+@settings(max_examples=80)
+@given(arguments=st.lists(words, max_size=6))
+def test_a_command_line(tmp_path_factory, faults, monkeypatch_module, parse, arguments):
+    faults.tried()
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            parse(arguments)
+        except UserError as error:
+            assert str(error)
+        except SystemExit as asked_for_help:
+            assert asked_for_help.code == 0
+    faults.survived()
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module(tmp_path_factory):
+    """Let every folder that a command line names lie in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("here"))
+        patch.setattr(cli, "require_writable", lambda _folder: None)
+        patch.setattr(images_cli, "require_writable", lambda _folder: None)
+        yield patch
+
+
+any_value = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=10), st.just([1])
+)
+
+
+@settings(max_examples=100)
+@given(study=any_value, profile=any_value, seed=any_value)
+def test_parameters_of_a_study(faults, study, profile, seed):
+    faults.tried()
+    with pytest.raises(UserError):
+        experiment.open_run("01_baseline_kmeans", study, profile, seed)
+    faults.survived()
+
+
+@settings(max_examples=100)
+@given(board=any_value, profile=any_value, seed=any_value)
+def test_parameters_of_a_leaderboard(faults, board, profile, seed):
+    faults.tried()
+    with pytest.raises(UserError):
+        boards.open_board("05_beyond_the_papers", board, profile, seed, None)
+    faults.survived()
+
+
+@settings(max_examples=60)
+@given(
+    folder=st.one_of(st.text(max_size=6), st.none(), st.integers()),
+    labels=any_value,
+    backbone=any_value,
+    seed=any_value,
+)
+def test_parameters_of_a_folder(faults, folder, labels, backbone, seed):
+    faults.tried()
+    with pytest.raises(UserError):
+        own_images.open_folder(
+            f"/nowhere/{folder}", labels, backbone, "auto", "gmm", "x", seed, None
+        )
+    faults.survived()
