@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -487,3 +488,38 @@ def test_arrays_come_back_as_they_went_in(package, tmp_path_factory, array):
     for name, expected in stored.items():
         assert loaded[name].dtype == expected.dtype
         np.testing.assert_array_equal(loaded[name], expected)
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    old, young = time.time() - 100, time.time()
+    for name, age in {
+        f"a/.thing-{dead.pid}-abcd1234.json": old,
+        f"a/.young-{dead.pid}-abcd1234.json": young,
+        f"a/.mine-{os.getpid()}-abcd1234.json": old,
+        "a/.complete": old,
+        f"a/thing-{dead.pid}-abcd1234.json": old,
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (age, age))
+    folder = tmp_path / f".building-{dead.pid}-abcd1234"
+    (folder / "inside").mkdir(parents=True)
+    os.utime(folder, (old, old))
+    removed = {path.name for path in artifacts.remove_leftovers(tmp_path)}
+    assert removed == {f".thing-{dead.pid}-abcd1234.json", folder.name}
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 4
+
+
+def test_a_temporary_file_is_known_as_one(tmp_path, monkeypatch):
+    with artifacts.atomic_path(tmp_path / "thing.json") as temporary:
+        assert not artifacts.remove_leftovers(tmp_path)
+        os.utime(temporary, (0, 0))
+        monkeypatch.setattr(os, "kill", _no_such_process)
+        assert artifacts.remove_leftovers(tmp_path) == [temporary]
+        temporary.touch()
+
+
+def _no_such_process(_pid, _signal):
+    raise ProcessLookupError

@@ -254,10 +254,8 @@ def test_the_peak_of_memory_rises_with_an_allocation():
         print(before, memory.megabytes(), boards.PeakMemory().megabytes())
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
-    before, after, again = map(float, done.stdout.split())
+    said = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    before, after, again = map(float, said.split())
     if np.isnan(before):
         pytest.skip("this system does not tell")
     assert after > before + 200

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from utils import boards, cli, datasets, published, recording
+from utils import artifacts, boards, cli, datasets, published, recording
 from utils.artifacts import read_json
 from utils.config import (
     UserError,
@@ -213,9 +213,17 @@ def test_a_missing_result_forces_the_report(root):
     request = request_for()
     out = root / "reports/quick"
     for name in cli.RESULTS:
-        (out / name).mkdir()
+        (out / name).write_text(name)
+    files = {name: artifacts.sha256_file(out / name) for name in cli.RESULTS}
+    artifacts.write_json(out / ".files.json", files)
     assert "--forcerun" not in cli.snakemake_command(request)
-    (out / "report.pdf").rmdir()
+    (out / "report.pdf").write_text("changed")
+    assert "--forcerun" in cli.snakemake_command(request)
+    (out / "report.pdf").unlink()
+    assert "--forcerun" in cli.snakemake_command(request)
+    (out / "report.pdf").write_text("report.pdf")
+    assert "--forcerun" not in cli.snakemake_command(request)
+    (out / ".files.json").write_text("damaged")
     assert "--forcerun" in cli.snakemake_command(request)
 
 

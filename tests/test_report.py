@@ -111,7 +111,9 @@ def out(made_up):
     (folder / "figures").mkdir(parents=True)
     (folder / "figures" / "of-an-earlier-report.svg").write_text("old")
     (folder / "figures" / "of-the-user.svg").write_text("precious")
-    (folder / ".files.json").write_text('["figures/of-an-earlier-report.svg"]')
+    digest = artifacts.sha256_file(folder / "figures" / "of-an-earlier-report.svg")
+    names = ("figures/of-an-earlier-report.svg", "figures/of-the-user.svg", "../precious")
+    (folder / ".files.json").write_text(json.dumps(dict.fromkeys(names, digest)))
     arguments = ("--profile", "quick", "--studies", ",".join(STUDIES), "--seeds", "0,1")
     assert report.main([*arguments, "--runs", str(made_up), "--out", str(folder)]) == 0
     return folder

@@ -44,6 +44,7 @@ def rest(): return 3
 RUNNER = f"""
 import os, sys, time
 from pathlib import Path
+from utils.artifacts import write_checksums
 MARK, PROGRESS_FILE = {MARK!r}, "PROGRESS_FILE"
 def tell(text):
     with open(os.environ[PROGRESS_FILE], "a") as file: file.write(MARK + text + "\\n")
@@ -57,17 +58,21 @@ def main():
     if Path(f"make-{{sys.argv[1]}}-fail").exists():
         tell(f"failed {{title}} failed in cell [3] `x = 1 / 0`: Error: no")
         return 1
-    for name in ("manifest.json", "executed.ipynb", "checksums.json"):
+    for name in ("manifest.json", "executed.ipynb"):
         Path(values["--run-dir"], name).write_text(title)
+    write_checksums(Path(values["--run-dir"]))
     tell(f"done {{title}}")
 if __name__ == "__main__": sys.exit(main())
 """
 REPORT = f"""
 import sys
 from pathlib import Path
+from utils.artifacts import sha256_file, write_json
 values = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 if Path("make-report-fail").exists(): sys.exit("error: no such figure")
 for name in {RESULTS!r}: Path(values["--out"], name).write_text(str(sys.argv[1:]))
+files = {{name: sha256_file(Path(values["--out"], name)) for name in {RESULTS!r}}}
+write_json(Path(values["--out"], ".files.json"), files)
 """
 
 
@@ -248,6 +253,23 @@ def test_a_change_repeats_what_depends_on_it_and_nothing_else(repository, file, 
     path.write_text(before.replace(old, new))
     rules, _ = planned_jobs(repository, "--seeds", "1")
     assert rules == expected
+
+
+@pytest.mark.parametrize("name", ["executed.ipynb", "manifest.json", "checksums.json"])
+@pytest.mark.parametrize("damage", ["changed", "removed"])
+def test_a_damaged_file_has_its_notebook_run_again(repository, name, damage):
+    path = repository / f"runs/quick/one/seed-0/01_baseline_kmeans/{name}"
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_text(path.read_text() + "x")
+    status, lines, errors = run(repository, "--seeds", "1")
+    assert (status, errors) == (0, [])
+    assert [line for line in lines if line.startswith("[")] == [
+        "[1/2] 01_baseline_kmeans · one · seed 0 …",
+        "[2/2] report …",
+    ]
+    assert "everything is up to date: nothing had to be run" in run(repository, "--seeds", "1")[1]
 
 
 def test_more_seeds_add_only_theirs_and_a_study_without_data_has_no_jobs(repository, tmp_path):

@@ -12,7 +12,10 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 CHECKSUMS = "checksums.json"
+# Which files of its folder are the report's, and their checksums.
+REPORT_FILES = ".files.json"
+SECONDS_TO_GROW_OLD = 30
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "torch", "torchvision", "timm", "umap-learn")
 
 
@@ -45,7 +51,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: several libraries choose the format by it.
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    prefix = temporary_prefix(path.stem)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -57,6 +64,38 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_prefix(name: str) -> str:
+    """Begin the name of a temporary file or folder: hidden, and with the process that makes it."""
+    return f".{name}-{os.getpid()}-"
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove the temporary files and folders that killed processes left below `folder`.
+
+    Those of processes that live, and very young ones, which may be of another machine, stay.
+    """
+    found = [path for path in folder.rglob(".*") if _is_leftover(path)]
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _is_leftover(path: Path) -> bool:
+    made_by = re.fullmatch(r"\..+-([0-9]+)-[a-z0-9_]{8}(\.[A-Za-z0-9]+)?", path.name)
+    if made_by is None or not path.exists():
+        return False
+    try:
+        os.kill(int(made_by[1]), 0)
+    except ProcessLookupError:
+        return time.time() - path.stat().st_mtime > SECONDS_TO_GROW_OLD
+    except PermissionError:
+        return False  # it lives, as another user's
+    return False
 
 
 def _umask() -> int:
@@ -121,6 +160,24 @@ def _checksums(folder: Path) -> dict[str, str]:
         for path in files
         if not path.name.startswith(".") and path.suffix != ".log" and path.name != CHECKSUMS
     }
+
+
+def report_files(out: Path) -> dict[str, str | None]:
+    """Return the checksum of each of a report's files by its path in the folder `out`.
+
+    None stands for a file that was about to be written when something stopped it. Without a list
+    that can be read, nothing is known to be the report's.
+    """
+    try:
+        noted = dict(read_json(out / REPORT_FILES))
+    except (OSError, ValueError, TypeError):
+        return {}
+    return {name: digest for name, digest in noted.items() if is_inside(name)}
+
+
+def is_inside(name: str) -> bool:
+    """Tell whether a relative path cannot lead out of its folder."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def sha256_array(array: np.ndarray) -> str:

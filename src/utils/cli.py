@@ -18,7 +18,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, NoReturn
 
-from utils.artifacts import update_json, write_json
+from utils.artifacts import (
+    damaged_files,
+    remove_leftovers,
+    report_files,
+    sha256_file,
+    update_json,
+    write_json,
+)
 from utils.config import (
     ROOT,
     Leaderboard,
@@ -505,6 +512,9 @@ def run(request: Request, lock: IO[str]) -> int:
     if request.offline:
         os.environ["OFFLINE"] = "1"  # for the notebooks, see utils.config.is_offline
     not_run = prepare(request)
+    for folder in (RUNS, ROOT / request.out):
+        remove_leftovers(folder)
+    discard_damaged(request)
     log = request.runs / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     outcome = run_workflow(request, log, lock)
@@ -552,6 +562,15 @@ def prepare(request: Request) -> dict[str, str]:
     if len(not_run) == len(request.studies):
         raise UserError("no study can be run: the data of none can be had, as said above")
     return not_run
+
+
+def discard_damaged(request: Request) -> None:
+    """Have notebooks run again that left a file which is no longer as they left it."""
+    for study in request.studies:
+        for manifest in sorted((request.runs / study.name).glob("seed-*/*/manifest.json")):
+            if damaged := damaged_files(manifest.parent):
+                print(f"{shown(manifest.parent / damaged[0])}: changed or damaged: made again")
+                manifest.unlink()
 
 
 def _note_not_run(folder: Path, reason: str) -> None:
@@ -619,10 +638,23 @@ def snakemake_command(request: Request) -> list[str]:
     command = [sys.executable, "-m", "snakemake"]
     command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(ROOT)]
     command += ["--configfile", str(config), "--cores", str(request.cores or "all"), "--nocolor"]
-    if not all((ROOT / request.out / name).exists() for name in RESULTS):
+    if not _is_whole(ROOT / request.out):
         command += ["--forcerun", "report"]
     # Our own lock stands for Snakemake's, which a killed run would leave behind.
     return [*command, "--nolock", "--rerun-incomplete", *request.for_snakemake]
+
+
+def _is_whole(out: Path) -> bool:
+    """Tell whether a report has all its files, as they were written."""
+    noted = report_files(out)
+    return (
+        bool(noted)
+        and all((out / name).exists() for name in RESULTS)
+        and all(
+            (out / name).is_file() and sha256_file(out / name) == digest
+            for name, digest in noted.items()
+        )
+    )
 
 
 # --- what the workflow says -----------------------------------------------------------------------

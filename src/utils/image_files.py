@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.artifacts import is_inside
 from utils.config import UserError
 
 SUFFIXES = frozenset(
@@ -122,17 +123,13 @@ def _listed(folder: Path, table: Path) -> Found:
         if not row.get("path") or not row.get("label"):
             raise UserError(f"--labels {table}, line {number}: needs a path and a label")
     names = [row["path"] for row in rows]
-    outside = next((name for name in names if not _is_inside(name)), None)
+    outside = next((name for name in names if not is_inside(name)), None)
     if outside:
         raise UserError(f"--labels {table}: {outside!r} is not a path inside {folder}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"--labels {table}: {twice!r} is listed twice")
     return Found(folder, tuple(names), tuple(row["label"] for row in rows))
-
-
-def _is_inside(name: str) -> bool:
-    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def printable(name: str) -> str:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from utils.results import NotebookRun
 
-# Which files of its folder are the report's.
-FILES = ".files.json"
 TEMPLATE = config.ROOT / "reports" / "template"
 # Neither raw HTML nor raw TeX is read, so that no text of a run can become markup.
 MARKDOWN = "markdown-raw_html-raw_tex-raw_attribute-smart"
@@ -350,17 +348,25 @@ def replaced_together(out: Path) -> Iterator[Path]:
     from utils import artifacts
 
     out.mkdir(parents=True, exist_ok=True)
-    list_file = out / FILES
-    earlier = set(artifacts.read_json(list_file)) if list_file.is_file() else set()
+    list_file = out / artifacts.REPORT_FILES
+    earlier = artifacts.report_files(out)
     # Inside `out`, which may be on a disk of its own.
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=out) as name:
+    prefix = artifacts.temporary_prefix("building")
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=out) as name:
         folder = Path(name)
         yield folder
-        new = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-        artifacts.write_json(list_file, sorted(new | earlier))
+        new = {
+            str(path.relative_to(folder)): artifacts.sha256_file(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        # Until all are replaced, none of the new ones is vouched for.
+        artifacts.write_json(list_file, earlier | dict.fromkeys(new))
         for path in new:
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).replace(out / path)
-        for path in earlier - new:
-            (out / path).unlink(missing_ok=True)
-        artifacts.write_json(list_file, sorted(new))
+        for path in earlier.keys() - new.keys():
+            # Only what is still the report's: somebody may have put another file there.
+            if (out / path).is_file() and artifacts.sha256_file(out / path) == earlier[path]:
+                (out / path).unlink()
+        artifacts.write_json(list_file, new)
