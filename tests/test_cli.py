@@ -23,7 +23,7 @@ study: {name}
 title: A study
 citation: someone2026
 summary: what the paper did
-dataset: mnist
+dataset: {dataset}
 autoencoder:
   architecture: dense
   loss: mean_squared_error
@@ -53,8 +53,9 @@ def root(tmp_path, monkeypatch):
     """A repository with two studies and two profiles."""
     for folder in ("config/studies", "config/profiles"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("one", "two"):
-        (tmp_path / f"config/studies/{name}.yaml").write_text(STUDY.format(name=name))
+    for name, dataset in (("one", "mnist"), ("two", "fashion_mnist")):
+        text = STUDY.format(name=name, dataset=dataset)
+        (tmp_path / f"config/studies/{name}.yaml").write_text(text)
     for name, reduced in (("quick", "true"), ("paper", "false")):
         text = PROFILE.format(name=name, reduced=reduced)
         (tmp_path / f"config/profiles/{name}.yaml").write_text(text)

@@ -95,6 +95,8 @@ def make_repository(root):
     study = (ROOT / "config/studies/mnist-cae.yaml").read_text("utf-8")
     for name in ("one", "two"):
         text = study.replace("study: mnist-cae", f"study: {name}")
+        if name == "two":
+            text = text.replace("dataset: mnist", "dataset: fashion_mnist")
         (root / f"config/studies/{name}.yaml").write_text(text, "utf-8")
     shutil.copy(ROOT / "config/methods.yaml", root / "config")
     (root / "config/leaderboards").mkdir()

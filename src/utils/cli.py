@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from utils.artifacts import (
     damaged_files,
@@ -539,11 +539,18 @@ def prepare(request: Request) -> dict[str, str]:
     from utils.datasets import DataUnavailable
     from utils.experiment import prepare_data
 
-    not_run = {}
+    not_run: dict[str, str] = {}
+    described: dict[str, dict[str, Any]] = {}
     for study in request.studies:
         folder = request.runs / study.name
         try:
-            data = prepare_data(study, request.profile, request.offline, folder)
+            # Read and verified once, however many studies use it.
+            if study.dataset in described:
+                data = described[study.dataset]
+                update_json(folder / "data.json", data)
+            else:
+                data = prepare_data(study, request.profile, request.offline, folder)
+                described[study.dataset] = data
         except DataUnavailable as error:
             if not request.profile.reduced:
                 raise
