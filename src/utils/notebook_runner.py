@@ -146,7 +146,19 @@ def _execute(
         raise NotebookFailed(Failure(error.exec_count, _first_code(error.source), text)) from None
     except DeadKernelError:
         reason = "the kernel died: out of memory, or stopped from outside"
-        raise NotebookFailed(_last_started_cell(partial, reason)) from None
+        raise NotebookFailed(_last_started_cell(partial, reason + _last_words())) from None
+
+
+def _last_words() -> str:
+    """Return the end of what was complained about, if that goes into a file, as in a workflow."""
+    log = Path("/proc/self/fd/2")
+    if not log.is_file():
+        return ""
+    sys.stderr.flush()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    # Of every kernel: that it talks to this process without encryption.
+    said = [line.strip() for line in lines if line.strip() and "IPKernelApp" not in line]
+    return f"; the log ends: {_one_line(' | '.join(said[-3:]), 300)}" if said else ""
 
 
 def _require_parameters(notebook: Path, names: set[str]) -> None:

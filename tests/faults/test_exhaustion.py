@@ -166,6 +166,32 @@ except NotebookFailed as failed:
 """
 
 
+def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
+    import nbformat
+
+    cells = [
+        nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            "import os, signal, sys; os.write(2, b'allocator: no page left\\n');"
+            "os.kill(os.getpid(), signal.SIGKILL)"
+        ),
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    faults.tried()
+    with (tmp_path / "stderr.log").open("w") as log:
+        output = subprocess.check_output(
+            [sys.executable, "-c", NOTEBOOK, str(tmp_path)],
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+            stderr=log,
+            text=True,
+        )
+    assert "the kernel died" in output and "the log ends: " in output
+    assert "allocator: no page left" in output
+    faults.survived()
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
