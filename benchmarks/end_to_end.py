@@ -22,7 +22,8 @@ def run() -> dict[str, Any]:
         subprocess.run(["rm", "-rf", str(clone / "runs"), str(clone / "reports/quick")], check=True)
         seconds[WARM] = _timed(clone)
         seconds[NOTHING] = _timed(clone)
-    return {"what": "`./run_all.sh`, quick profile, all studies and leaderboards", "seconds": seconds}
+    what = "`./run_all.sh`, quick profile, all studies and leaderboards"
+    return {"what": what, "seconds": seconds}
 
 
 def _timed(clone: Path) -> float:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -342,6 +344,33 @@ def test_after_a_stop_the_next_run_goes_on(repository, number):
     status, lines, errors = run_when_free(repository, "--seeds", "1", "--studies", "one")
     assert (status, errors) == (0, [])
     assert any("01_baseline_kmeans · one · seed 0: done" in line for line in lines)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
+def test_a_killed_workflow_leaves_nothing_running(repository):
+    (repository / "make-notebooks-slow").touch()
+    (repository / "notebooks/01_baseline_kmeans.py").write_text("# changed")
+    with start(repository, "--seeds", "1", "--studies", "one") as process:
+        while not process.stdout.readline().startswith("[1/"):
+            assert process.poll() is None
+        (workflow,) = [
+            pid for pid, command in processes_in(repository).items() if "-m snakemake" in command
+        ]
+        os.kill(workflow, signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and errors.startswith("run_all.sh: ")
+    assert not processes_in(repository)
+
+
+def processes_in(folder):
+    """Map the processes that work in a folder to their commands."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if command and (process / "cwd").readlink().is_relative_to(folder):
+                found[int(process.name)] = command
+    return found
 
 
 def run_when_free(root, *arguments, tries=20):

@@ -482,8 +482,20 @@ def _group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subproce
         _stop(process)
         raise
     finally:
+        _end_group(process.pid)
         watcher.kill()
         watcher.wait()
+
+
+def _end_group(group: int) -> None:
+    """End what a workflow that was killed alone has left running."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        ends = time.monotonic() + SECONDS_TO_STOP
+        with suppress(ProcessLookupError):
+            os.killpg(group, number)
+            while time.monotonic() < ends:
+                os.killpg(group, 0)
+                time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def _stop(process: subprocess.Popen) -> None:
