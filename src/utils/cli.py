@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,16 +128,13 @@ def main(arguments: list[str] | None = None) -> int:
             os.execv(sys.executable, [sys.executable, str(BENCHMARKS), *arguments[1:]])
         if arguments[:1] == ["recipe"]:
             return run_recipe(parse_recipe(arguments[1:]))
-        if arguments[:1] == ["images"]:
-            return run_images(arguments[1:])
-        publishing = arguments[:1] == ["publish"]
-        request = parse_publish(arguments[1:]) if publishing else parse(arguments)
+        act = _action(arguments)
     except UserError as error:
         return _complain(str(error), USAGE_ERROR)
     try:
         # A run replaces its report; nothing is published from between the two.
         with _signals_as_interrupts(), _only_run() as lock:
-            return publish_report(request) if publishing else run(request, lock)
+            return act(lock)
     except UserError as error:
         return _complain(str(error), RUN_FAILED)
     except OSError as error:
@@ -146,20 +143,18 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(STOPPED, 130)
 
 
-def run_images(arguments: list[str]) -> int:
-    """Cluster a folder of pictures as the command line says; return the exit status."""
-    from utils import images_cli
+def _action(arguments: list[str]) -> Callable[[IO[str]], int]:
+    """Validate a request that needs this checkout for itself; return what is to be done."""
+    if arguments[:1] == ["images"]:
+        from utils import images_cli
 
-    request = images_cli.parse(arguments)
-    try:
-        with _signals_as_interrupts(), _only_run():
-            return images_cli.run(request)
-    except UserError as error:
-        return _complain(str(error), RUN_FAILED)
-    except OSError as error:
-        return _complain(_explain_os_error(error), RUN_FAILED)
-    except KeyboardInterrupt:
-        return _complain(STOPPED, 130)
+        pictures = images_cli.parse(arguments[1:])
+        return lambda _lock: images_cli.run(pictures)
+    if arguments[:1] == ["publish"]:
+        profile = parse_publish(arguments[1:])
+        return lambda _lock: publish_report(profile)
+    request = parse(arguments)
+    return lambda lock: run(request, lock)
 
 
 def _complain(message: str, status: int) -> int:

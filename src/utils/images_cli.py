@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from utils import image_files
-from utils.artifacts import atomic_path, read_json, write_json
+from utils.artifacts import atomic_path, read_json, remove_leftovers, write_json
 from utils.cli import (
     PROGRAM,
     RUNS,
@@ -188,6 +188,8 @@ def run(request: Request) -> int:
     """
     if request.offline:
         os.environ["OFFLINE"] = "1"
+    for folder in (RUNS, request.out):
+        remove_leftovers(folder)
     if request.model is not None:
         return _assign(request)
     from utils import images_report
