@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("metrics.csv", "reported_vs_reproduced.csv", "confusion.csv")
 KILLS = {"the command": "utils.cli", "the workflow": "snakemake", "a kernel": "ipykernel_launcher"}
 DAMAGES = ("truncated", "flipped", "zeroed", "removed")
-SECONDS_TO_END = 20
+SECONDS_TO_END = 60
 
 
 def main(n_runs: int, study: str) -> int:
@@ -43,6 +43,7 @@ def main(n_runs: int, study: str) -> int:
             left = _processes(stormy)
             print(f"[{number + 1}/{n_runs}] {what}; processes left: {len(left)}", flush=True)
             if left:
+                print(*left.values(), sep="\n")
                 return 1
         time.sleep(31)  # so that what was left by the last one counts as old
         _finish(_start(stormy, study))
