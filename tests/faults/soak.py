@@ -149,7 +149,9 @@ def _differences(calm: Path, stormy: Path) -> list[str]:
     for name in TABLES:
         one, other = (pd.read_csv(clone / "reports/quick" / name) for clone in (calm, stormy))
         if not one.equals(other):
-            said.append(f"{name} differs")
+            said.append(f"{name} differs: {len(one)} and {len(other)} rows")
+            rows = pd.concat([one, other]).drop_duplicates(keep=False)
+            said.append(rows.head(10).to_string())
     one, other = (
         pd.read_parquet(clone / "reports/quick/assignments.parquet") for clone in (calm, stormy)
     )
