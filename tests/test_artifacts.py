@@ -507,17 +507,17 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     folder = tmp_path / f".building-{dead.pid}-abcd1234"
     (folder / "inside").mkdir(parents=True)
     os.utime(folder, (old, old))
-    removed = {path.name for path in artifacts.remove_leftovers(tmp_path)}
+    removed = {path.name for path in artifacts.remove_leftovers(tmp_path.rglob(".*"))}
     assert removed == {f".thing-{dead.pid}-abcd1234.json", folder.name}
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 4
 
 
 def test_a_temporary_file_is_known_as_one(tmp_path, monkeypatch):
     with artifacts.atomic_path(tmp_path / "thing.json") as temporary:
-        assert not artifacts.remove_leftovers(tmp_path)
+        assert not artifacts.remove_leftovers(tmp_path.rglob(".*"))
         os.utime(temporary, (0, 0))
         monkeypatch.setattr(os, "kill", _no_such_process)
-        assert artifacts.remove_leftovers(tmp_path) == [temporary]
+        assert artifacts.remove_leftovers(tmp_path.rglob(".*")) == [temporary]
         temporary.touch()
 
 

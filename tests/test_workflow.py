@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from faults.processes import processes_in
 
 from utils import own_images
 from utils.cli import RESULTS
@@ -360,17 +360,6 @@ def test_a_killed_workflow_leaves_nothing_running(repository):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and errors.startswith("run_all.sh: ")
     assert not processes_in(repository)
-
-
-def processes_in(folder):
-    """Map the processes that work in a folder to their commands."""
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if command and (process / "cwd").readlink().is_relative_to(folder):
-                found[int(process.name)] = command
-    return found
 
 
 def run_when_free(root, *arguments, tries=20):

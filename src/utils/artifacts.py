@@ -71,12 +71,12 @@ def temporary_prefix(name: str) -> str:
     return f".{name}-{os.getpid()}-"
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Remove the temporary files and folders that killed processes left below `folder`.
+def remove_leftovers(hidden: Iterable[Path]) -> list[Path]:
+    """Remove those of some hidden files and folders that killed processes left, and return them.
 
     Those of processes that live, and very young ones, which may be of another machine, stay.
     """
-    found = [path for path in folder.rglob(".*") if _is_leftover(path)]
+    found = [path for path in hidden if _is_leftover(path)]
     for path in found:
         if path.is_dir():
             shutil.rmtree(path)
@@ -133,11 +133,11 @@ def sha256_file(path: Path) -> str:
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the SHA-256 of every file in `folder` into its `CHECKSUMS`; logs and hidden files not.
+    """Write the `checksums` of `folder` into its file `CHECKSUMS`.
 
     Whoever reads the files later can tell with `damaged_files` whether they are as they were.
     """
-    write_json(folder / CHECKSUMS, _checksums(folder))
+    write_json(folder / CHECKSUMS, checksums(folder))
 
 
 def damaged_files(folder: Path) -> list[str]:
@@ -149,11 +149,12 @@ def damaged_files(folder: Path) -> list[str]:
         noted = dict(read_json(folder / CHECKSUMS))
     except (OSError, ValueError, TypeError):
         return [CHECKSUMS]
-    found = _checksums(folder)
+    found = checksums(folder)
     return sorted(name for name in noted | found if noted.get(name) != found.get(name))
 
 
-def _checksums(folder: Path) -> dict[str, str]:
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file below `folder` by its path; logs and hidden files not."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(folder)): sha256_file(path)

@@ -519,8 +519,7 @@ def run(request: Request, lock: IO[str]) -> int:
     if request.offline:
         os.environ["OFFLINE"] = "1"  # for the notebooks, see utils.config.is_offline
     not_run = prepare(request)
-    for folder in (RUNS, ROOT / request.out):
-        remove_leftovers(folder)
+    remove_leftovers_of_runs(ROOT / request.out)
     discard_damaged(request)
     log = request.runs / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -533,6 +532,14 @@ def run(request: Request, lock: IO[str]) -> int:
     if not outcome.started:
         log.unlink()
     return 0
+
+
+def remove_leftovers_of_runs(out: Path) -> None:
+    """Remove what killed runs left below ``runs``, and at the top of a report's folder `out`.
+
+    Not below that: it may be a large folder of somebody's.
+    """
+    remove_leftovers([*RUNS.rglob(".*"), *out.glob(".*")])
 
 
 def prepare(request: Request) -> dict[str, str]:

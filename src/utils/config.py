@@ -26,7 +26,9 @@ Metric = Literal[
     "davies_bouldin",
     "calinski_harabasz",
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+# What a study, a leaderboard or a profile may be called: names of folders, and parts of links.
+PLAIN_NAME = r"[a-z0-9][a-z0-9_-]*"
+Name = Annotated[str, Field(pattern=rf"^{PLAIN_NAME}$")]
 Backbone = Annotated[
     str, Field(pattern=r"^(efficientnet_lite[012]|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$")
 ]

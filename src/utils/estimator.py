@@ -115,17 +115,14 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         self._require_parameters(len(X))
         self.k_candidates_, self.k_silhouettes_ = np.empty(0, int), np.empty(0)
         self._project(X)
-        if np.ptp(self.scores_, axis=0).max() == 0:
-            self.layout_ = self.scores_
+        all_alike = np.ptp(self.scores_, axis=0).max() == 0
+        self.layout_ = self.scores_ if all_alike else self._lay_out(self.scores_)
+        layout = self.layout_.astype(np.float32)
+        k = 1 if all_alike else self._choose_k(layout)
+        if all_alike or (k == 1 and self.clusterer not in clusterers.FINDS_K):
             result = clusterers.Result(np.zeros(len(X), np.int32), np.ones(len(X), np.float32))
         else:
-            self.layout_ = self._lay_out(self.scores_)
-            layout = self.layout_.astype(np.float32)
-            k = self._choose_k(layout)
-            if k == 1 and self.clusterer not in clusterers.FINDS_K:
-                result = clusterers.Result(np.zeros(len(X), np.int32), np.ones(len(X), np.float32))
-            else:
-                result = clusterers.cluster(self.clusterer, layout, k, self.random_state)
+            result = clusterers.cluster(self.clusterer, layout, k, self.random_state)
         self.labels_ = result.assignment
         self.n_clusters_ = int(self.labels_.max()) + 1
         self.probabilities_ = self._agreement() if result.confidence is None else result.confidence
@@ -145,9 +142,7 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
     def vote(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the cluster of each point, and the share of the vote that it got, in [0, 1]."""
-        return self._vote(*self._nearest(self._scores_of(X)))
-
-    def _vote(self, rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows, weights = self._nearest(self._scores_of(X))
         votes = np.zeros((len(rows), self.n_clusters_ + 1))
         np.add.at(votes, (np.arange(len(rows))[:, None], self.labels_[rows] + 1), weights)
         return votes.argmax(axis=1).astype(np.int32) - 1, votes.max(axis=1).astype(np.float32)
@@ -168,18 +163,16 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
                 raise UserError(f"{name} must be a whole number from 1, not {value!r}")
 
     def _project(self, X: np.ndarray) -> None:
-        from sklearn.decomposition import PCA
         from threadpoolctl import threadpool_limits
 
         n_points, n_features = X.shape
         n_components = min(self.n_components, n_features, n_points - 1)
-        solver = "covariance_eigh" if n_points > n_features else "full"
         if not np.ptp(X, axis=0).any():
             self.mean_ = X[0].astype(np.float64)
             self.components_ = np.eye(n_components, n_features)
         else:
             with threadpool_limits(limits=1, user_api="openmp"):
-                model = PCA(n_components, svd_solver=solver).fit(X)
+                model = spaces.exact_pca(n_components, X.shape).fit(X)
             self.mean_ = model.mean_.astype(np.float64)
             # In one order of memory, so that a model that was read from a file has the same bits.
             self.components_ = np.ascontiguousarray(model.components_, dtype=np.float64)

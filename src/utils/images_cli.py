@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import re
@@ -17,12 +18,13 @@ from pathlib import Path
 import pandas as pd
 
 from utils import image_files
-from utils.artifacts import atomic_path, read_json, remove_leftovers, write_json
+from utils.artifacts import atomic_path, read_json, write_json
 from utils.cli import (
     PROGRAM,
     RUNS,
     Parser,
     duration,
+    remove_leftovers_of_runs,
     require_writable,
     shown,
     whole_number_from_1,
@@ -150,7 +152,7 @@ def _clusters(text: str | None) -> int | str:
         return "auto"
     try:
         return whole_number_from_1(text)
-    except Exception:
+    except argparse.ArgumentTypeError:
         raise UserError(f"--clusters {text!r}: must be 'auto' or a whole number from 1") from None
 
 
@@ -188,8 +190,7 @@ def run(request: Request) -> int:
     """
     if request.offline:
         os.environ["OFFLINE"] = "1"
-    for folder in (RUNS, request.out):
-        remove_leftovers(folder)
+    remove_leftovers_of_runs(request.out)
     if request.model is not None:
         return _assign(request)
     from utils import images_report

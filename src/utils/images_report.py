@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from utils import artifacts, atlas, clusterers, estimator, pages, results, sections
-from utils.markdown import Numbering, fixed
+from utils.markdown import fixed
 from utils.own_images import ASSIGNMENTS, DUPLICATES, MODEL, NOTEBOOK, SKIPPED
 
 FILES = (ASSIGNMENTS, DUPLICATES, SKIPPED, MODEL)
@@ -58,19 +57,11 @@ def build(run_dir: Path, study: str, seed: int, title: str, clusterer: str, out:
             "atlas_points": 0 if points is None else len(points),
         }
         source = folder / "article.md"
-        source.write_text(_article(context), encoding="utf-8")
+        source.write_text(pages.render("images.md.j2", context), encoding="utf-8")
         plots = {}
         if points is not None:
             plots[f"atlas-{study}"] = atlas.plot(points, atlas.colours(points))
         pages.write_all(source, folder, plots, [run], any_script=True)
-
-
-def _article(context: dict[str, Any]) -> str:
-    numbering = Numbering()
-    template = pages.environment(numbering).get_template("images.md.j2")
-    template.render(context)
-    numbering.start_second_pass()
-    return template.render(context)
 
 
 def _context(run: results.NotebookRun, record: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -104,17 +95,9 @@ def _scores(run: results.NotebookRun) -> dict[str, float]:
 
 def _record(run: results.NotebookRun) -> dict[str, Any]:
     """Return what ``run.json`` holds: commit, versions, hardware and duration."""
-    from utils.config import ROOT
-
-    commit, dirty, reason = results.git_state(ROOT)
     return {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit,
-        "dirty": dirty,
-        "commit_reason": reason,
+        **results.provenance(),
         "seed": run.seed,
-        "versions": results.versions(),
-        "hardware": results.hardware(),
         "seconds": run.manifest.seconds,
         "peak_memory_mb": run.manifest.peak_memory_mb,
         "facts": run.manifest.facts,

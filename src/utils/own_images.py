@@ -89,10 +89,21 @@ class OwnImages(Recorder):
         return estimator.from_arrays(model.get_params(), arrays)
 
     @cached_property
+    def _components(self) -> np.ndarray:
+        """The principal components, float32 ``(N, p)``: enough digits to compare pictures."""
+        return self.model.scores_.astype(np.float32)
+
+    @cached_property
+    def _nearest(self) -> np.ndarray:
+        """Up to ten nearest others of each picture by its components, the nearest first."""
+        k = min(max(DUPLICATE_NEIGHBORS, MISLABEL_NEIGHBORS), len(self._components) - 1)
+        return spaces.knn_graph(self._components, k)[0]
+
+    @cached_property
     def positions(self) -> np.ndarray:
         """Places on a plane, float32 ``(N, 2)``: UMAP, or two components of few pictures."""
-        scores = self.model.scores_.astype(np.float32)
-        if len(scores) < estimator.LEAST_LAID_OUT:
+        scores = self._components
+        if not self.is_laid_out:
             plane = np.zeros((len(scores), 2), np.float32)
             plane[:, : min(2, scores.shape[1])] = scores[:, :2]
             return plane
@@ -221,9 +232,9 @@ class OwnImages(Recorder):
             copies' values, of 255; the most alike first. Of each picture the five nearest by
             features are compared with it.
         """
-        k = min(DUPLICATE_NEIGHBORS, len(self.images) - 1)
-        others, _ = spaces.knn_graph(self.model.scores_.astype(np.float32), k)
-        pairs = np.column_stack([np.repeat(np.arange(len(others)), k), others.ravel()])
+        others = self._nearest[:, :DUPLICATE_NEIGHBORS]
+        rows = np.repeat(np.arange(len(others)), others.shape[1])
+        pairs = np.column_stack([rows, others.ravel()])
         pairs = np.unique(np.sort(pairs, axis=1), axis=0)
         differences = np.concatenate(
             [
@@ -269,11 +280,12 @@ class OwnImages(Recorder):
             first.
         """
         columns = ["path", "label", "looks like", "share", "row"]
-        k = min(MISLABEL_NEIGHBORS, len(self.labels) - 1)
-        others, _ = spaces.knn_graph(self.model.scores_.astype(np.float32), k)
+        others = self._nearest[:, :MISLABEL_NEIGHBORS]
         n_classes = len(self.class_names)
         votes = np.zeros((len(others), n_classes))
-        np.add.at(votes, (np.arange(len(others))[:, None], self.labels[others]), 1 / k)
+        np.add.at(
+            votes, (np.arange(len(others))[:, None], self.labels[others]), 1 / others.shape[1]
+        )
         common = {
             cluster: np.bincount(self.labels[self.model.labels_ == cluster]).argmax()
             for cluster in np.unique(self.model.labels_)

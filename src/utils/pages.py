@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils import config, sections
 from utils.markdown import (
@@ -82,6 +82,19 @@ def environment(numbering: Numbering) -> jinja2.Environment:
     }
     made.globals |= _markup_functions(numbering)
     return made
+
+
+def render(
+    name: str,
+    context: dict[str, Any],
+    environment_of: Callable[[Numbering], jinja2.Environment] = environment,
+) -> str:
+    """Fill in the template `name`; twice, since a reference may stand before what it refers to."""
+    numbering = Numbering()
+    template = environment_of(numbering).get_template(name)
+    template.render(context)
+    numbering.start_second_pass()
+    return template.render(context)
 
 
 def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
@@ -355,11 +368,7 @@ def replaced_together(out: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=prefix, dir=out) as name:
         folder = Path(name)
         yield folder
-        new = {
-            str(path.relative_to(folder)): artifacts.sha256_file(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
+        new = artifacts.checksums(folder)
         # Until all are replaced, none of the new ones is vouched for.
         artifacts.write_json(list_file, earlier | dict.fromkeys(new))
         for path in new:

@@ -16,13 +16,12 @@ import pandas as pd
 
 from utils import metrics, spaces
 from utils.artifacts import atomic_path, load_or_compute, sha256_array, write_json
-from utils.config import ROOT, Profile, UserError
+from utils.config import PLAIN_NAME, ROOT, Profile, UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RUNS = ROOT / "runs"
-PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 CACHE = RUNS / "cache"
 
 # Files of a leaderboard's notebook: what each line cost, and the classes of the images.
@@ -40,7 +39,7 @@ def run_folder(notebook: str, topic: str, seed: int, run_dir: str | Path | None)
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UserError(f"seed must be a whole number from 0, not {seed!r}")
-    if not isinstance(topic, str) or not PLAIN_NAME.fullmatch(topic):
+    if not isinstance(topic, str) or not re.fullmatch(PLAIN_NAME, topic):
         raise UserError(f"{topic!r} is no plain name: use small letters, digits, - and _")
     if run_dir is None:
         run_dir = RUNS / "interactive" / topic / f"seed-{seed}" / notebook
@@ -168,12 +167,11 @@ class Recorder:
             "noise_fraction": metrics.noise_fraction(assignment),
         }
         self._scores += [{**common, "metric": m, "value": float(v)} for m, v in values.items()]
-        if self.labels is not None:
-            self._confusions.append(
-                metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
-                    **{key: common[key] for key in CONFUSION_KEY}
-                )
+        self._confusions.append(
+            metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
+                **{key: common[key] for key in CONFUSION_KEY}
             )
+        )
         self._assignments.append(
             pd.DataFrame(
                 {
@@ -285,10 +283,9 @@ class Recorder:
         if self._scores:
             with atomic_path(self.folder / "metrics.csv") as temporary:
                 pd.DataFrame(self._scores).to_csv(temporary, index=False)
-            if self._confusions:
-                columns = [*CONFUSION_KEY, "class", "cluster", "count"]
-                with atomic_path(self.folder / "confusion.csv") as temporary:
-                    pd.concat(self._confusions)[columns].to_csv(temporary, index=False)
+            columns = [*CONFUSION_KEY, "class", "cluster", "count"]
+            with atomic_path(self.folder / "confusion.csv") as temporary:
+                pd.concat(self._confusions)[columns].to_csv(temporary, index=False)
             with atomic_path(self.folder / "assignments.parquet") as temporary:
                 pd.concat(self._assignments).to_parquet(temporary, index=False)
         manifest = {

@@ -97,11 +97,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "image_resamples": IMAGE_RESAMPLES,
         **_as_a_whole(results, verdict_table, views, published, out),
     }
-    numbering = Numbering()
-    template = _environment(numbering).get_template("article.md.j2")
-    template.render(context)
-    numbering.start_second_pass()
-    return template.render(context)
+    return pages.render("article.md.j2", context, _environment)
 
 
 def _as_a_whole(

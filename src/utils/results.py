@@ -479,20 +479,14 @@ def verdicts(results: Results) -> pd.DataFrame:
 
 def record(results: Results) -> dict[str, Any]:
     """Return what ``run.json`` holds: commit, versions, hardware, data, durations, seeds."""
-    commit, dirty, reason = git_state(config.ROOT)
     return {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit,
-        "dirty": dirty,
-        "commit_reason": reason,
+        **provenance(),
         "profile": results.profile.model_dump(),
         "studies": list(results.studies),
         "leaderboards": list(results.boards),
         "not_run": results.not_run,
         "seeds": list(results.seeds),
         "gaps": list(results.gaps),
-        "versions": versions(),
-        "hardware": hardware(),
         "data": results.data,
         "seconds": sum(run.manifest.seconds for run in results.notebooks),
         "notebooks": [
@@ -507,6 +501,19 @@ def record(results: Results) -> dict[str, Any]:
             }
             for run in results.notebooks
         ],
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """Return what each ``run.json`` says of when, of which code and on what a report was made."""
+    commit, dirty, reason = git_state(config.ROOT)
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit,
+        "dirty": dirty,
+        "commit_reason": reason,
+        "versions": versions(),
+        "hardware": hardware(),
     }
 
 

@@ -6,10 +6,14 @@ And the neighbours of points in a space, on which UMAP and the clusterers of gra
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from utils.config import UserError
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 PERPLEXITY = 30.0
 LEAST_MAP_POINTS = 5
@@ -48,8 +52,6 @@ def pca(features: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray
     decomposed: the only large allocation besides the scores, whatever N is. With fewer points than
     features the covariance would be the larger matrix, so the data is decomposed itself.
     """
-    from sklearn.decomposition import PCA
-
     require_features(features, least_points=n_components, purpose=f"PCA to {n_components}")
     n_points, n_features = features.shape
     if n_components > n_features:
@@ -62,10 +64,18 @@ def pca(features: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray
             f"PCA to {n_components}: all {n_points} points are equal, so there is no variance: "
             "check the representation (a collapsed autoencoder looks like this)"
         )
-    solver = "covariance_eigh" if n_points >= n_features else "full"
-    model = PCA(n_components, svd_solver=solver)
+    model = exact_pca(n_components, features.shape)
     scores = model.fit_transform(features).astype(np.float32, copy=False)
     return scores, model.explained_variance_ratio_
+
+
+def exact_pca(n_components: int, shape: tuple[int, int]) -> PCA:
+    """Return an unfitted PCA that draws nothing at random, as suits features of that shape."""
+    from sklearn.decomposition import PCA
+
+    n_points, n_features = shape
+    solver = "covariance_eigh" if n_points >= n_features else "full"
+    return PCA(n_components, svd_solver=solver)
 
 
 def tsne(features: np.ndarray, seed: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+from processes import processes_in
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("metrics.csv", "reported_vs_reproduced.csv", "confusion.csv")
@@ -40,7 +41,7 @@ def main(n_runs: int, study: str) -> int:
         for number in range(n_runs):
             what = _disturbed_run(stormy, study)
             done[what] += 1
-            left = _processes(stormy)
+            left = processes_in(stormy)
             print(f"[{number + 1}/{n_runs}] {what}; processes left: {len(left)}", flush=True)
             if left:
                 print(*left.values(), sep="\n")
@@ -115,7 +116,7 @@ def _kill_after(process: subprocess.Popen, clone: Path, word: str, seconds: floa
     try:
         process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        targets = [pid for pid, command in _processes(clone).items() if word in command]
+        targets = [pid for pid, command in processes_in(clone).items() if word in command]
         for pid in targets or [process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -126,22 +127,8 @@ def _kill_after(process: subprocess.Popen, clone: Path, word: str, seconds: floa
             process.communicate(timeout=300)
     process.wait()
     ends = time.monotonic() + SECONDS_TO_END
-    while _processes(clone) and time.monotonic() < ends:
+    while processes_in(clone) and time.monotonic() < ends:
         time.sleep(0.5)
-
-
-def _processes(clone: Path) -> dict[int, str]:
-    """Map each process that works in the clone to its command."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            here = (folder / "cwd").readlink()
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if here.is_relative_to(clone) and command:
-            found[int(folder.name)] = command
-    return found
 
 
 def _differences(calm: Path, stormy: Path) -> list[str]:

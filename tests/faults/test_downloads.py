@@ -1,5 +1,6 @@
 """Downloads: a file of weights is the right one or none, whatever a server on this machine does."""
 
+import hashlib
 import http.server
 import os
 import resource
@@ -17,6 +18,7 @@ from utils.artifacts import sha256_file
 from utils.config import ROOT, UserError
 
 CONTENT = os.urandom(3_000_000)
+START = hashlib.sha256(CONTENT).hexdigest()[:8]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -83,13 +85,10 @@ def server():
 @pytest.fixture
 def weights(server, monkeypatch, tmp_path):
     """A call that gets the weights from the server, into a folder of the test."""
-    import hashlib
-
     url = f"http://127.0.0.1:{server.server_port}/weights.pth"
     version = SimpleNamespace(IMAGENET1K_V2=SimpleNamespace(url=url))
     monkeypatch.setattr("torchvision.models.ResNet50_Weights", version)
-    start = hashlib.sha256(CONTENT).hexdigest()[:8]
-    monkeypatch.setattr(pretrained, "_RESNET50_SHA256_START", start)
+    monkeypatch.setattr(pretrained, "_RESNET50_SHA256_START", START)
     monkeypatch.setattr(datasets, "_NETWORK_TIMEOUT", 0.3)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.delenv("RESNET50_WEIGHTS", raising=False)
@@ -140,12 +139,9 @@ print(pretrained._resnet50_weights(offline=False))
 
 
 def start(server, folder, limit=None):
-    import hashlib
-
     url = f"http://127.0.0.1:{server.server_port}/weights.pth"
-    digest = hashlib.sha256(CONTENT).hexdigest()[:8]
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, url, digest],
+        [sys.executable, "-c", CHILD, url, START],
         env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "DATA_DIR": str(folder)},
         preexec_fn=limit,
         stdout=subprocess.PIPE,

@@ -1,7 +1,9 @@
 """Kills, full disks, no memory: what was finished stays, and the next run ends with the same."""
 
+import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import textwrap
 import time
 
+import nbformat
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -166,19 +169,17 @@ except NotebookFailed as failed:
 """
 
 
-def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
-    import nbformat
-
-    cells = [
-        nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(
-            "import os, signal, sys; os.write(2, b'allocator: no page left\\n');"
-            "os.kill(os.getpid(), signal.SIGKILL)"
-        ),
-    ]
+def write_notebook(path, *cells):
+    """Write a notebook that has the parameter `run_dir`, and these cells."""
+    parameters = nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]})
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, tmp_path / "a.ipynb")
+    cells = [parameters, *map(nbformat.v4.new_code_cell, cells)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
+def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
+    dying = "import os, signal; os.write(2, b'allocator: no page left\\n'); os.kill(os.getpid(), 9)"
+    write_notebook(tmp_path / "a.ipynb", dying)
     faults.tried()
     with (tmp_path / "stderr.log").open("w") as log:
         output = subprocess.check_output(
@@ -204,19 +205,7 @@ def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
     ids=["killed", "crashed", "memory", "disk", "exit"],
 )
 def test_a_notebook_that_dies_is_reported_and_no_result(tmp_path, faults, code, said):
-    import json
-    import re
-
-    import nbformat
-
-    cells = [
-        nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell("print('before')"),
-        nbformat.v4.new_code_cell(code),
-    ]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, tmp_path / "a.ipynb")
+    write_notebook(tmp_path / "a.ipynb", "print('before')", code)
     faults.tried()
     with start(NOTEBOOK, tmp_path) as process:
         output, errors = process.communicate(timeout=120)
