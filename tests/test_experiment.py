@@ -3,8 +3,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from utils import comparisons, datasets, experiment, recording
+from utils import comparisons, datasets, experiment, recording, training
 from utils.artifacts import read_json
 from utils.config import DBSCAN, UserError, load_profile, load_study
 
@@ -114,6 +115,21 @@ def test_a_trained_autoencoder_is_loaded_the_second_time(workspace, capsys):
     assert list(history.columns) == ["epoch", "loss", "seconds"]
     open_run(epochs=1).autoencoder()
     assert "epoch 1/1" in capsys.readouterr().out
+
+
+def test_lost_weights_are_trained_again_to_the_bit_where_fewer_threads_compute(
+    workspace, monkeypatch
+):
+    with training.threads(2):
+        first, _ = open_run().autoencoder()
+    for file in recording.CACHE.iterdir():
+        file.unlink()
+    monkeypatch.setenv("TRAINING_THREADS", "2")
+    with training.threads(1):
+        again, _ = open_run("03_latent_clustering").autoencoder()
+        assert torch.get_num_threads() == 1
+    for name, value in first.state_dict().items():
+        assert (again.state_dict()[name] == value).all(), name
 
 
 def test_labels_reach_nothing_that_trains_or_clusters(workspace, monkeypatch, embedded):

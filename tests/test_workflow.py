@@ -165,6 +165,18 @@ def repository(finished, tmp_path):
     return root
 
 
+def test_a_network_is_trained_with_the_same_threads_in_every_notebook(finished):
+    words = ("--cores", "4", "--", "--dry-run", "--printshellcmds", "--forceall")
+    status, lines, errors = run(finished[0], *words)
+    assert (status, errors) == (0, [])
+    commands = [line.split(" 2> ")[0] for line in lines if "utils.notebook_runner" in line]
+    for command in commands:
+        trains = "02_train_autoencoder" in command.split("--run-dir")[0]
+        threads = "--threads 4" if trains else "--threads 2 --training-threads 4"
+        assert command.endswith(threads)
+    assert len(commands) == 18  # of two seeds
+
+
 def test_a_run_shows_progress_durations_and_the_report(finished):
     root, lines = finished
     titles = [f"{name} · {study} · seed 0" for study in ("one", "two") for name in NOTEBOOKS]

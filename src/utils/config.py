@@ -500,6 +500,15 @@ def is_offline() -> bool:
     return os.environ.get("OFFLINE", "0") not in ("", "0")
 
 
+def training_threads() -> int | None:
+    """Return how many threads a training is to use; None: as many as all else.
+
+    It is what ``$TRAINING_THREADS`` says; the workflow sets it.
+    """
+    number = os.environ.get("TRAINING_THREADS")
+    return int(number) if number else None
+
+
 def data_dir() -> Path:
     """Return the folder of cached data: ``$DATA_DIR``, or ``data`` in the repository."""
     return Path(os.environ.get("DATA_DIR") or ROOT / "data").expanduser().resolve()

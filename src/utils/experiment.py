@@ -33,6 +33,7 @@ from utils.config import (
     is_offline,
     load_profile,
     load_study,
+    training_threads,
 )
 from utils.recording import Recorder
 
@@ -298,15 +299,16 @@ class Run(Recorder):
         checkpoint = recording.CACHE / f"{name}-{self.profile.profile}.checkpoint.safetensors"
 
         def compute() -> dict[str, np.ndarray]:
-            done = training.train(
-                self.training_images,
-                protocol,
-                self.seed,
-                resize,
-                self.validation_images,
-                checkpoint,
-                self._say_epoch,
-            )
+            with training.threads(training_threads()):
+                done = training.train(
+                    self.training_images,
+                    protocol,
+                    self.seed,
+                    resize,
+                    self.validation_images,
+                    checkpoint,
+                    self._say_epoch,
+                )
             state = {f"model.{k}": v.cpu().numpy() for k, v in done.model.state_dict().items()}
             history = {f"history.{k}": np.array(v) for k, v in done.history.items()}
             return {k: np.ascontiguousarray(v) for k, v in (state | history).items()}

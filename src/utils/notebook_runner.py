@@ -228,6 +228,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--run-dir", required=True, type=Path, help="folder of its results")
     parser.add_argument("--threads", type=int, help="processor cores to use (default: all)")
+    parser.add_argument(
+        "--training-threads", type=int, help="cores for training a network (default: as the rest)"
+    )
     return parser.parse_args(arguments)
 
 
@@ -242,6 +245,9 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
     if options.threads is not None:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))
+    if options.training_threads is not None:
+        # For the kernel, see utils.config.training_threads.
+        os.environ["TRAINING_THREADS"] = str(options.training_threads)
     notebook = ROOT / "notebooks" / f"{options.notebook}.ipynb"
     folder = options.run_dir.resolve()
     parameters = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,21 @@ def on_device(images: np.ndarray, device: torch.device) -> torch.Tensor:
     stack = torch.from_numpy(np.ascontiguousarray(images))
     stack = stack.unsqueeze(1) if stack.ndim == 3 else stack.permute(0, 3, 1, 2)
     return stack.to(device)
+
+
+@contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Compute with so many threads on the CPU, or with as many as before if it is None.
+
+    On another number of threads the sums of a training differ in their last bits, and after some
+    epochs in more.
+    """
+    usual = torch.get_num_threads()
+    torch.set_num_threads(number or usual)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def train(
