@@ -133,20 +133,27 @@ run.figure(
 # %% [markdown]
 # ## Variants
 #
-# Where the paper says two things, or nothing, the other reading is trained as well, under the same
-# protocol. Notebook 3 clusters it.
+# Where the paper says two things, or nothing, the other reading is built as well and, for as many
+# seeds as the profile says, trained under the same protocol. Notebook 3 clusters it.
+
+# %%
+sizes = {
+    variant.name: sum(autoencoders.count_parameters(run.architecture(variant)).values())
+    for variant in run.study.variants
+}
+for name, size in sizes.items():
+    run.fact(f"n_parameters_{name}", size)
+    print(f"{name}: {size:,} trainable parameters")
 
 # %% tags=["nbval-ignore-output"]
 trained = []
 for variant in run.variants:
     _, losses = run.autoencoder(variant)
-    size = autoencoders.count_parameters(run.architecture(variant))
-    run.fact(f"n_parameters_{variant.name}", sum(size.values()))
     trained.append(
         {
             "variant": variant.name,
             "why": variant.why,
-            "parameters": sum(size.values()),
+            "parameters": sizes[variant.name],
             "epochs": len(losses),
             "last loss": losses["loss"].iloc[-1],
         }
@@ -154,7 +161,7 @@ for variant in run.variants:
 if trained:
     display(run.table(pd.DataFrame(trained), "variants", "Variants of the autoencoder."))
 else:
-    print("none for this study and seed")
+    print("none is trained for this study and seed")
 
 # %% [markdown]
 # ## Latents
