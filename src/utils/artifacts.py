@@ -277,7 +277,7 @@ def notebook_fingerprint(script: Path) -> str:
     """
     own = ""  # what the script itself defines is in no module
     used = _Source(own, Path(script))
-    steps = (step for node in used.statements for step in used.references(node))
+    steps = (step for node in used.statements for step in _used_by(node, used))
     return _fingerprint_of(step for step in steps if step[0] != own)
 
 
@@ -293,8 +293,8 @@ def _fingerprint_of(steps: Iterable[tuple[str, str | None]]) -> str:
         if module not in sources:
             sources[module] = _source(module)
         statements = sources[module].statements_of(name)
-        reached[step] = [ast.dump(statement) for statement in statements]
-        waiting += [next for node in statements for next in sources[module].references(node)]
+        reached[step] = [_code_of(statement) for statement in statements]
+        waiting += [next for node in statements for next in _used_by(node, sources[module])]
     return fingerprint({f"{m}.{name or '*'}": code for (m, name), code in reached.items()})
 
 
@@ -307,6 +307,17 @@ def _source(module: str) -> _Source:
 @cache
 def _read_source(module: str, path: Path, _changed: int) -> _Source:
     return _Source(module, path)
+
+
+# Several notebooks reach the same statements, which are looked through once.
+@cache
+def _code_of(statement: ast.stmt) -> str:
+    return ast.dump(statement)
+
+
+@cache
+def _used_by(statement: ast.stmt, source: _Source) -> list[tuple[str, str | None]]:
+    return source.references(statement)
 
 
 class _Source:
@@ -340,15 +351,17 @@ class _Source:
 
     def references(self, statement: ast.stmt) -> list[tuple[str, str | None]]:
         """List what a statement uses of this package: module and name, None for a whole module."""
-        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+        nodes = list(ast.walk(statement))
+        names = [node for node in nodes if isinstance(node, ast.Name)]
         parts = [
             node
-            for node in ast.walk(statement)
+            for node in nodes
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         ]
+        imported_here = _imports_in(statement)
         own = [(self.module, name) for name in {node.id for node in names} & self.defined]
         # Of a module that is named only to take something out of it, this counts alone.
-        imports = self.imported | _imports_in(statement)
+        imports = self.imported | imported_here
         with_part = {id(node.value) for node in parts}
         whole = {node.id for node in names if id(node) not in with_part}
         found = [target for alias, target in imports.items() if alias in whole]
@@ -357,7 +370,7 @@ class _Source:
             if module is not None:
                 found.append((module, name or node.attr))
         # What is imported from a module by name is used.
-        return [*own, *found, *(t for t in _imports_in(statement).values() if t[1] is not None)]
+        return [*own, *found, *(t for t in imported_here.values() if t[1] is not None)]
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
