@@ -387,7 +387,7 @@ class Profile(_Model):
     max_images: int | None = Field(default=None, gt=0)
     max_epochs: int | None = Field(default=None, gt=0)
     seeds: int = Field(gt=0)
-    variant_seeds: int = Field(gt=0, description="variants are run for the first so many seeds")
+    variant_seeds: int = Field(ge=0, description="variants are run for the first so many seeds")
     clustering_seeds: int = Field(gt=1, description="seeds of k-means for one trained network")
     map_points: int = Field(gt=0, description="points in a t-SNE map")
     backbone_images: int = Field(gt=0, description="images put through the pre-trained network")
