@@ -3,33 +3,19 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from made_notebooks import write_notebook
 
 from utils.artifacts import read_json
 from utils.notebook_runner import MARK, NotebookFailed, _ProgressLines, main, run_notebook
 from utils.results import Manifest
 
 LEFT = {"executed.ipynb", "manifest.json", "checksums.json"}
-PARAMETERS = 'study = "default"\nprofile = "quick"\nseed = 0\nrun_dir = None'
 FINISH = """
 # What a real notebook's run.finish() does.
 from pathlib import Path
 (Path(run_dir) / "manifest.json").write_text(f'{{"study": "{study}", "seed": {seed}}}')
 """
-
-
-def write_notebook(path, *cells, parameters=PARAMETERS):
-    first = new_code_cell(parameters)
-    first.metadata["tags"] = ["parameters"]
-    notebook = new_notebook(
-        cells=[new_markdown_cell("# Title"), first, *map(new_code_cell, cells)],
-        metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "P"}},
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
-    return path
 
 
 def run(notebook, folder, say=lambda line: None):

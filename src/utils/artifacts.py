@@ -277,7 +277,7 @@ def notebook_fingerprint(script: Path) -> str:
     """
     own = ""  # what the script itself defines is in no module
     used = _Source(own, Path(script))
-    steps = (step for node in used.statements for step in _used_by(node, used))
+    steps = (step for node in used.statements for step in used.references(node))
     return _fingerprint_of(step for step in steps if step[0] != own)
 
 

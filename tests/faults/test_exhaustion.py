@@ -11,9 +11,9 @@ import sys
 import textwrap
 import time
 
-import nbformat
 import numpy as np
 import pytest
+from made_notebooks import write_notebook
 from safetensors.numpy import load_file
 
 from utils.config import ROOT
@@ -167,14 +167,6 @@ try:
 except NotebookFailed as failed:
     print(json.dumps([failed.failure.cell, failed.failure.error]))
 """
-
-
-def write_notebook(path, *cells):
-    """Write a notebook that has the parameter `run_dir`, and these cells."""
-    parameters = nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]})
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    cells = [parameters, *map(nbformat.v4.new_code_cell, cells)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
 def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):

@@ -1,0 +1,21 @@
+"""Little notebooks that tests write, to be executed."""
+
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+PARAMETERS = 'study = "default"\nprofile = "quick"\nseed = 0\nrun_dir = None'
+
+
+def write_notebook(path: Path, *cells: str, parameters: str = PARAMETERS) -> Path:
+    """Write a notebook of a title, a cell of parameters and these cells; return its path."""
+    first = new_code_cell(parameters)
+    first.metadata["tags"] = ["parameters"]
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# Title"), first, *map(new_code_cell, cells)],
+        metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "P"}},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
