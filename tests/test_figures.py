@@ -616,6 +616,17 @@ def test_numbers_of_close_points_do_not_touch(tmp_path):
     assert max(box.y1 for box in boxes) <= fig.axes[0].get_window_extent().y1 + 1
 
 
+def test_a_long_name_below_the_front_stays_on_the_page():
+    named = "deskewed+deskewed_hog+contrastive"
+    fig = figures.pareto(
+        board([3], [0.5]).assign(representation=named, clusterer="gmm+self_label"),
+        np.array([True]),
+        "title",
+    )
+    fig.draw_without_rendering()
+    assert fig.legends[0].get_window_extent().x1 <= fig.bbox.x1
+
+
 def test_intervals_are_drawn_where_there_are_any():
     (ax,) = FIGURES["pareto"]().axes
     ends = np.array([path.vertices[:, 1] for bars in ax.collections for path in bars.get_paths()])

@@ -9,6 +9,7 @@ import base64
 import io
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +46,7 @@ EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\s]+")
 NUMBERS = "shown_numbers"  # the attribute of a figure that holds them
 # Points of a curve; more are not to be told apart.
 MOST_ON_CURVE = 2_000
+LEGEND_LETTERS = 84  # of the longest line below a figure
 GREY = "#8c8c8c"
 NOISE_GREY = "#b3b3b3"
 INK = "#262626"
@@ -740,7 +742,12 @@ def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
     on_front = ordered[ordered["front"]]
     keys = [describe(row.representation, row.space, row.clusterer) for row in on_front.itertuples()]
     columns = 2 if max(map(len, keys), default=0) <= 40 else 1  # as many as fit beside each other
-    fig, ax = _single_axes(3.2 + 0.17 * math.ceil((2 + len(keys)) / columns))
+    named = [
+        textwrap.fill(f"{place}  {key}", LEGEND_LETTERS, subsequent_indent="     ")
+        for place, key in enumerate(keys, start=1)
+    ]
+    lines = 2 + sum(1 + name.count("\n") for name in named)
+    fig, ax = _single_axes(3.2 + 0.17 * math.ceil(lines / columns))
     blue = class_colours(1)[0]
     kinds = (("o", True, "number of clusters given"), ("^", False, "number of clusters found"))
     for marker, given, _ in kinds:
@@ -764,9 +771,8 @@ def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
 
     shown = [kind for kind in kinds if (board["k_given"] == kind[1]).any()]
     marks = [Line2D([], [], linestyle="", marker=kind[0], ms=4, color=GREY) for kind in shown]
-    names = [kind[2] for kind in shown]
-    marks += [Line2D([], [], linestyle="") for _ in keys]
-    names += [f"{place}  {key}" for place, key in enumerate(keys, start=1)]
+    names = [kind[2] for kind in shown] + named
+    marks += [Line2D([], [], linestyle="") for _ in named]
     fig.legend(marks, names, loc="outside lower left", labelspacing=0.25, ncols=columns)
     _number_points(fig, ax, on_front[["seconds", "ari"]].to_numpy(float))
     columns = ["representation", "space", "clusterer", "seconds", "ari", "ari_low", "ari_high"]
