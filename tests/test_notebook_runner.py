@@ -99,6 +99,27 @@ def test_a_diverged_training_is_recorded_as_a_failed_seed(tmp_path, monkeypatch,
     assert (manifest.notebook, manifest.study, manifest.seed) == ("01", "one", 3)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], [None, None, None]),
+        (["--threads", "2"], ["2", None, None]),
+        (["--threads", "1", "--training-threads", "2"], ["1", "2", "PASSIVE"]),
+    ],
+)
+def test_a_kernel_computes_with_the_threads_it_is_given(tmp_path, monkeypatch, options, expected):
+    names = ["OMP_NUM_THREADS", "TRAINING_THREADS", "OMP_WAIT_POLICY"]
+    # A copy, so that nothing set here stays; without what the machine has set.
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    monkeypatch.setattr(os, "environ", kept)
+    given = f"import os\nassert [os.environ.get(name) for name in {names}] == {expected}"
+    write_notebook(tmp_path / "notebooks/01.ipynb", given, FINISH)
+    monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests' own handlers stay
+    required = ["--study", "one", "--profile", "quick", "--seed", "0"]
+    assert main(["01", *required, "--run-dir", str(tmp_path / "run"), *options]) == 0
+
+
 def test_a_dead_kernel_is_reported_with_its_cell(tmp_path):
     kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     notebook = write_notebook(tmp_path / "01.ipynb", FINISH, kill, "x = 2")

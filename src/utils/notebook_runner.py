@@ -248,6 +248,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.training_threads is not None:
         # For the kernel, see utils.config.training_threads.
         os.environ["TRAINING_THREADS"] = str(options.training_threads)
+        # Beside another notebook a training has more threads than free cores. Threads that spin
+        # while they wait for one without a core make it a hundred times slower.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     notebook = ROOT / "notebooks" / f"{options.notebook}.ipynb"
     folder = options.run_dir.resolve()
     parameters = {
