@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,6 @@ from utils.config import Autoencoder as Protocol
 from utils.config import UserError
 
 ENCODE_BATCH = 1000
-# Values of a weight that are updated at once; with their moments they fit a core's cache.
-BLOCK = 131_072
 
 
 class TrainingError(UserError):
@@ -308,56 +306,11 @@ def _make_optimizer(
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if chosen.name == "adam":
         return torch.optim.Adam(model.parameters(), **settings, fused=True)
-    adadelta = BlockwiseAdadelta if device.type == "cpu" else torch.optim.Adadelta
-    return adadelta(model.parameters(), **settings)
+    if device.type != "cpu":
+        return torch.optim.Adadelta(model.parameters(), **settings)
+    from utils.adadelta import FusedAdadelta
 
-
-class BlockwiseAdadelta(torch.optim.Adadelta):
-    """PyTorch's Adadelta (Zeiler 2012), equal to the bit, updating large weights block by block.
-
-    PyTorch has no fused Adadelta: each of its ten operations reads and writes the whole weight, so
-    that a weight larger than the cache travels to memory and back ten times a step.
-    """
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["step"] = torch.zeros(())
-                    state["square_avg"] = torch.zeros_like(parameter)
-                    state["acc_delta"] = torch.zeros_like(parameter)
-                state["step"] += 1
-                moments = state["square_avg"], state["acc_delta"]
-                for block in _blocks(parameter, parameter.grad, *moments):
-                    _adadelta_step(*block, group["lr"], group["rho"], group["eps"])
-
-
-def _blocks(*tensors: torch.Tensor) -> Iterable[tuple[torch.Tensor, ...]]:
-    """Cut tensors of one shape into the same blocks; those in another memory order stay whole."""
-    if not all(tensor.is_contiguous() for tensor in tensors):
-        return [tensors]
-    return zip(*(tensor.view(-1).split(BLOCK) for tensor in tensors), strict=True)
-
-
-def _adadelta_step(
-    weight: torch.Tensor,
-    gradient: torch.Tensor,
-    square_avg: torch.Tensor,
-    acc_delta: torch.Tensor,
-    learning_rate: float,
-    rho: float,
-    epsilon: float,
-) -> None:
-    square_avg.mul_(rho).addcmul_(gradient, gradient, value=1 - rho)
-    deviation = square_avg.add(epsilon).sqrt_()
-    delta = acc_delta.add(epsilon).sqrt_().div_(deviation).mul_(gradient)
-    acc_delta.mul_(rho).addcmul_(delta, delta, value=1 - rho)
-    weight.add_(delta, alpha=-learning_rate)
+    return FusedAdadelta(model.parameters(), **settings)
 
 
 def _keep_freed_memory() -> None:
