@@ -313,6 +313,16 @@ def test_a_mixture_follows_long_groups_where_kmeans_cuts_them():
     assert metrics.external(cut, groups)["ari"] < 0.2
 
 
+def test_a_mixture_does_not_depend_on_the_threads(monkeypatch):
+    features = np.random.default_rng(0).random((500, 3), dtype=np.float32)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr("numba.get_num_threads", lambda threads=threads: threads)
+        found.append(clusterers.cluster("gmm", features, 4, seed=0))
+    np.testing.assert_array_equal(found[0].assignment, found[1].assignment)
+    np.testing.assert_array_equal(found[0].confidence, found[1].confidence)
+
+
 @given(st.sampled_from([1e-6, 1e6]))
 @settings(max_examples=2)
 def test_a_mixture_does_not_depend_on_the_unit(unit):

@@ -287,17 +287,26 @@ def _kmeans(features: np.ndarray, n_clusters: int, seed: int) -> Result:
 
 def _gmm(features: np.ndarray, n_clusters: int, seed: int) -> Result:
     """Gaussian mixture with full covariances; of 10 k-means++ starts the likeliest is kept."""
+    from joblib import Parallel, delayed
+    from numba import get_num_threads
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     require_features(features, max(n_clusters, 2), f"a mixture of {n_clusters} Gaussians")
     # In one common unit, so that the floor under the variances is as small beside any features.
     centred = features - features.mean(axis=0, dtype=np.float64)
     centred /= centred.std() or 1
-    model = GaussianMixture(
-        n_clusters, n_init=STARTS, init_params="k-means++", max_iter=300, random_state=seed
-    )
-    _fit(model, centred)
-    belongs = model.predict_proba(centred)
+
+    def fitted(start: int) -> GaussianMixture:
+        return GaussianMixture(
+            n_clusters, init_params="k-means++", max_iter=300, random_state=start
+        ).fit(centred)
+
+    starts = np.random.default_rng(seed).integers(2**31, size=STARTS).tolist()
+    # The sums are made outside Python's lock. As many threads as the layouts of `spaces.umap` use.
+    with threadpool_limits(limits=1, user_api="blas"):
+        models = Parallel(n_jobs=get_num_threads(), prefer="threads")(map(delayed(fitted), starts))
+    belongs = max(models, key=lambda model: model.lower_bound_).predict_proba(centred)
     confidence = np.clip(belongs.max(axis=1), 0, 1).astype(np.float32)
     return Result(belongs.argmax(axis=1), confidence)
 
