@@ -170,21 +170,25 @@ def dense_groups(n, d):
     return (centres[np.arange(n) % 20] + 1e-3 * rng.standard_normal((n, d))).astype(np.float32)
 
 
-def test_neighbours_in_dense_groups_are_exact():
+@pytest.mark.parametrize("d", [spaces.DIRECT_FEATURES, spaces.DIRECT_FEATURES + 1, 200])
+def test_neighbours_in_dense_groups_are_exact(d):
     # So many numbers that faiss, left alone, would search by a matrix product.
-    features = dense_groups(2400, spaces.DIRECT_FEATURES)
-    _, distances = spaces.knn_graph(features, 5)
-    group = nearest(features[::20], 5)
-    np.testing.assert_allclose(distances[::20], group, rtol=1e-3, atol=5e-6)
-
-
-def test_distances_of_many_features_are_exact_whatever_was_searched():
-    features = dense_groups(400, spaces.DIRECT_FEATURES + 1)
+    features = dense_groups(2400, d)
     indices, distances = spaces.knn_graph(features, 5)
-    exact = all_distances(features)[np.arange(400)[:, None], indices]
-    np.testing.assert_allclose(distances, exact, rtol=1e-5)
+    some = np.arange(0, 2400, 20)
+    np.testing.assert_allclose(distances[some], nearest(features[some], 5), rtol=1e-3, atol=5e-6)
+    exact = all_distances(features[some])[np.arange(120)[:, None], indices[some] // 20]
+    np.testing.assert_allclose(distances[some], exact, rtol=1e-3, atol=5e-6)
     assert (np.diff(distances, axis=1) >= 0).all()
-    assert (indices % 20 == np.arange(400)[:, None] % 20).all()
+    assert (indices % 20 == np.arange(2400)[:, None] % 20).all()
+
+
+def test_neighbours_that_rounding_cannot_change_are_searched_once(monkeypatch):
+    features = np.random.default_rng(0).standard_normal((800, 50), dtype=np.float32)
+    expected = nearest(features, 5)
+    monkeypatch.delattr(spaces, "_search_by_differences")
+    _, distances = spaces.knn_graph(features, 5)
+    np.testing.assert_allclose(distances, expected, rtol=1e-5)
 
 
 def test_neighbours_among_equal_points():
@@ -233,21 +237,24 @@ def test_umap_of_the_fewest_points_and_of_duplicates():
 
 
 def test_umap_gets_every_point_as_its_own_first_neighbour(monkeypatch):
-    import umap
+    from umap import umap_
 
-    class Spy:
-        def __init__(self, **options):
-            self.neighbors, self.distances, _ = options["precomputed_knn"]
+    seen = []
+    plain = umap_.fuzzy_simplicial_set
 
-        def fit_transform(self, features):
-            np.testing.assert_array_equal(self.neighbors[:, 0], np.arange(len(features)))
-            np.testing.assert_array_equal(self.distances[:, 0], 0)
-            assert self.neighbors.shape == (len(features), 4)
-            assert all(len(set(row)) == 4 for row in self.neighbors.tolist())
-            return features
+    def spy(features, n_neighbors, random, metric, knn_indices, knn_dists):
+        seen.append((knn_indices, knn_dists))
+        return plain(
+            features, n_neighbors, random, metric, knn_indices=knn_indices, knn_dists=knn_dists
+        )
 
-    monkeypatch.setattr(umap, "UMAP", Spy)
+    monkeypatch.setattr(umap_, "fuzzy_simplicial_set", spy)
     spaces.umap(np.repeat(np.eye(3, dtype=np.float32), 9, axis=0), n_components=2, n_neighbors=4)
+    [(neighbors, distances)] = seen
+    np.testing.assert_array_equal(neighbors[:, 0], np.arange(27))
+    np.testing.assert_array_equal(distances[:, 0], 0)
+    assert neighbors.shape == distances.shape == (27, 4)
+    assert all(len(set(row)) == 4 for row in neighbors.tolist())
 
 
 @pytest.mark.parametrize(

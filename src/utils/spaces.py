@@ -5,7 +5,6 @@ And the neighbours of points in a space, on which UMAP and the clusterers of gra
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +12,23 @@ import numpy as np
 from utils.config import UserError
 
 if TYPE_CHECKING:
+    from faiss import IndexFlatL2
     from sklearn.decomposition import PCA
 
 PERPLEXITY = 30.0
 LEAST_MAP_POINTS = 5
 # Up to so many features direct differences cost no more than a matrix product.
-DIRECT_FEATURES = 64
+DIRECT_FEATURES = 16
+# Points that a search by matrix products finds beyond those asked for, so that rounding among the
+# farthest of them mostly leaves the others proven.
+SPARE = 4
 _BLOCK = 256
+# Where UMAP's layout starts and how long it runs, as in umap-learn but for the tolerance.
+START_TOLERANCE = 1e-2
+START_SIDE = 10.0
+START_NOISE = 1e-4
+MANY_POINTS = 10_000
+FEW_EPOCHS, MANY_EPOCHS = 200, 500
 
 
 def pca(features: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +157,9 @@ def umap(
     Notes
     -----
     The neighbours are the exact ones of `knn_graph` in the Euclidean distance, not UMAP's own
-    approximate ones. UMAP runs in one thread, as always when it has a seed.
+    approximate ones. Its graph and the spectral start are umap-learn's, the latter to a tolerance
+    of 0.01, since it only begins the layout; the layout is that of `utils.layouts`, with as many
+    epochs, steps and random points as umap-learn's and the same for any number of threads.
     """
     if n_components < 1 or n_neighbors < 2:
         raise UserError(
@@ -157,25 +168,28 @@ def umap(
         )
     purpose = f"UMAP to {n_components} dimensions with {n_neighbors} neighbours"
     require_features(features, max(n_components + 2, n_neighbors + 1), purpose)
-    from umap import UMAP
+    from umap.spectral import spectral_layout
+    from umap.umap_ import find_ab_params, fuzzy_simplicial_set
+
+    from utils.layouts import lay_out
 
     others, distances = knn_graph(features, n_neighbors - 1)
     # UMAP takes each point for its own first neighbour, which of duplicates a search may not find.
     itself = np.arange(len(features))[:, None]
     neighbors = np.hstack([itself, others])
     distances = np.hstack([np.zeros_like(distances[:, :1]), distances])
-    model = UMAP(
-        n_neighbors=n_neighbors,
-        n_components=n_components,
-        min_dist=0.0,
-        precomputed_knn=(neighbors, distances, None),
-        random_state=seed,
-        n_jobs=1,
+    random = np.random.RandomState(seed)
+    graph, _, _ = fuzzy_simplicial_set(
+        features, n_neighbors, random, "euclidean", knn_indices=neighbors, knn_dists=distances
     )
-    with warnings.catch_warnings():
-        # Only new points would need the index.
-        warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]", category=UserWarning)
-        return model.fit_transform(features).astype(np.float32, copy=False)
+    start = spectral_layout(features, graph, n_components, random, tol=START_TOLERANCE)
+    # Points of one place would never part, and axes of one value would never be used.
+    start = start * (START_SIDE / np.abs(start).max())
+    start += random.normal(scale=START_NOISE, size=start.shape)
+    start = START_SIDE * (start - start.min(axis=0)) / np.ptp(start, axis=0)
+    n_epochs = FEW_EPOCHS if len(features) > MANY_POINTS else MANY_EPOCHS
+    curve = find_ab_params(spread=1.0, min_dist=0.0)
+    return lay_out(graph.tocoo(), start, curve, n_epochs, seed)
 
 
 def knn_graph(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -184,8 +198,7 @@ def knn_graph(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     features : ndarray of float32, shape (N, D)
-        One row a point; finite. 70,000 points of 50 features take about half a minute on
-        two cores.
+        One row a point; finite.
     k : int
         Number of neighbours, at least 1 and below N.
 
@@ -204,45 +217,71 @@ def knn_graph(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
     Notes
     -----
-    An exhaustive search (faiss). Up to 64 features it takes differences of coordinates. Beyond that
-    it takes them from a matrix product, which is much faster there and rounds: of points whose
-    squared distances differ by less than about 1e-6 of the largest squared norm, either may be
-    taken for the nearer. The distances returned, and their order, always come from differences.
-    Of more than k equally near points any k may be returned.
+    An exhaustive search (faiss). Of more than `DIRECT_FEATURES` features it is by a matrix product,
+    |x|² + |y|² - 2xy, which is much faster and rounds; the distances returned, and their order, are
+    those of differences of coordinates. A sum of n rounded products is off by at most γ_n of the
+    sum of their sizes (Higham 2002, "Accuracy and Stability of Numerical Algorithms", 3.1): points
+    that may for this be nearer than the farthest of the k are searched for again by differences. Of
+    more than k equally near points any k may be returned.
     """
     if k < 1:
         raise UserError(f"a graph of nearest neighbours needs at least 1 of them, not {k}")
     require_features(features, k + 1, f"a graph of {k} nearest neighbours")
+    import faiss
+
     # To search, a common offset would cost digits, and squares of extreme values would overflow.
     centred = features - features.mean(axis=0, dtype=np.float64).astype(np.float32)
     # A power of two, so that scaling rounds nothing and equal distances stay equal.
     scale = np.exp2(np.floor(np.log2(np.abs(centred).max() or 1)), dtype=np.float32)
-    found = _search(np.asarray(centred / scale, dtype=np.float32), k + 1)
-    distances = np.empty(found.shape, dtype=np.float32)
-    for start in range(0, len(features), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        differences = (features[found[rows]] - features[rows, None]) / scale
-        distances[rows] = np.linalg.norm(differences, axis=2)
-    # The point itself goes last and is cut off; or the farthest, where as many equal points hid it.
-    distances[found == np.arange(len(found))[:, None]] = np.inf
-    order = np.lexsort((found, distances), axis=1)[:, :k]
-    indices = np.take_along_axis(found, order, axis=1)
-    return indices, np.take_along_axis(distances, order, axis=1) * scale
+    points = np.asarray(centred / scale, dtype=np.float32)
+    n, d = points.shape
+    index = faiss.IndexFlatL2(d)
+    index.add(points)
+    everything = np.arange(n)
+    if d <= DIRECT_FEATURES:
+        found = _search_by_differences(index, points, k + 1)
+        return _nearest_of(found, everything, features, k, scale)
+
+    squares, found = index.search(points, min(k + 1 + SPARE, n))
+    indices, distances = _nearest_of(found, everything, features, k, scale)
+    lengths = np.linalg.norm(points, axis=1)
+    gamma = (d + 8) * np.finfo(np.float32).eps / 2
+    rounding = 2 * gamma * (lengths + lengths.max()) ** 2
+    unproven = np.flatnonzero((distances[:, -1] / scale) ** 2 > squares[:, -1] - rounding)
+    if len(unproven) and found.shape[1] < n:
+        found = _search_by_differences(index, points[unproven], k + 1)
+        again = _nearest_of(found, unproven, features, k, scale)
+        indices[unproven], distances[unproven] = again
+    return indices, distances
 
 
-def _search(points: np.ndarray, k: int) -> np.ndarray:
-    """Search the rows of the k nearest points of every point; one of them is mostly itself."""
+def _search_by_differences(index: IndexFlatL2, points: np.ndarray, k: int) -> np.ndarray:
+    """Search the rows of the k nearest points of each given one; one of them is mostly itself."""
     import faiss
 
-    index = faiss.IndexFlatL2(points.shape[1])
-    index.add(points)
     usual = faiss.cvar.distance_compute_blas_threshold
-    if points.shape[1] <= DIRECT_FEATURES:
-        faiss.cvar.distance_compute_blas_threshold = np.iinfo(np.int32).max
+    faiss.cvar.distance_compute_blas_threshold = np.iinfo(np.int32).max
     try:
         return index.search(points, k)[1]
     finally:
         faiss.cvar.distance_compute_blas_threshold = usual
+
+
+def _nearest_of(
+    found: np.ndarray, rows: np.ndarray, features: np.ndarray, k: int, scale: np.float32
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sort what was found for some rows by exact distance, the row itself left out; keep k."""
+    distances = np.empty(found.shape, dtype=np.float32)
+    for start in range(0, len(found), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        differences = (features[found[part]] - features[rows[part], None]) / scale
+        distances[part] = np.linalg.norm(differences, axis=2)
+    # The point itself goes last and is cut off; or the farthest, where as many equal points hid it.
+    distances[found == rows[:, None]] = np.inf
+    order = np.lexsort((found, distances), axis=1)[:, :k]
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(
+        distances, order, axis=1
+    ) * scale
 
 
 def require_features(features: np.ndarray, least_points: int, purpose: str) -> None:
