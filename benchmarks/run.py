@@ -68,8 +68,8 @@ def load() -> dict[str, Any]:
 def table(found: dict[str, Any]) -> str:
     """Return the pairs as a Markdown table, with what was aimed at."""
     lines = [
-        "| What | Ours | Compared with | Its time | Times as long | Aim |",
-        "| :-- | --: | :-- | --: | --: | --: |",
+        "| What | Ours | Compared with | Its time | Times as long | Aim | Measured |",
+        "| :-- | --: | :-- | --: | --: | --: | --: |",
     ]
     for name in NAMES:
         one = found.get(name, {})
@@ -77,7 +77,7 @@ def table(found: dict[str, Any]) -> str:
             medians = one["medians"]
             lines.append(
                 f"| {one['what']} | {medians['ours']:.1f} s | {way} | {medians[way]:.1f} s "
-                f"| {ratio:.2f} | {one['aims'][way]:.2f} |"
+                f"| {ratio:.2f} | {one['aims'][way]:.2f} | {one['made'][:10]} |"
             )
     whole = found.get("end_to_end")
     if whole:
