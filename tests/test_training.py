@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from utils import training
-from utils.adadelta import FusedAdadelta
 from utils.config import Autoencoder, UserError
 
 
@@ -52,31 +51,6 @@ def test_loss_falls(images, loss, optimizer):
     assert losses[-1] < 0.8 * losses[0]
     assert len(losses) == len(run.history["seconds"]) == 6
     assert not run.model.training
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_fused_adadelta_is_pytorchs_in_any_order_of_memory(memory_format):
-    generator = torch.Generator().manual_seed(0)
-    start = torch.randn(6, 5, 3, 3, generator=generator)
-    ours = torch.nn.Parameter(start.clone(memory_format=memory_format))
-    theirs = torch.nn.Parameter(start.clone())
-    unused = torch.nn.Parameter(torch.ones(2))
-    settings = {"lr": 0.7, "rho": 0.9, "eps": 1e-7}
-    optimizers = [
-        FusedAdadelta([ours, unused], **settings),
-        torch.optim.Adadelta([theirs], **settings, foreach=False),
-    ]
-    for _ in range(4):
-        theirs.grad = torch.randn(start.shape, generator=generator)
-        ours.grad = theirs.grad.clone()
-        for optimizer in optimizers:
-            optimizer.step()
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert not torch.equal(ours, start)
-    assert torch.equal(unused, torch.ones(2))
-    for key in ("square_avg", "acc_delta"):
-        found, expected = optimizers[0].state[ours][key], optimizers[1].state[theirs][key]
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
 
 
 def test_the_same_seed_gives_the_same_model_and_another_does_not(images):

@@ -236,7 +236,7 @@ class Contrastive(nn.Module):
                 nn.MaxPool2d(2),
             ]
             before = after
-        self.encoder = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.encoder = autoencoders.Blocks(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
         width = 4 * before
         self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTION))
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from utils import clusterers, distortions, spaces, training
-from utils.autoencoders import ImageShape
+from utils.autoencoders import Blocks, ImageShape
 
 N_NEIGHBORS = 20
 EPOCHS = 4
@@ -106,9 +106,7 @@ def _classifier(shape: ImageShape, n_clusters: int) -> nn.Module:
         layers.append(nn.MaxPool2d(2))
         before = width
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(before, n_clusters)]
-    return nn.Sequential(*layers, *head).to(
-        training.pick_device(), memory_format=torch.channels_last
-    )
+    return Blocks(*layers, *head).to(training.pick_device(), memory_format=torch.channels_last)
 
 
 def _learn(

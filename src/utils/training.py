@@ -308,7 +308,7 @@ def _make_optimizer(
         return torch.optim.Adam(model.parameters(), **settings, fused=True)
     if device.type != "cpu":
         return torch.optim.Adadelta(model.parameters(), **settings)
-    from utils.adadelta import FusedAdadelta
+    from utils.kernels import FusedAdadelta
 
     return FusedAdadelta(model.parameters(), **settings)
 

@@ -1,0 +1,104 @@
+"""Compiled optimiser and layers against PyTorch's own."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from utils import autoencoders, kernels, training
+from utils.kernels import FusedAdadelta
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_fused_adadelta_is_pytorchs_in_any_order_of_memory(memory_format):
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(6, 5, 3, 3, generator=generator)
+    ours = torch.nn.Parameter(start.clone(memory_format=memory_format))
+    theirs = torch.nn.Parameter(start.clone())
+    unused = torch.nn.Parameter(torch.ones(2))
+    settings = {"lr": 0.7, "rho": 0.9, "eps": 1e-7}
+    optimizers = [
+        FusedAdadelta([ours, unused], **settings),
+        torch.optim.Adadelta([theirs], **settings, foreach=False),
+    ]
+    for _ in range(4):
+        theirs.grad = torch.randn(start.shape, generator=generator)
+        ours.grad = theirs.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(ours, start)
+    assert torch.equal(unused, torch.ones(2))
+    for key in ("square_avg", "acc_delta"):
+        found, expected = optimizers[0].state[ours][key], optimizers[1].state[theirs][key]
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
+
+
+@pytest.fixture
+def layers():
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(6)
+    nn.init.normal_(norm.weight)  # of either sign
+    nn.init.normal_(norm.bias)
+    return norm, nn.ReLU(), nn.MaxPool2d(2)
+
+
+def feature_map(height=6, width=8, dtype=torch.bfloat16):
+    torch.manual_seed(1)
+    features = (2 * torch.randn(9, 6, height, width) + 1).bfloat16().to(dtype)
+    return features.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+
+def test_layers_run_at_once_are_the_same_as_one_after_the_other(layers):
+    features, exact = feature_map(), feature_map(dtype=torch.float32)
+    norm = copy.deepcopy(layers[0])
+    expected = nn.Sequential(*layers)(exact)
+    found = kernels.norm_relu_pool(features, norm)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.01, atol=1e-5)
+    slope = torch.randn(expected.shape).bfloat16()
+    expected.backward(slope.float())
+    found.backward(slope)
+    torch.testing.assert_close(features.grad.float(), exact.grad, rtol=0.01, atol=1e-3)
+    for ours, theirs in zip(norm.parameters(), layers[0].parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+    for ours, theirs in zip(norm.buffers(), layers[0].buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_layers_run_at_once_do_not_depend_on_the_threads(layers):
+    found = []
+    for number in (1, 2):
+        features, norm = feature_map(), copy.deepcopy(layers[0])
+        with training.threads(number):
+            kernels.norm_relu_pool(features, norm).sum().backward()
+        found.append((features.grad, norm.weight.grad, norm.running_var))
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_what_is_no_number_stays_none(layers):
+    features = feature_map().detach()
+    features[3, 2, 4, 4] = torch.nan
+    assert kernels.norm_relu_pool(features, layers[0])[:, 2].isnan().all()
+
+
+def test_blocks_take_the_layers_at_once_only_where_they_can(layers, monkeypatch):
+    calls = []
+
+    def spy(features, norm):
+        calls.append(norm)
+        return nn.functional.max_pool2d(features, 2)
+
+    monkeypatch.setattr(kernels, "norm_relu_pool", spy)
+    blocks = autoencoders.Blocks(nn.Identity(), *layers, nn.Identity())
+    assert blocks(feature_map()).shape == (9, 6, 3, 4)
+    assert calls == [layers[0]]
+    blocks(feature_map(height=7))
+    blocks(feature_map(dtype=torch.float32))
+    blocks(feature_map().contiguous())
+    blocks.eval()(feature_map())
+    layers[0].train().momentum = None
+    blocks(feature_map())
+    autoencoders.Blocks(*layers[:2])(feature_map())
+    assert calls == [layers[0]]
