@@ -7,6 +7,7 @@ for every data set and space.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -287,7 +288,6 @@ def _kmeans(features: np.ndarray, n_clusters: int, seed: int) -> Result:
 
 def _gmm(features: np.ndarray, n_clusters: int, seed: int) -> Result:
     """Gaussian mixture with full covariances; of 10 k-means++ starts the likeliest is kept."""
-    from joblib import Parallel, delayed
     from numba import get_num_threads
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
@@ -304,8 +304,11 @@ def _gmm(features: np.ndarray, n_clusters: int, seed: int) -> Result:
 
     starts = np.random.default_rng(seed).integers(2**31, size=STARTS).tolist()
     # The sums are made outside Python's lock. As many threads as the layouts of `spaces.umap` use.
-    with threadpool_limits(limits=1, user_api="blas"):
-        models = Parallel(n_jobs=get_num_threads(), prefer="threads")(map(delayed(fitted), starts))
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        ThreadPoolExecutor(get_num_threads()) as pool,
+    ):
+        models = list(pool.map(fitted, starts))
     belongs = max(models, key=lambda model: model.lower_bound_).predict_proba(centred)
     confidence = np.clip(belongs.max(axis=1), 0, 1).astype(np.float32)
     return Result(belongs.argmax(axis=1), confidence)
