@@ -304,6 +304,7 @@ def _gmm(features: np.ndarray, n_clusters: int, seed: int) -> Result:
 
     starts = np.random.default_rng(seed).integers(2**31, size=STARTS).tolist()
     # The sums are made outside Python's lock. As many threads as the layouts of `spaces.umap` use.
+    # Not by `_fit` in each: the limit is the process's, and threads would undo each other's.
     with (
         threadpool_limits(limits=1, user_api="blas"),
         ThreadPoolExecutor(get_num_threads()) as pool,

@@ -279,9 +279,8 @@ def _nearest_of(
     # The point itself goes last and is cut off; or the farthest, where as many equal points hid it.
     distances[found == rows[:, None]] = np.inf
     order = np.lexsort((found, distances), axis=1)[:, :k]
-    return np.take_along_axis(found, order, axis=1), np.take_along_axis(
-        distances, order, axis=1
-    ) * scale
+    nearest = np.take_along_axis(found, order, axis=1)
+    return nearest, np.take_along_axis(distances, order, axis=1) * scale
 
 
 def require_features(features: np.ndarray, least_points: int, purpose: str) -> None:
