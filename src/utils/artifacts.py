@@ -30,7 +30,16 @@ CHECKSUMS = "checksums.json"
 # Which files of its folder are the report's, and their checksums.
 REPORT_FILES = ".files.json"
 SECONDS_TO_GROW_OLD = 30
-LIBRARIES = ("numpy", "scikit-learn", "scipy", "torch", "torchvision", "timm", "umap-learn")
+LIBRARIES = (
+    "numpy",
+    "numba",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchvision",
+    "timm",
+    "umap-learn",
+)
 
 
 @contextmanager
