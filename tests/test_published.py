@@ -351,6 +351,22 @@ def test_a_picture_that_the_readme_shows_is_not_taken_away(report, place):
 # --- a run in parts ----------------------------------------------------------------------------
 
 
+def test_the_plot_of_reported_scores_has_the_seeds_that_are_kept_too(report, place):
+    published.publish(report, *place)
+    forest = place[0] / "figures/mnist-cae-forest.png"
+    both = forest.read_bytes()
+    for name in ("metrics.csv", "facts.csv"):
+        table = pd.read_csv(report / name)
+        table[table["seed"] == 1].to_csv(report / name, index=False)
+    edit(report / "run.json", seeds=[1])
+    published.publish(report, *place)
+    assert published.load(place[0]).record["earlier"][0]["published"] == {"mnist-cae": [0]}
+    assert forest.read_bytes() == both
+    shutil.rmtree(place[0])
+    published.publish(report, *place)
+    assert forest.read_bytes() != both
+
+
 def part(seeds, aris, made, study="mnist-cae", **record):
     """Make a run of one study with an adjusted Rand index for each seed."""
     common = {

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from utils import artifacts, config, leaderboards
 from utils.comparisons import FACT_COLUMNS, METRIC_COLUMNS, VERDICT_COLUMNS, reported_vs_reproduced
 from utils.names import describe
+from utils.results import draw_forests
 
 PUBLISHED = config.ROOT / "reports" / "published"
 README = config.ROOT / "README.md"
@@ -221,10 +222,13 @@ def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> No
     _require_full(run.record, report)
     run = joined(run, load(folder))
     text = _read_readme(readme)
-    with _staging(folder) as (new, aside):
+    with _staging(folder) as (new, aside, drawn):
         _write_tables(run, new)
         topics = [*run.record["studies"], *run.record.get("leaderboards", [])]
-        _write_figures((report, folder), topics, new / "figures")
+        # The report's own have this run's seeds alone.
+        studies = [config.load_study(name) for name in run.record["studies"]]
+        draw_forests(studies, run.metrics, run.facts, run.verdicts, drawn / "figures")
+        _write_figures((drawn, report), folder, topics, new / "figures")
         _require_no_host_name(new)
         _require_pictures(text, readme, folder, new)
         updated = update_readme(text, readme_block(load(new)))
@@ -329,13 +333,16 @@ def _common(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str,
 
 
 @contextmanager
-def _staging(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield an empty folder beside `folder`, and a free path to which that can be moved aside."""
+def _staging(folder: Path) -> Iterator[tuple[Path, Path, Path]]:
+    """Yield an empty folder beside `folder`, and two free paths.
+
+    To the first of them `folder` can be moved aside; the second is for what is not kept.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".publishing-", dir=folder.parent) as name:
         new = Path(name) / "new"
         new.mkdir()
-        yield new, Path(name) / "aside"
+        yield new, Path(name) / "aside", Path(name) / "drawn"
 
 
 def _replace_folder(folder: Path, new: Path, aside: Path) -> None:
@@ -401,22 +408,21 @@ def _require_no_host_name(folder: Path) -> None:
             )
 
 
-def _write_figures(folders: Sequence[Path], topics: list[str], target: Path) -> None:
+def _write_figures(fresh: Sequence[Path], published: Path, topics: list[str], target: Path) -> None:
     """Write each figure small, from the first of the folders that has it."""
-    report = folders[0]
     names = [f"{topic}-{name}.png" for topic in topics for name in FIGURES]
-    places = [[folder / "figures" / name for folder in folders] for name in names]
+    places = [[folder / "figures" / name for folder in (*fresh, published)] for name in names]
     sources = [next(filter(Path.is_file, paths), None) for paths in places]
     pictures = {
         # One that was published before is small, and would lose a little each time.
-        path.name: small_png(path) if path.is_relative_to(report) else path.read_bytes()
+        path.name: path.read_bytes() if path.is_relative_to(published) else small_png(path)
         for path in sources
         if path is not None
     }
     size = sum(map(len, pictures.values()))
     if size > LARGEST_FIGURES:
         raise config.UserError(
-            f"{report / 'figures'}: {size:,} bytes in {len(pictures)} figures, allowed are "
+            f"{published / 'figures'}: {size:,} bytes in {len(pictures)} figures, allowed are "
             f"{LARGEST_FIGURES:,}: list fewer in FIGURES of {Path(__file__).name}"
         )
     target.mkdir()

@@ -432,21 +432,37 @@ def write_results(results: Results, out: Path) -> None:
             for figure in run.manifest.figures:
                 stem = stems[study, run.notebook, figure.name]
                 copy_figure(run.folder, figure, out / "figures" / stem)
-    _draw_forests(results, verdict_table, out / "figures")
+    studies = list(results.studies.values())
+    draw_forests(studies, results.metrics, results.facts, verdict_table, out / "figures")
 
 
-def _draw_forests(results: Results, verdict_table: pd.DataFrame, folder: Path) -> None:
-    """Draw the reported scores of each study beside ours; counts of parameters are no scores."""
+def draw_forests(
+    studies: Iterable[config.Study],
+    metrics: pd.DataFrame,
+    facts: pd.DataFrame,
+    verdict_table: pd.DataFrame,
+    folder: Path,
+) -> None:
+    """Draw the reported scores of each study beside ours; counts of parameters are no scores.
+
+    Parameters
+    ----------
+    studies : iterable of Study
+    metrics, facts, verdict_table : DataFrame
+        Columns `METRIC_COLUMNS`, `FACT_COLUMNS` and `VERDICT_COLUMNS` of `comparisons`.
+    folder : Path
+        Gets ``<study>-forest`` as SVG, PNG and CSV for each study that has a score.
+    """
     from utils import figures
 
-    for name, study in results.studies.items():
-        own = verdict_table[verdict_table["study"] == name].set_index("figure")
+    for study in studies:
+        own = verdict_table[verdict_table["study"] == study.study].set_index("figure")
         estimates = [
             figures.Estimate(
                 figure.figure,
                 figure.value,
                 figure.tolerance,
-                list(values_of(results.metrics, results.facts, name, figure).values()),
+                list(values_of(metrics, facts, study.study, figure).values()),
                 *own.loc[figure.figure, ["ci_low", "ci_high"]].astype(float),
             )
             for figure in study.reported
@@ -454,7 +470,7 @@ def _draw_forests(results: Results, verdict_table: pd.DataFrame, folder: Path) -
         ]
         estimates = [estimate for estimate in estimates if estimate.seeds]
         if estimates:
-            figures.save(figures.forest(estimates, study.title), folder, f"{name}-forest")
+            figures.save(figures.forest(estimates, study.title), folder, f"{study.study}-forest")
 
 
 def copy_figure(folder: Path, figure: Figure, target: Path) -> None:
