@@ -30,7 +30,16 @@ NAMES = (
 FOUND = Path(__file__).with_name("results.json")
 README, SCALING = ROOT / "README.md", ROOT / "docs" / "scaling.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
-LIBRARIES = ("numpy", "torch", "torchvision", "scikit-learn", "umap-learn", "faiss-cpu", "clustpy")
+LIBRARIES = (
+    "numpy",
+    "numba",
+    "torch",
+    "torchvision",
+    "scikit-learn",
+    "umap-learn",
+    "faiss-cpu",
+    "clustpy",
+)
 
 
 def main(names: list[str]) -> int:

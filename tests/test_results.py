@@ -180,6 +180,24 @@ def test_write_results_writes_every_table(runs, tmp_path):
     assert (record["commit"] is None) == bool(record["commit_reason"])
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (
+            "cpu family\t: 26\nmodel\t\t: 2\nmodel name\t: A processor\nmodel\t\t: 3\n",
+            "A processor (family 26, model 2)",
+        ),
+        ("model name\t: A processor\n", "A processor"),
+        ("CPU part\t: 0xd0c\n", "arch64"),
+    ],
+)
+def test_processors_of_one_name_are_told_apart(tmp_path, monkeypatch, text, name):
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(results, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(results.platform, "processor", lambda: "arch64")
+    assert results.hardware()["cpu"] == name
+
+
 def test_assignments_are_written_once_per_clustering(runs, tmp_path):
     results.write_results(collect(runs), tmp_path)
     table = pd.read_parquet(tmp_path / "assignments.parquet")

@@ -33,6 +33,7 @@ from utils.leaderboards import COST_COLUMNS
 from utils.recording import COSTS, LABELS
 
 WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
+CPUINFO = Path("/proc/cpuinfo")
 REPORTING_LIBRARIES = ("pandas", "matplotlib", "papermill", "snakemake", "pypandoc_binary", "typst")
 
 
@@ -579,12 +580,16 @@ def hardware() -> dict[str, Any]:
 
 
 def _cpu_model() -> str:
-    described = Path("/proc/cpuinfo")
-    if described.is_file():
-        match = re.search(r"^model name\s*:\s*(.+)$", described.read_text(), re.MULTILINE)
-        if match:
-            return match[1]
-    return platform.processor() or platform.machine()
+    """Name the processor; family and model tell generations apart that have one name."""
+    text = CPUINFO.read_text() if CPUINFO.is_file() else ""
+    found = {
+        field: match[1]
+        for field in ("model name", "cpu family", "model")
+        if (match := re.search(rf"^{field}\s*:\s*(.+)$", text, re.MULTILINE))
+    }
+    if len(found) == 3:
+        return "{model name} (family {cpu family}, model {model})".format_map(found)
+    return found.get("model name") or platform.processor() or platform.machine()
 
 
 def _gpu_model() -> str | None:
