@@ -2,6 +2,7 @@
 
 import copy
 
+import numba
 import pytest
 import torch
 from torch import nn
@@ -68,11 +69,12 @@ def test_layers_run_at_once_are_the_same_as_one_after_the_other(layers):
 
 
 def test_layers_run_at_once_do_not_depend_on_the_threads(layers):
-    found = []
+    found, usual = [], numba.get_num_threads()
     for number in (1, 2):
         features, norm = feature_map(), copy.deepcopy(layers[0])
         with training.threads(number):
             kernels.norm_relu_pool(features, norm).sum().backward()
+        assert numba.get_num_threads() == usual
         found.append((features.grad, norm.weight.grad, norm.running_var))
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 

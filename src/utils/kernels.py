@@ -7,6 +7,9 @@ of threads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numba
 import numpy as np
 import torch
@@ -19,8 +22,14 @@ NONE = SIDE * SIDE
 CONTRACT = {"contract"}
 
 
-def _use_threads_of_torch() -> None:
+@contextmanager
+def _threads_of_torch() -> Iterator[None]:
+    usual = numba.get_num_threads()
     numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(usual)
 
 
 # --- Adadelta ------------------------------------------------------------------------------------
@@ -34,9 +43,9 @@ class FusedAdadelta(torch.optim.Adadelta):
     """
 
     @torch.no_grad()
+    @_threads_of_torch()
     def step(self) -> None:
         """Update every parameter that has a gradient; the same for any number of threads."""
-        _use_threads_of_torch()
         for group in self.param_groups:
             settings = [np.float32(group[name]) for name in ("lr", "rho", "eps")]
             for parameter in group["params"]:
@@ -103,8 +112,8 @@ def norm_relu_pool(features: torch.Tensor, norm: nn.BatchNorm2d) -> torch.Tensor
 
 class _NormReluPool(torch.autograd.Function):
     @staticmethod
+    @_threads_of_torch()
     def forward(ctx, features, weight, bias, epsilon):
-        _use_threads_of_torch()
         pixels = _as_integers(features)
         n = features.numel() // features.shape[1]
         sums = _sums(pixels).sum(axis=0, dtype=np.float64) / n
@@ -120,8 +129,8 @@ class _NormReluPool(torch.autograd.Function):
         return _as_bfloat16(pooled), *statistics
 
     @staticmethod
+    @_threads_of_torch()
     def backward(ctx, slope, _mean, _variance):
-        _use_threads_of_torch()
         features, weight = ctx.saved_tensors
         largest, mean, scale = ctx.kept
         slope = slope.contiguous(memory_format=torch.channels_last)
