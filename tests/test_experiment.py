@@ -313,3 +313,6 @@ def test_progress_of_features_is_told_ten_times_at_most(workspace, capsys):
         run._say_features(done, 10_000)
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"features {done}/10000" for done in range(1000, 10_001, 1000)]
+    # As much is said of a second computation.
+    run._say_features(1000, 10_000)
+    assert capsys.readouterr().out == "features 1000/10000\n"

@@ -319,7 +319,7 @@ class Recorder:
     def _say_features(self, done: int, total: int) -> None:
         step = max(1, total // 10)
         if done == total or done // step > self._tenths_said:
-            self._tenths_said = done // step
+            self._tenths_said = done // step if done < total else 0
             print(f"features {done}/{total}", flush=True)
 
 
