@@ -1,8 +1,11 @@
+import copy
 import hashlib
 
 import numpy as np
 import pytest
+import timm
 import torch
+from torch import nn
 
 from utils import pretrained
 from utils.config import UserError
@@ -45,6 +48,26 @@ def test_lite0_is_the_packaged_network(lite0):
     # 4,652,008 parameters with the classifier of 1,280 × 1,000 weights and 1,000 biases.
     assert lite0.n_parameters == 4_652_008 - 1_281_000
     assert not lite0.model.training
+
+
+@pytest.mark.parametrize("network", ["tf_efficientnet_lite0", "resnet18"])
+def test_a_network_without_its_batch_norms_is_the_same_function(network):
+    torch.manual_seed(0)
+    model = timm.create_model(network, pretrained=False, num_classes=0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+            nn.init.normal_(module.running_mean, std=0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    folded = copy.deepcopy(model.eval())
+    pretrained.fold_batch_norms(folded)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    pixels = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected, found = model(pixels), folded(pixels)
+    assert expected.std() > 0.01
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * float(expected.std()))
 
 
 def test_features_have_one_row_per_image_and_do_not_depend_on_the_batch(lite0, monkeypatch):

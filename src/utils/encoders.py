@@ -55,6 +55,7 @@ class Encoder:
     epochs: int
 
 
+@training.freed_memory_kept()
 def fit_features(
     name: str,
     images: np.ndarray,

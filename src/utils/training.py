@@ -21,6 +21,7 @@ from utils.config import Autoencoder as Protocol
 from utils.config import UserError
 
 ENCODE_BATCH = 1000
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of malloc.h
 
 
 class TrainingError(UserError):
@@ -96,6 +97,30 @@ def threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(usual)
 
 
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Have the C library reuse blocks of any size, where it is glibc.
+
+    By default it gives every block of more than 32 MiB back to the system at once, and each batch
+    then pays for mapping and clearing all its large feature maps again: more than half of the time
+    of a frozen network.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        yield
+        return
+    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_M_MMAP_MAX, 0)
+    try:
+        yield
+    finally:
+        # What glibc itself comes to in a process that has freed such blocks.
+        mallopt(_M_MMAP_MAX, 65_536)
+        mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
+        mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
+
+
+@freed_memory_kept()
 def train(
     images: np.ndarray,
     protocol: Protocol,
@@ -137,7 +162,6 @@ def train(
     TrainingError
         If the loss of a batch is not finite; the epoch and the batch are named.
     """
-    _keep_freed_memory()
     device = pick_device()
     shape = image_shape(images, resize)
     model = build(protocol.architecture, shape, protocol.options, seed)
@@ -267,6 +291,7 @@ def reconstruct(model: Autoencoder, images: np.ndarray, resize: int | None = Non
     return _apply(model.reconstruct, model, images, resize)
 
 
+@freed_memory_kept()
 @torch.inference_mode()
 def _apply(
     function: Callable, model: nn.Module, images: np.ndarray, resize: int | None
@@ -311,19 +336,6 @@ def _make_optimizer(
     from utils.kernels import FusedAdadelta
 
     return FusedAdadelta(model.parameters(), **settings)
-
-
-def _keep_freed_memory() -> None:
-    """Have the C library reuse large blocks, where it is glibc.
-
-    By default it gives every block of some MB back to the system at once, and each batch then pays
-    for mapping and clearing all its feature maps again: a third of the time of a step.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        no_trim, no_mmap = (-1, 2**31 - 1), (-4, 0)  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
-        mallopt(*no_trim)
-        mallopt(*no_mmap)
 
 
 def _save(path: Path, identity: str, run: TrainingRun, optimizer: torch.optim.Optimizer) -> None:
