@@ -1,9 +1,14 @@
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from utils import training
-from utils.config import Autoencoder, UserError
+from utils.config import ROOT, Autoencoder, UserError
 
 
 def protocol(**changes):
@@ -205,3 +210,38 @@ def test_validation_images_are_measured_and_not_trained_on(images):
     with torch.no_grad():
         loss = float(training.reconstruction_loss(run.model, pixels, "binary_cross_entropy"))
     assert run.history["validation_loss"][-1] == pytest.approx(loss, rel=1e-5)
+
+
+MEMORY = """
+import resource, torch
+from utils import training
+
+def faults_of_blocks():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.ones(2**25)  # 128 MiB, at least 64 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
+
+faults_of_blocks()
+usual = faults_of_blocks(), megabytes()
+with training.freed_memory_kept():
+    # Now and then something small lies behind a block, and the next one has to go elsewhere.
+    print(*usual, min(faults_of_blocks() for _ in range(9)), megabytes())
+print(megabytes())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_a_large_block_is_mapped_once_while_freed_memory_is_kept():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    faults, memory, faults_while_kept, memory_while_kept, memory_after = map(
+        float, done.stdout.split()
+    )
+    assert faults >= 4 * 64 and faults_while_kept < 64
+    assert memory_while_kept > memory + 64 and memory_after < memory + 32

@@ -105,7 +105,8 @@ def freed_memory_kept() -> Iterator[None]:
     then pays for mapping and clearing all its large feature maps again: more than half of the time
     of a frozen network.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    library = ctypes.CDLL(None)
+    mallopt = getattr(library, "mallopt", None)
     if mallopt is None:
         yield
         return
@@ -118,6 +119,7 @@ def freed_memory_kept() -> Iterator[None]:
         mallopt(_M_MMAP_MAX, 65_536)
         mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
         mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
+        library.malloc_trim(0)
 
 
 @freed_memory_kept()
