@@ -51,21 +51,25 @@ def feature_map(height=6, width=8, dtype=torch.bfloat16):
     return features.contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
-def test_layers_run_at_once_are_the_same_as_one_after_the_other(layers):
-    features, exact = feature_map(), feature_map(dtype=torch.float32)
-    norm = copy.deepcopy(layers[0])
+@pytest.mark.parametrize(
+    ("dtype", "rtol", "atol"), [(torch.bfloat16, 0.01, 1e-3), (torch.float32, 1e-5, 1e-6)]
+)
+def test_layers_run_at_once_are_the_same_as_one_after_the_other(layers, dtype, rtol, atol):
+    features, exact = feature_map(dtype=dtype), feature_map(dtype=torch.float64)
+    norm, layers = copy.deepcopy(layers[0]), [copy.deepcopy(layer).double() for layer in layers]
     expected = nn.Sequential(*layers)(exact)
     found = kernels.norm_relu_pool(features, norm)
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found.float(), expected, rtol=0.01, atol=1e-5)
-    slope = torch.randn(expected.shape).bfloat16()
-    expected.backward(slope.float())
+    assert found.dtype == dtype
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found.double(), expected, rtol=rtol, atol=1e-5)
+    slope = torch.randn(expected.shape).to(dtype)
+    expected.backward(slope.double())
     found.backward(slope)
-    torch.testing.assert_close(features.grad.float(), exact.grad, rtol=0.01, atol=1e-3)
+    torch.testing.assert_close(features.grad.double(), exact.grad, rtol=rtol, atol=atol)
     for ours, theirs in zip(norm.parameters(), layers[0].parameters(), strict=True):
-        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-4, atol=1e-4)
     for ours, theirs in zip(norm.buffers(), layers[0].buffers(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(ours.to(theirs.dtype), theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_layers_run_at_once_do_not_depend_on_the_threads(layers):
@@ -79,8 +83,9 @@ def test_layers_run_at_once_do_not_depend_on_the_threads(layers):
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
-def test_what_is_no_number_stays_none(layers):
-    features = feature_map().detach()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_what_is_no_number_stays_none(layers, dtype):
+    features = feature_map(dtype=dtype).detach()
     features[3, 2, 4, 4] = torch.nan
     assert kernels.norm_relu_pool(features, layers[0])[:, 2].isnan().all()
 
@@ -97,7 +102,7 @@ def test_blocks_take_the_layers_at_once_only_where_they_can(layers, monkeypatch)
     assert blocks(feature_map()).shape == (9, 6, 3, 4)
     assert calls == [layers[0]]
     blocks(feature_map(height=7))
-    blocks(feature_map(dtype=torch.float32))
+    copy.deepcopy(blocks).double()(feature_map(dtype=torch.float64))
     blocks(feature_map().contiguous())
     blocks.eval()(feature_map())
     layers[0].train().momentum = None

@@ -48,7 +48,7 @@ class Autoencoder(nn.Module):
 class Blocks(nn.Sequential):
     """Layers in a row; batch norm, ReLU and max-pooling after each other are run at once.
 
-    That is on the CPU, in training and in bfloat16; everything else is as in `Sequential`.
+    That is on the CPU and in training; everything else is as in `Sequential`.
     """
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -74,7 +74,7 @@ def _can_be_fused(layers: Sequence[nn.Module], features: torch.Tensor) -> bool:
         and layers[0].momentum is not None
         and layers[2].kernel_size == 2
         and features.device.type == "cpu"
-        and features.dtype == torch.bfloat16
+        and features.dtype in (torch.bfloat16, torch.float32)
         and features.is_contiguous(memory_format=torch.channels_last)
         and not any(side % 2 for side in features.shape[2:])
     )

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import numba
 import numpy as np
 import torch
+from numba.extending import overload
 from torch import nn
 
 SIDE = 2
@@ -20,6 +21,8 @@ SIDE = 2
 NONE = SIDE * SIDE
 # Products and sums may be taken at once; that a number is none, as when a training diverges, stays.
 CONTRACT = {"contract"}
+# As what NumPy holds a feature map, which knows no bfloat16.
+STORED = {torch.bfloat16: torch.uint16, torch.float32: torch.float32}
 
 
 @contextmanager
@@ -91,14 +94,14 @@ def norm_relu_pool(features: torch.Tensor, norm: nn.BatchNorm2d) -> torch.Tensor
 
     Parameters
     ----------
-    features : Tensor of bfloat16, shape (N, C, H, W)
+    features : Tensor of bfloat16 or float32, shape (N, C, H, W)
         Channels last; H and W even.
     norm : BatchNorm2d
         In training, with weights, biases and running statistics (Ioffe & Szegedy 2015).
 
     Returns
     -------
-    Tensor of bfloat16, shape (N, C, H / 2, W / 2)
+    Tensor of the same type, shape (N, C, H / 2, W / 2)
         Equal to that of the three layers but for rounding.
     """
     pooled, mean, variance = _NormReluPool.apply(features, norm.weight, norm.bias, norm.eps)
@@ -114,7 +117,7 @@ class _NormReluPool(torch.autograd.Function):
     @staticmethod
     @_threads_of_torch()
     def forward(ctx, features, weight, bias, epsilon):
-        pixels = _as_integers(features)
+        pixels = _as_numpy(features)
         n = features.numel() // features.shape[1]
         sums = _sums(pixels).sum(axis=0, dtype=np.float64) / n
         mean, variance = sums[0], np.maximum(sums[1] - sums[0] ** 2, 0)
@@ -126,7 +129,7 @@ class _NormReluPool(torch.autograd.Function):
         ctx.kept = largest, mean, scale
         statistics = [torch.from_numpy(values.astype(np.float32)) for values in (mean, variance)]
         ctx.mark_non_differentiable(*statistics)
-        return _as_bfloat16(pooled), *statistics
+        return _as_tensor(pooled, features.dtype), *statistics
 
     @staticmethod
     @_threads_of_torch()
@@ -135,7 +138,7 @@ class _NormReluPool(torch.autograd.Function):
         largest, mean, scale = ctx.kept
         slope = slope.contiguous(memory_format=torch.channels_last)
         n = features.numel() // features.shape[1]
-        pixels, slopes = _as_integers(features), _as_integers(slope)
+        pixels, slopes = _as_numpy(features), _as_numpy(slope)
         # Of the slopes, and of them times the pixels that they belong to.
         sums = _slope_sums(pixels, slopes, largest).sum(axis=0, dtype=np.float64)
         bias_slope = sums[0]
@@ -146,30 +149,46 @@ class _NormReluPool(torch.autograd.Function):
         rest = -factor * bias_slope / n - by_pixel * mean
         numbers = (values.astype(np.float32) for values in (factor, by_pixel, rest))
         found = _spread(pixels, slopes, largest, *numbers)
-        to_tensor = lambda values: torch.from_numpy(values.astype(np.float32))  # noqa: E731
-        return _as_bfloat16(found), to_tensor(weight_slope), to_tensor(bias_slope), None
+        of_norm = [torch.from_numpy(v.astype(np.float32)) for v in (weight_slope, bias_slope)]
+        return _as_tensor(found, features.dtype), *of_norm, None
 
 
-def _as_integers(features: torch.Tensor) -> np.ndarray:
-    """View bfloat16 ``(N, C, H, W)``, channels last, as uint16 ``(N, H, W, C)``."""
-    return features.detach().permute(0, 2, 3, 1).view(torch.uint16).numpy()
+def _as_numpy(features: torch.Tensor) -> np.ndarray:
+    """View ``(N, C, H, W)``, channels last, as ``(N, H, W, C)``; bfloat16 as uint16."""
+    return features.detach().permute(0, 2, 3, 1).view(STORED[features.dtype]).numpy()
 
 
-def _as_bfloat16(pixels: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(pixels).view(torch.bfloat16).permute(0, 3, 1, 2)
+def _as_tensor(pixels: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+    return torch.from_numpy(pixels).view(dtype).permute(0, 3, 1, 2)
 
 
-@numba.njit(inline="always")
-def _wide(bits):
-    return np.uint32(np.uint32(bits) << np.uint32(16)).view(np.float32)
+def _wide(stored):
+    """Return a stored number as float32; compiled only."""
 
 
-@numba.njit(inline="always")
-def _narrow(value):
-    # To the nearest, and of two equally near ones to the even.
-    bits = np.float32(value).view(np.uint32)
-    odd = (bits >> np.uint32(16)) & np.uint32(1)
-    return np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+def _narrow(value, dtype):
+    """Return a float32 number as it is stored; compiled only."""
+
+
+@overload(_wide, inline="always")
+def _wide_of(stored):
+    if stored == numba.float32:
+        return lambda stored: stored
+    return lambda stored: np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32)
+
+
+@overload(_narrow, inline="always")
+def _narrow_of(value, dtype):
+    if dtype.dtype == numba.float32:
+        return lambda value, dtype: np.float32(value)
+
+    def rounded(value, dtype):
+        # To the nearest, and of two equally near ones to the even.
+        bits = np.float32(value).view(np.uint32)
+        odd = (bits >> np.uint32(16)) & np.uint32(1)
+        return np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+    return rounded
 
 
 @numba.njit(parallel=True, fastmath=CONTRACT, cache=True)
@@ -190,7 +209,7 @@ def _sums(pixels):
 def _pool(pixels, factor, shift):
     n, height, width, channels = pixels.shape
     shape = n, height // SIDE, width // SIDE, channels
-    pooled = np.empty(shape, np.uint16)
+    pooled = np.empty(shape, pixels.dtype)
     largest = np.empty(shape, np.uint8)
     for i in numba.prange(n):
         for y in range(shape[1]):
@@ -202,7 +221,7 @@ def _pool(pixels, factor, shift):
                         value = factor[c] * _wide(pixel) + shift[c]
                         place = place if value <= best else np.uint8(j)
                         best = best if value <= best else value
-                    pooled[i, y, x, c] = _narrow(best)
+                    pooled[i, y, x, c] = _narrow(best, pixels.dtype)
                     largest[i, y, x, c] = place
     return pooled, largest
 
@@ -229,7 +248,7 @@ def _slope_sums(pixels, slopes, largest):
 @numba.njit(parallel=True, fastmath=CONTRACT, cache=True)
 def _spread(pixels, slopes, largest, factor, by_pixel, rest):
     n, height, width, channels = slopes.shape
-    found = np.empty(pixels.shape, np.uint16)
+    found = np.empty(pixels.shape, pixels.dtype)
     for i in numba.prange(n):
         for y in range(height):
             for x in range(width):
@@ -239,5 +258,5 @@ def _spread(pixels, slopes, largest, factor, by_pixel, rest):
                         slope = _wide(slopes[i, y, x, c])
                         slope = slope if largest[i, y, x, c] == j else np.float32(0)
                         value = by_pixel[c] * _wide(pixels[i, row, column, c]) + rest[c]
-                        found[i, row, column, c] = _narrow(factor[c] * slope + value)
+                        found[i, row, column, c] = _narrow(factor[c] * slope + value, pixels.dtype)
     return found
