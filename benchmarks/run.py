@@ -91,8 +91,9 @@ def table(found: dict[str, Any]) -> str:
     whole = found.get("end_to_end")
     if whole:
         said = ", ".join(f"{way} {seconds:,.0f} s" for way, seconds in whole["seconds"].items())
-        lines += ["", f"{whole['what']}: {said}."]
-    return "\n".join([*_where(found), "", *lines])
+        lines += ["", f"{whole['what']}: {said}, on {_machine(whole)}."]
+    machines = sorted({_machine(one) for one in found.values() if "ratios" in one})
+    return "\n".join([*(f"Measured on {machine}." for machine in machines), "", *lines])
 
 
 def growth_tables(found: dict[str, Any]) -> str:
@@ -107,21 +108,18 @@ def growth_tables(found: dict[str, Any]) -> str:
         for row in one["rows"]:
             lines.append("| " + " | ".join(f"{value:,}" for value in row.values()) + " |")
         said = one["what"][:1].upper() + one["what"][1:]
-        costs = f" In all {one['core_hours']:,} core-hours." if "core_hours" in one else ""
-        parts += [f"{said}.{costs}", "\n".join(lines)]
-    return "\n\n".join(
-        [*_where({k: found[k] for k in found if k in ("growth", "schedule")}), *parts]
-    )
+        if "core_hours" in one:
+            more = f"In all {one['core_hours']:,} core-hours."
+        else:
+            more = f"Measured on {_machine(one)}."
+        parts += [f"{said}. {more}", "\n".join(lines)]
+    return "\n\n".join(parts)
 
 
-def _where(found: dict[str, Any]) -> list[str]:
-    """Say on which machines the pairs were measured."""
-    machines = {
-        f"{one['hardware']['cpu']}, {one['hardware']['cores']} cores, "
-        f"{'GPU ' + one['hardware']['gpu'] if one['hardware']['gpu'] else 'no GPU'}"
-        for one in found.values()
-    }
-    return [f"Measured on {machine}." for machine in sorted(machines)]
+def _machine(one: dict[str, Any]) -> str:
+    hardware = one["hardware"]
+    gpu = f"GPU {hardware['gpu']}" if hardware["gpu"] else "no GPU"
+    return f"{hardware['cpu']}, {hardware['cores']} cores, {gpu}"
 
 
 if __name__ == "__main__":
