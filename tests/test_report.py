@@ -810,6 +810,17 @@ def test_the_discussion_follows_the_run(collected, out, made_up):
     assert "This run compared no other methods." in text
 
 
+def test_the_limitations_name_studies_that_were_trained_in_bfloat16(collected, out):
+    said, exact = "Layers were trained in bfloat16", []
+    assert said in full(collected, out)
+    for run in collected.notebooks:
+        manifest = run.manifest.model_copy(
+            update={"facts": run.manifest.facts | {"precision": "float32"}}
+        )
+        exact.append(dataclasses.replace(run, manifest=manifest))
+    assert said not in full(collected, out, notebooks=exact)
+
+
 def test_one_seed_gives_no_spread(made_up, out):
     text = article(results.collect("quick", STUDIES, [0], made_up), out)
     assert "on one seed only, so that the spread is unknown" in text
