@@ -194,7 +194,7 @@ def test_publishing_replaces_the_folder_and_the_table(report, place):
         *(f"figures/mnist-cae-{name}.png" for name in figures),
     }
     text = readme.read_text()
-    assert text == published.update_readme(TEXT, published.headline(published.load(folder)))
+    assert text == published.update_readme(TEXT, published.readme_block(published.load(folder)))
     assert "old table" not in text
     assert list(folder.parent.iterdir()) == [folder]
 
@@ -405,9 +405,9 @@ def test_a_later_run_counts_and_earlier_seeds_are_kept(parts):
     assert both.record["published"] == {"mnist-cae": [1, 2]}
     (earlier,) = both.record["earlier"]
     assert (earlier["made"], earlier["published"]) == ("2025-01-01T", {"mnist-cae": [0]})
-    lines = published.headline(both).splitlines()
-    assert lines[0].endswith("seeds: `mnist-cae` 1, 2.")
-    assert lines[2].endswith("seeds: `mnist-cae` 0.")
+    newer, older = published.origins(both.record).splitlines()
+    assert newer.endswith("seeds: `mnist-cae` 1, 2.")
+    assert older.endswith("seeds: `mnist-cae` 0.")
 
 
 def test_other_studies_are_kept_and_replaced_runs_forgotten(parts):
@@ -634,8 +634,8 @@ def test_a_note_is_shortened():
         ({"hardware": {**RECORD["hardware"], "cores": None}}, "cores not known"),
     ],
 )
-def test_the_line_above_says_what_was_run_where(changes, said):
-    assert said in published.headline(run_of(verdict_row(), **changes)).splitlines()[0]
+def test_the_list_below_says_what_was_run_where(changes, said):
+    assert said in published.origins(run_of(verdict_row(), **changes).record)
 
 
 def test_a_study_that_is_in_no_file_any_more_is_named():
@@ -647,7 +647,7 @@ def test_a_study_that_is_in_no_file_any_more_is_named():
 def test_no_text_breaks_the_table_or_its_markers(figure, note):
     hostile = (verdict_row(figure=figure + fake_run.HOSTILE, note=note + published.END),)
     table = published.headline(run_of(*hostile))
-    assert len(table.split("\n")) == 5
+    assert len(table.split("\n")) == 3
     assert [len(row) for row in cells(table)] == [len(published.HEADER)]
     once = published.update_readme(TEXT, table)
     assert published.update_readme(once, table) == once
@@ -683,7 +683,9 @@ def test_missing_double_and_swapped_markers_are_errors(text):
 def test_without_a_run_the_block_says_so():
     assert published.readme_block(None) == "No full run is published yet."
     run = run_of(verdict_row())
-    assert published.readme_block(run) == published.headline(run)
+    assert published.readme_block(run) == "\n\n".join(
+        [published.headline(run), "Where these numbers were made:", published.origins(run.record)]
+    )
 
 
 # --- what is in the repository -----------------------------------------------------------------

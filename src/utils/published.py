@@ -483,11 +483,11 @@ def readme_block(published: Published | None) -> str:
     parts = [headline(published)]
     if published.boards:
         parts += ["What clusters these images best, beyond the papers:", best_rows(published)]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, "Where these numbers were made:", origins(published.record)])
 
 
 def headline(published: Published) -> str:
-    """Return each reported figure beside ours as a Markdown table, under a line on the run."""
+    """Return each reported figure beside ours as a Markdown table."""
     shown: set[str] = set()
     rows = [HEADER, ALIGNMENT]
     for row in published.verdicts.itertuples():
@@ -505,10 +505,7 @@ def headline(published: Published) -> str:
             )
         )
         shown.add(row.study)
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    record = published.record
-    lines = [_run_line(part) for part in (record, *record.get("earlier", []))]
-    return "\n\n".join([*lines, table])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def best_rows(published: Published) -> str:
@@ -531,6 +528,11 @@ def best_rows(published: Published) -> str:
                 )
             )
     return "\n".join(f"| {' | '.join(row)} |" for row in shown)
+
+
+def origins(record: dict[str, Any]) -> str:
+    """Return a Markdown list of the runs that the published numbers are from, the newest first."""
+    return "\n".join(f"- {_run_line(part)}" for part in (record, *record.get("earlier", [])))
 
 
 def _run_line(record: dict[str, Any]) -> str:
