@@ -2,6 +2,7 @@ import json
 import platform
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import fake_run
@@ -405,7 +406,7 @@ def test_a_later_run_counts_and_earlier_seeds_are_kept(parts):
     assert both.record["published"] == {"mnist-cae": [1, 2]}
     (earlier,) = both.record["earlier"]
     assert (earlier["made"], earlier["published"]) == ("2025-01-01T", {"mnist-cae": [0]})
-    newer, older = published.origins(both.record).splitlines()
+    newer, older = published.origins(both).splitlines()
     assert newer.endswith("seeds: `mnist-cae` 1, 2.")
     assert older.endswith("seeds: `mnist-cae` 0.")
 
@@ -635,7 +636,22 @@ def test_a_note_is_shortened():
     ],
 )
 def test_the_list_below_says_what_was_run_where(changes, said):
-    assert said in published.origins(run_of(verdict_row(), **changes).record)
+    assert said in published.origins(run_of(verdict_row(), **changes))
+
+
+def test_below_the_list_stand_the_networks_that_were_trained_in_bfloat16():
+    trained = [("a", 2), ("a", 0), ("b", 1)]
+    facts = [
+        *(
+            (study, seed, "02_train_autoencoder", "precision", "bfloat16")
+            for study, seed in trained
+        ),
+        ("b", 0, "02_train_autoencoder", "precision", "float32"),
+    ]
+    run = run_of(verdict_row())
+    assert "bfloat16" not in published.origins(run)
+    rounded = replace(run, facts=pd.DataFrame(facts, columns=list(comparisons.FACT_COLUMNS)))
+    assert published.origins(rounded).endswith("all others in float32: seeds `a` 0, 2; `b` 1.")
 
 
 def test_a_study_that_is_in_no_file_any_more_is_named():
@@ -684,7 +700,7 @@ def test_without_a_run_the_block_says_so():
     assert published.readme_block(None) == "No full run is published yet."
     run = run_of(verdict_row())
     assert published.readme_block(run) == "\n\n".join(
-        [published.headline(run), "Where these numbers were made:", published.origins(run.record)]
+        [published.headline(run), "Where these numbers were made:", published.origins(run)]
     )
 
 

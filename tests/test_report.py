@@ -299,12 +299,13 @@ def test_the_kept_run_is_shown_beside_this_one_and_told_apart(collected, out, mo
         reproduced_mean=0.4321, n_seeds=5, verdict="reproduced"
     )
     hardware = {"cpu": "A processor", "cores": 2, "gpu": None}
-    kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "hardware": hardware, "earlier": []}
+    kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "dirty": False, "earlier": []}
+    kept |= {"hardware": hardware, "profile": {"profile": "paper"}}
     run = published.Published(collected.metrics, collected.facts, table, kept)
     monkeypatch.setattr(published, "load", lambda: run)
     text = article(collected, out)
     assert "The two are different runs" in text
-    assert "on 2025-02-03 from commit abcdef1 with A processor, 2 cores, no GPU." in text
+    assert "- Run of 2025-02-03, commit `abcdef1`, profile `paper`, A processor, 2 cores" in text
     kept_cells = (
         "| mnist-cae | ARI | 0.4296 | 0.4321 | 0.4100\u00a0to\u00a00.4200 | 5 | reproduced |"
     )
@@ -747,7 +748,8 @@ def test_a_reduced_run_leaves_the_verdict_to_the_kept_one(collected, out, monkey
     table = results.verdicts(collected).assign(verdict="reproduced", ci_low=0, ci_high=1)
     other = table.assign(study="fashion-ae", verdict="below")
     hardware = {"cpu": "A processor", "cores": 2, "gpu": None}
-    kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "hardware": hardware, "earlier": []}
+    kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "dirty": False, "earlier": []}
+    kept |= {"hardware": hardware, "profile": {"profile": "paper"}}
     run = published.Published(collected.metrics, collected.facts, pd.concat([table, other]), kept)
     monkeypatch.setattr(published, "load", lambda: run)
     text = " ".join(abstract(article(collected, out)).split())

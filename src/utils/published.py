@@ -483,7 +483,7 @@ def readme_block(published: Published | None) -> str:
     parts = [headline(published)]
     if published.boards:
         parts += ["What clusters these images best, beyond the papers:", best_rows(published)]
-    return "\n\n".join([*parts, "Where these numbers were made:", origins(published.record)])
+    return "\n\n".join([*parts, "Where these numbers were made:", origins(published)])
 
 
 def headline(published: Published) -> str:
@@ -530,9 +530,23 @@ def best_rows(published: Published) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in shown)
 
 
-def origins(record: dict[str, Any]) -> str:
-    """Return a Markdown list of the runs that the published numbers are from, the newest first."""
-    return "\n".join(f"- {_run_line(part)}" for part in (record, *record.get("earlier", [])))
+def origins(published: Published) -> str:
+    """Return a Markdown list of the runs that the numbers are from, newest first, and a sentence.
+
+    The sentence, on the precision of the studies' networks, is left out if all are in float32.
+    """
+    record, facts = published.record, published.facts
+    runs = "\n".join(f"- {_run_line(part)}" for part in (record, *record.get("earlier", [])))
+    rounded = facts[(facts["fact"] == "precision") & (facts["value"] == "bfloat16")]
+    seeds = {study: sorted(rows["seed"]) for study, rows in rounded.groupby("study")}
+    if not seeds:
+        return runs
+    said = "Of the studies' networks these were trained in bfloat16, all others in float32"
+    return f"{runs}\n\n{said}: seeds {_named_seeds(seeds)}."
+
+
+def _named_seeds(seeds: dict[str, list[int]]) -> str:
+    return "; ".join(f"`{topic}` {', '.join(map(str, of))}" for topic, of in seeds.items())
 
 
 def _run_line(record: dict[str, Any]) -> str:
@@ -548,11 +562,8 @@ def _run_line(record: dict[str, Any]) -> str:
         "cores not known" if hardware["cores"] is None else f"{hardware['cores']} cores",
         f"GPU {_plain(hardware['gpu'])}" if hardware["gpu"] else "no GPU",
     ]
-    seeds = [
-        f"`{topic}` {', '.join(map(str, seeds))}"
-        for topic, seeds in record.get("published", {}).items()
-    ]
-    return f"{', '.join(parts)}{'; seeds: ' if seeds else ''}{'; '.join(seeds)}."
+    seeds = _named_seeds(record.get("published", {}))
+    return f"{', '.join(parts)}{'; seeds: ' if seeds else ''}{seeds}."
 
 
 def _with_title(study: str) -> str:

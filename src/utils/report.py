@@ -70,7 +70,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         Image files and links to notebooks are relative to `out`.
     """
     from utils.leaderboards import IMAGE_RESAMPLES
-    from utils.published import load
+    from utils.published import load, origins
     from utils.results import verdicts
 
     published = load()
@@ -93,6 +93,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "rule": config.load_verdict_rule(),
         "published": published,
         "published_rows": sections.beside_published(verdict_table, published),
+        "published_origins": origins(published) if published else "",
         "boards": boards,
         "image_resamples": IMAGE_RESAMPLES,
         **_as_a_whole(results, verdict_table, views, published, out),
