@@ -301,11 +301,13 @@ def test_the_kept_run_is_shown_beside_this_one_and_told_apart(collected, out, mo
     hardware = {"cpu": "A processor", "cores": 2, "gpu": None}
     kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "dirty": False, "earlier": []}
     kept |= {"hardware": hardware, "profile": {"profile": "paper"}}
+    kept["earlier"] = [{**kept, "made": "2025-01-02T03"}]
     run = published.Published(collected.metrics, collected.facts, table, kept)
     monkeypatch.setattr(published, "load", lambda: run)
     text = article(collected, out)
     assert "The two are different runs" in text
-    assert "- Run of 2025-02-03, commit `abcdef1`, profile `paper`, A processor, 2 cores" in text
+    rest = "commit `abcdef1`, profile `paper`, A processor, 2 cores, no GPU."
+    assert f"\n\n- Run of 2025-02-03, {rest}\n- Run of 2025-01-02, {rest}\n" in text
     kept_cells = (
         "| mnist-cae | ARI | 0.4296 | 0.4321 | 0.4100\u00a0to\u00a00.4200 | 5 | reproduced |"
     )
@@ -750,6 +752,7 @@ def test_a_reduced_run_leaves_the_verdict_to_the_kept_one(collected, out, monkey
     hardware = {"cpu": "A processor", "cores": 2, "gpu": None}
     kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "dirty": False, "earlier": []}
     kept |= {"hardware": hardware, "profile": {"profile": "paper"}}
+    kept["earlier"] = [{**kept, "made": "2025-01-02T03"}]
     run = published.Published(collected.metrics, collected.facts, pd.concat([table, other]), kept)
     monkeypatch.setattr(published, "load", lambda: run)
     text = " ".join(abstract(article(collected, out)).split())

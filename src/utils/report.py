@@ -69,6 +69,8 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
     str
         Image files and links to notebooks are relative to `out`.
     """
+    from markupsafe import Markup
+
     from utils.leaderboards import IMAGE_RESAMPLES
     from utils.published import load, origins
     from utils.results import verdicts
@@ -93,7 +95,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "rule": config.load_verdict_rule(),
         "published": published,
         "published_rows": sections.beside_published(verdict_table, published),
-        "published_origins": origins(published) if published else "",
+        "published_origins": Markup(origins(published)) if published else "",
         "boards": boards,
         "image_resamples": IMAGE_RESAMPLES,
         **_as_a_whole(results, verdict_table, views, published, out),
