@@ -186,3 +186,19 @@ def test_progress_lines_may_come_in_pieces():
     for piece in ("epo", "ch 1", "\nnoise\nfeatures 1/2\nepoch 2", "\n", "epoch 3"):
         lines.write(piece)
     assert said == ["epoch 1", "features 1/2", "epoch 2"]
+
+
+def test_a_runner_compiles_no_grammars_and_still_refuses_a_malformed_notebook():
+    code = """
+import sys
+from utils.notebook_runner import skip_iri_grammars
+skip_iri_grammars()
+import nbformat, papermill
+assert "lark" not in sys.modules
+try:
+    nbformat.validate({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]})
+except nbformat.ValidationError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "refused\n", done.stderr

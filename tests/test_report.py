@@ -190,6 +190,13 @@ def test_importing_the_module_is_quick():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_a_report_is_built_without_pytorch():
+    modules = "board_sections, leaderboards, pages, published, results, sections, summary"
+    script = f"import sys; from utils import {modules}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 # --- the page ----------------------------------------------------------------------------------
 
 

@@ -46,14 +46,13 @@ from utils.config import (
     load_profile,
     study_names,
 )
+from utils.names import SELF_LABEL, THEN
 from utils.recording import Recorder
 from utils.representations import VIEWS_JOINED_BY
 
 if TYPE_CHECKING:
     import torch
 
-# Behind a clusterer's name and a "+": its clusters are learned by a network, see `self_labelling`.
-SELF_LABEL, THEN = "self_label", "+"
 RAW, PCA, UMAP = "raw", "pca", "umap"
 # Features above the first number are reduced to the second before neighbours are sought.
 MOST_FEATURES, REDUCED_FEATURES = 200, 50

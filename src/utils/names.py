@@ -1,4 +1,4 @@
-"""What the names in the tables are called in the words of the article."""
+"""Names in the tables: how they are put together, and what the article calls them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+# Behind a clusterer's name and a "+": its clusters are learned by a network, see `self_labelling`.
+SELF_LABEL, THEN = "self_label", "+"
 NAMES = {
     "hog": "HOG",
     "deskewed": "deskewed pixels",
@@ -38,7 +40,7 @@ NAMES = {
     "dcn": "DCN",
     "vade": "VaDE",
     "n2d": "N2D",
-    "self_label": "self-labelling",
+    SELF_LABEL: "self-labelling",
 }
 
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from utils.markdown import (
     words,
 )
 from utils.names import NAMES, describe
+from utils.notebook_runner import skip_iri_grammars
 
 if TYPE_CHECKING:
     import jinja2
@@ -257,14 +259,17 @@ def write_notebook_pages(runs: Iterable[NotebookRun], out: Path) -> None:
     UserError
         If an executed notebook is missing.
     """
+    skip_iri_grammars()
     import nbformat
     from nbconvert import HTMLExporter
+    from nbconvert.filters import clean_html
     from pygments.formatters import HtmlFormatter
 
     exporter = HTMLExporter(
         template_name="basic",
         raw_template=CELL_TEMPLATE,
-        filters={"markdown2html": _markdown_cell},
+        # A notebook that ran for seven studies has the same cells seven times.
+        filters={"markdown2html": cache(_markdown_cell), "clean_html": cache(clean_html)},
     )
     page = _page_environment().get_template("notebook.html.j2")
     colours = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from utils import config
-from utils.boards import SELF_LABEL, THEN
 from utils.joint import METHODS
+from utils.names import SELF_LABEL, THEN
 from utils.representations import FROZEN, HANDMADE, VIEWS_JOINED_BY
 
 if TYPE_CHECKING:
