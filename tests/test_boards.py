@@ -15,6 +15,7 @@ from utils import (
     encoders,
     joint,
     metrics,
+    names,
     recording,
     results,
     spaces,
@@ -53,10 +54,10 @@ def row(representation, space, clusterer, **more):
 def test_every_line_is_of_known_parts_and_its_settings_are_said(name, workspace):
     run = open_board(workspace)
     for line in load_leaderboard(name).rows:
-        first, *then = line.clusterer.split(boards.THEN)
+        first, *then = line.clusterer.split(names.THEN)
         assert first in {*clusterers.CLUSTERERS, *joint.METHODS} and then in (
             [],
-            [boards.SELF_LABEL],
+            [names.SELF_LABEL],
         )
         assert len(run.settings(line).split("; ")) >= 3
 

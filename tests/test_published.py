@@ -640,14 +640,14 @@ def test_the_list_below_says_what_was_run_where(changes, said):
 
 
 def test_below_the_list_stand_the_networks_that_were_trained_in_bfloat16():
-    trained = [("a", 2), ("a", 0), ("b", 1)]
-    facts = [
-        *(
-            (study, seed, "02_train_autoencoder", "precision", "bfloat16")
-            for study, seed in trained
-        ),
-        ("b", 0, "02_train_autoencoder", "precision", "float32"),
+    trained = [
+        ("a", 2, "bfloat16"),
+        ("a", 0, "bfloat16"),
+        ("b", 1, "bfloat16"),
+        ("b", 0, "float32"),
     ]
+    where = ("02_train_autoencoder", "precision")
+    facts = [(study, seed, *where, precision) for study, seed, precision in trained]
     run = run_of(verdict_row())
     assert "bfloat16" not in published.origins(run)
     rounded = replace(run, facts=pd.DataFrame(facts, columns=list(comparisons.FACT_COLUMNS)))

@@ -33,6 +33,15 @@ from utils import (
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
 VOID = {"meta", "link", "img", "br", "hr", "col", "input"}
+# What a kept run says of itself.
+KEPT = {
+    "made": "2025-02-03T04",
+    "commit": "abcdef123456",
+    "dirty": False,
+    "profile": {"profile": "paper"},
+    "hardware": {"cpu": "A processor", "cores": 2, "gpu": None},
+    "earlier": [],
+}
 
 
 class Page(HTMLParser):
@@ -305,11 +314,8 @@ def test_the_kept_run_is_shown_beside_this_one_and_told_apart(collected, out, mo
     table = results.verdicts(collected).assign(
         reproduced_mean=0.4321, n_seeds=5, verdict="reproduced"
     )
-    hardware = {"cpu": "A processor", "cores": 2, "gpu": None}
-    kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "dirty": False, "earlier": []}
-    kept |= {"hardware": hardware, "profile": {"profile": "paper"}}
-    kept["earlier"] = [{**kept, "made": "2025-01-02T03"}]
-    run = published.Published(collected.metrics, collected.facts, table, kept)
+    record = {**KEPT, "earlier": [{**KEPT, "made": "2025-01-02T03"}]}
+    run = published.Published(collected.metrics, collected.facts, table, record)
     monkeypatch.setattr(published, "load", lambda: run)
     text = article(collected, out)
     assert "The two are different runs" in text
@@ -756,11 +762,7 @@ def test_a_reduced_run_leaves_the_verdict_to_the_kept_one(collected, out, monkey
     assert "No verdict is given here" in text
     table = results.verdicts(collected).assign(verdict="reproduced", ci_low=0, ci_high=1)
     other = table.assign(study="fashion-ae", verdict="below")
-    hardware = {"cpu": "A processor", "cores": 2, "gpu": None}
-    kept = {"made": "2025-02-03T04", "commit": "abcdef123456", "dirty": False, "earlier": []}
-    kept |= {"hardware": hardware, "profile": {"profile": "paper"}}
-    kept["earlier"] = [{**kept, "made": "2025-01-02T03"}]
-    run = published.Published(collected.metrics, collected.facts, pd.concat([table, other]), kept)
+    run = published.Published(collected.metrics, collected.facts, pd.concat([table, other]), KEPT)
     monkeypatch.setattr(published, "load", lambda: run)
     text = " ".join(abstract(article(collected, out)).split())
     assert "This run is reduced and puts no reported figure to the test." in text

@@ -274,8 +274,9 @@ def joined(run: Published, earlier: Published | None) -> Published:
     Published
         Verdicts are computed again if anything was added.
     """
-    ours = _seeds_by_topic(run)
-    theirs = _seeds_by_topic(earlier) if earlier else {}
+    # Of what left a number or a fact, such as that it failed.
+    ours = _seeds_by_topic(run.metrics, run.facts)
+    theirs = _seeds_by_topic(earlier.metrics, earlier.facts) if earlier else {}
     boards = {name for one in (run, earlier) if one for name in one.record.get("leaderboards", [])}
     kept = {
         topic: []
@@ -314,9 +315,9 @@ def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame
     return tables
 
 
-def _seeds_by_topic(run: Published) -> dict[str, list[int]]:
-    """List the seeds of each topic that left a number or a fact, such as that it failed."""
-    pairs = pd.concat([run.metrics[["study", "seed"]], run.facts[["study", "seed"]]])
+def _seeds_by_topic(*tables: pd.DataFrame) -> dict[str, list[int]]:
+    """List the seeds of each topic that have a row in one of the tables."""
+    pairs = pd.concat([table[["study", "seed"]] for table in tables])
     return {
         str(study): sorted({int(seed) for seed in seeds})
         for study, seeds in pairs.groupby("study")["seed"]
@@ -538,11 +539,10 @@ def origins(published: Published) -> str:
     record, facts = published.record, published.facts
     runs = "\n".join(f"- {_run_line(part)}" for part in (record, *record.get("earlier", [])))
     rounded = facts[(facts["fact"] == "precision") & (facts["value"] == "bfloat16")]
-    seeds = {study: sorted(rows["seed"]) for study, rows in rounded.groupby("study")}
-    if not seeds:
+    if rounded.empty:
         return runs
     said = "Of the studies' networks these were trained in bfloat16, all others in float32"
-    return f"{runs}\n\n{said}: seeds {_named_seeds(seeds)}."
+    return f"{runs}\n\n{said}: seeds {_named_seeds(_seeds_by_topic(rounded))}."
 
 
 def _named_seeds(seeds: dict[str, list[int]]) -> str:
