@@ -104,7 +104,7 @@ def _share_of_peak(protocol: config.Autoencoder, images_per_second: float) -> di
     model = autoencoders.build(protocol.architecture, (1, 28, 28), protocol.options, seed=0)
     pixels = torch.rand(protocol.batch_size, 1, 28, 28)
     with FlopCounterMode(display=False) as counter:
-        training.reconstruction_loss(model, pixels, protocol.loss).backward()
+        training.reconstruction_loss(model, pixels, protocol).backward()
     per_image = counter.get_total_flops() / len(pixels)
     kind = torch.bfloat16 if training.has_bfloat16(torch.device("cpu")) else torch.float32
     a, b = torch.rand(2, GEMM_SIDE, GEMM_SIDE).to(kind)

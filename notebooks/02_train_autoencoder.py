@@ -87,10 +87,9 @@ run.figure(
 # %% [markdown]
 # ## Training
 #
-# The images stay in memory as bytes; each batch is cut and scaled on the device. Where the
-# processor multiplies bfloat16 natively the layers run in it, while weights and loss stay in
-# float32. A checkpoint after every epoch lets an interrupted training go on. If exactly this
-# training was done before, its result is loaded.
+# The images stay in memory as bytes; each batch is cut and scaled on the device. The precision is
+# part of the protocol: float32 on every processor, as in the papers. A checkpoint after every epoch
+# lets an interrupted training go on. If exactly this training was done before, its result is loaded.
 
 # %% tags=["nbval-ignore-output"]
 model, history = run.autoencoder()
@@ -100,7 +99,7 @@ run.fact("final_loss", float(history["loss"].iloc[-1]))
 run.fact("epochs_run", len(history))
 run.fact("train_seconds", float(history["seconds"].sum()))
 run.fact("device", device.type)
-run.fact("precision", "bfloat16" if training.has_bfloat16(device) else "float32")
+run.fact("precision", protocol.precision)
 print(f"{len(history)} epochs, final loss {history['loss'].iloc[-1]:.5f}")
 
 # %% tags=["nbval-ignore-output"]

@@ -180,3 +180,14 @@ def test_variants_have_their_exact_parameter_counts(study, variant, parameters):
 def test_weights_and_biases_of_the_dense_autoencoder_are_counted_apart():
     model = autoencoders.build("dense", (1, 28, 28), {"widths": [128, 64, 32]}, seed=0)
     assert autoencoders.count_parameters(model) == {"weights": 221_184, "biases": 1_200}
+
+
+def test_conv_batchnorm_can_have_batch_norm_in_its_decoder_before_each_relu():
+    options = {"channels": [32, 64], "decoder_norm": True}
+    model = autoencoders.build("conv_batchnorm", MNIST, options, seed=0)
+    assert [type(layer).__name__ for layer in model.decoder] == [
+        "ConvTranspose2d",
+        "BatchNorm2d",
+        "ReLU",
+        "ConvTranspose2d",
+    ]

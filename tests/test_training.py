@@ -69,12 +69,21 @@ def test_the_loss_is_the_mean_over_images_also_with_a_short_last_batch(images, m
     """72 images in batches of 50: the second batch has 22 and counts less."""
     values = iter([1.0, 2.0])
 
-    def fake_loss(model, pixels, loss):
+    def fake_loss(model, pixels, protocol):
         return next(values) + 0 * next(model.parameters()).sum()
 
     monkeypatch.setattr(training, "reconstruction_loss", fake_loss)
     run = training.train(images, protocol(batch_size=50, epochs=1), seed=0)
     assert run.history["loss"] == [pytest.approx((50 * 1 + 22 * 2) / 72)]
+
+
+def test_the_precision_is_the_protocols_and_not_the_processors(images, monkeypatch):
+    exact = training.train(images, protocol(epochs=1), seed=0).history["loss"]
+    monkeypatch.setattr(training, "has_bfloat16", lambda device: True)
+    assert training.train(images, protocol(epochs=1), seed=0).history["loss"] == exact
+    rounded = training.train(images, protocol(epochs=1, precision="bfloat16"), seed=0)
+    assert rounded.history["loss"] != exact
+    assert rounded.history["loss"] == pytest.approx(exact, rel=0.02)
 
 
 class Interrupted(Exception):
@@ -119,7 +128,7 @@ def test_a_damaged_checkpoint_is_named_and_not_used(images, tmp_path, capsys):
 def test_a_loss_that_is_no_number_is_caught_at_its_batch(images, monkeypatch):
     losses = iter([1.0, 1.0, float("nan"), 1.0, 1.0])
 
-    def fake_loss(model, pixels, loss):
+    def fake_loss(model, pixels, protocol):
         return next(losses) + 0 * next(model.parameters()).sum()
 
     monkeypatch.setattr(training, "reconstruction_loss", fake_loss)
@@ -208,7 +217,7 @@ def test_validation_images_are_measured_and_not_trained_on(images):
     assert same(weights(run), weights(training.train(rest, protocol(), seed=0)))
     pixels = training.to_pixels(training.on_device(held_out, torch.device("cpu")))
     with torch.no_grad():
-        loss = float(training.reconstruction_loss(run.model, pixels, "binary_cross_entropy"))
+        loss = float(training.reconstruction_loss(run.model, pixels, settings))
     assert run.history["validation_loss"][-1] == pytest.approx(loss, rel=1e-5)
 
 

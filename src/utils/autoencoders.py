@@ -80,10 +80,13 @@ def _can_be_fused(layers: Sequence[nn.Module], features: torch.Tensor) -> bool:
     )
 
 
-def conv_batchnorm(shape: ImageShape, channels: Sequence[int]) -> Autoencoder:
+def conv_batchnorm(
+    shape: ImageShape, channels: Sequence[int], decoder_norm: bool = False
+) -> Autoencoder:
     """Blocks of convolution, batch norm, ReLU and max-pooling, mirrored by strided deconvolutions.
 
-    The architecture that study ``mnist-cae`` describes (Das 2025, section II-B).
+    The architecture that study ``mnist-cae`` describes (Das 2025, section II-B). The paper leaves
+    open whether the decoder has batch norm too; `decoder_norm` adds it before each ReLU.
     """
     steps = [shape[0], *channels]
     _require_divisible(shape, 2 ** len(channels))
@@ -95,13 +98,12 @@ def conv_batchnorm(shape: ImageShape, channels: Sequence[int]) -> Autoencoder:
             nn.ReLU(),
             nn.MaxPool2d(2),
         ]
+    *hidden, output = pairwise(steps[::-1])
     decoder: list[nn.Module] = []
-    for before, after in zip(steps[:0:-1], steps[-2::-1], strict=True):
-        decoder += [
-            nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1),
-            nn.ReLU(),
-        ]
-    return Autoencoder(Blocks(*encoder), nn.Sequential(*decoder[:-1]))
+    for before, after in hidden:
+        norm = [nn.BatchNorm2d(after)] if decoder_norm else []
+        decoder += [_doubling(before, after), *norm, nn.ReLU()]
+    return Autoencoder(Blocks(*encoder), nn.Sequential(*decoder, _doubling(*output)))
 
 
 def dense(shape: ImageShape, widths: Sequence[int]) -> Autoencoder:
@@ -166,6 +168,11 @@ def _dense_layers(widths: Sequence[int]) -> list[nn.Module]:
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return layers[:-1]
+
+
+def _doubling(before: int, after: int) -> nn.Module:
+    """Return a transposed convolution that doubles height and width."""
+    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
 
 
 def _conv_relu(before: int, after: int) -> list[nn.Module]:

@@ -87,12 +87,14 @@ class Autoencoder(_Model):
     """Architecture and training protocol of an autoencoder."""
 
     architecture: Name
-    options: dict[str, int | float | list[int]] = {}
+    options: dict[str, bool | int | float | list[int]] = {}
     loss: Literal["binary_cross_entropy", "mean_squared_error"]
     optimizer: Optimizer
     batch_size: int = Field(gt=0)
     epochs: int = Field(gt=0)
     validation: Validation | None = None
+    # Part of the protocol, so that a study has the same numbers on every processor.
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Space(_Model):
@@ -247,7 +249,7 @@ class Variant(_Model):
     """The study's autoencoder with other options: what the paper also says, or leaves open."""
 
     name: Name
-    options: dict[str, int | float | list[int]]
+    options: dict[str, bool | int | float | list[int]]
     why: str
 
 

@@ -292,7 +292,6 @@ class Run(Recorder):
             "seed": self.seed,
             "resize": resize,
             "device": device.type,
-            "bfloat16": training.has_bfloat16(device),
         }
         network = f"autoencoder-{variant.name}" if variant else "autoencoder"
         name = f"{self.study.study}-{network}-seed{self.seed}"

@@ -123,6 +123,7 @@ def freed_memory_kept() -> Iterator[None]:
 
 
 @freed_memory_kept()
+@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 def train(
     images: np.ndarray,
     protocol: Protocol,
@@ -221,14 +222,13 @@ def _train_epoch(
 ) -> float:
     # Every epoch has random streams of its own, so that a resumed run repeats them exactly.
     model.train()
-    generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
     torch.manual_seed(_epoch_seed(seed, epoch))
-    order = torch.randperm(len(stack), generator=generator).to(stack.device)
+    order = epoch_order(len(stack), seed, epoch).to(stack.device)
     losses = []
     for rows in order.split(protocol.batch_size):
         pixels = to_pixels(stack[rows], resize)
         optimizer.zero_grad(set_to_none=True)
-        loss = reconstruction_loss(model, pixels, protocol.loss)
+        loss = reconstruction_loss(model, pixels, protocol)
         loss.backward()
         optimizer.step()
         losses.append(loss.detach())
@@ -245,12 +245,14 @@ def _validation_loss(
     model.eval()
     total = 0.0
     for part in stack.split(ENCODE_BATCH):
-        loss = reconstruction_loss(model, to_pixels(part, resize), protocol.loss)
+        loss = reconstruction_loss(model, to_pixels(part, resize), protocol)
         total += float(loss) * len(part)
     return total / len(stack)
 
 
-def reconstruction_loss(model: Autoencoder, pixels: torch.Tensor, loss: str) -> torch.Tensor:
+def reconstruction_loss(
+    model: Autoencoder, pixels: torch.Tensor, protocol: Protocol
+) -> torch.Tensor:
     """Return the mean loss per pixel, float32 scalar.
 
     Parameters
@@ -259,13 +261,14 @@ def reconstruction_loss(model: Autoencoder, pixels: torch.Tensor, loss: str) -> 
         Gives logits.
     pixels : Tensor, shape (N, C, H, W)
         Float32 in [0, 1]; input and target.
-    loss : {"binary_cross_entropy", "mean_squared_error"}
-        Compared with the sigmoid of the logits.
+    protocol : config.Autoencoder
+        Its ``loss`` compares the sigmoid of the logits with the pixels; in ``precision`` bfloat16
+        the layers run in that type, while weights and loss stay in float32.
     """
-    device = pixels.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+    rounded = protocol.precision == "bfloat16"
+    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=rounded):
         logits = model(pixels)
-    if loss == "binary_cross_entropy":
+    if protocol.loss == "binary_cross_entropy":
         return functional.binary_cross_entropy_with_logits(logits.float(), pixels)
     return functional.mse_loss(torch.sigmoid(logits.float()), pixels)
 
@@ -309,6 +312,12 @@ def _apply(
     if out is None:
         raise UserError("there are no images to encode")
     return out
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
+    """Return the order in which an epoch, from 1, sees `n` images: int64 ``(n,)``."""
+    generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
+    return torch.randperm(n, generator=generator)
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
