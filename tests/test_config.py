@@ -296,8 +296,8 @@ def test_what_may_be_meant_for_a_study_is_named_but_not_read(folder, name):
     else:
         path.write_text("study: x")
     assert config.study_names() == [STUDY]
-    assert f"not read: {path}: only files" in config.note_on_ignored_files()
-    assert f"not read: {path}: only files" in complaint(load_study, "x")
+    assert f"ignored: {path} (a configuration file" in config.note_on_ignored_files()
+    assert f"ignored: {path} (a configuration file" in complaint(load_study, "x")
 
 
 def test_a_study_and_a_leaderboard_of_one_name_are_refused(folder):

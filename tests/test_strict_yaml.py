@@ -36,9 +36,9 @@ def test_a_plain_value_is_what_yaml_1_2_says(text, value):
 def test_a_number_with_a_leading_zero_is_refused(number):
     with pytest.raises(strict_yaml.Malformed) as caught:
         content(f"a: 1\nb:\n  c: {number}")
-    said = f"line 3: key 'b.c': {number} begins with 0, which some readers take for an octal number"
+    said = f"line 3: key 'b.c': {number} begins with 0, which YAML 1.1 reads as an octal number"
     assert str(caught.value).startswith(said)
-    assert str(caught.value).endswith(f"write {int(number)}, or '{number}' in quotes if it is text")
+    assert str(caught.value).endswith(f"write {int(number)}, or '{number}' in quotes for text")
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_a_number_with_a_leading_zero_is_refused(number):
         ("a: 1\na: 2", "line 2: key 'a' is given twice, first in line 1"),
         ("a: {b: 1,\n\n  'b': 1}", "line 3: key 'a.b' is given twice, first in line 1"),
         ("a:\n- {b: 1}\n- {b: 1, b: 2}", "line 3: key 'a.1.b' is given twice, first in line 3"),
-        ("a:\n\tb: 1", "line 2: not valid YAML: a tab before the text: indent by spaces"),
-        ("a: 1\n \tb: 1", "line 2: not valid YAML: a tab before the text: indent by spaces"),
+        ("a:\n\tb: 1", "line 2: not valid YAML: the line is indented with a tab"),
+        ("a: 1\n \tb: 1", "line 2: not valid YAML: the line is indented with a tab"),
         ("1: 2", "line 1: '1' cannot be a key"),
         ("a:\n  null: 2", "line 2: 'null' cannot be a key"),
         ("? [a]\n: b", "line 1: '[…]' cannot be a key"),

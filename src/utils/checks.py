@@ -1,6 +1,6 @@
-"""What files of `config` must fulfil beyond their form, checked before anything is run.
+"""Checks of studies, leaderboards and profiles that go beyond the form of their files.
 
-Names are looked up, and sizes are compared, without the data and without the code behind them.
+They look up names and compare sizes before anything is run, without data and heavy packages.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> No
     boards = [topic for topic in topics if isinstance(topic, Leaderboard)]
     studies = {topic.study: topic for topic in topics if isinstance(topic, Study)}
     for board in boards:
-        for name in _studies_in(board) - set(studies):
+        for name in sorted(_studies_in(board) - set(studies)):
             studies[name] = config.load_study(name)
     _refuse("profiles", profile.profile, _of_profile(profile))
     for study in studies.values():
@@ -155,8 +155,8 @@ def _of_networks(study: Study) -> Mistakes:
 
 def _of_options(architecture: str, options: dict, way: Way) -> Mistakes:
     kinds = ARCHITECTURES[architecture]
-    for name in options.keys() - kinds.keys():
-        yield _unknown((*way, name), f"option of {architecture}", name, kinds)
+    for name in sorted(options.keys() - kinds.keys()):
+        yield _unknown((*way, name), "option", name, kinds)
     for name, kind in kinds.items():
         if name not in options:
             yield _mistake(way, f"{name!r} is missing: {architecture} takes {_listed(kinds)}")
@@ -353,13 +353,13 @@ def _of_classes(study: Study, rule: config.Rule, way: Way) -> Mistakes:
         named |= {(*way, "pairs", i, j): name for j, name in enumerate(pair)}
     for where, name in named.items():
         if name not in allowed:
-            yield _unknown(where, f"class of {study.dataset}", name, allowed)
+            yield _unknown(where, "class", name, allowed)
 
 
 def _of_clustering(study: Study, clustered: config.Clustered, way: Way) -> Mistakes:
     made = [_named(one) for one in clusterings_of(study)]
     if _named(clustered) not in made:
-        yield _unknown(way, "clustering of this study", _named(clustered), made)
+        yield _unknown(way, "clustering", _named(clustered), made)
 
 
 def _named(clustered: config.Clustered) -> str:
@@ -372,7 +372,7 @@ def _of_fact(study: Study, fact: config.Fact, way: Way) -> Mistakes:
         yield _unknown((*way, "notebook"), "notebook", fact.notebook, recorded)
     elif fact.name not in recorded[fact.notebook]:
         allowed = recorded[fact.notebook]
-        yield _unknown((*way, "name"), f"number of {fact.notebook}", fact.name, allowed)
+        yield _unknown((*way, "name"), "fact", fact.name, allowed)
 
 
 # --- leaderboards ---------------------------------------------------------------------------------
@@ -429,8 +429,7 @@ def _of_clusterer(row: Row, way: Way) -> Mistakes:
     if first not in (*CLUSTERERS, *JOINT):
         yield _unknown((*way, "clusterer"), "clusterer", first, (*CLUSTERERS, *JOINT))
     if then and then != [SELF_LABEL]:
-        kind = f"step after {first}{THEN}"
-        yield _unknown((*way, "clusterer"), kind, THEN.join(then), [SELF_LABEL])
+        yield _unknown((*way, "clusterer"), "second step", THEN.join(then), [SELF_LABEL])
     if first in JOINT and row.k == "chosen":
         yield _mistake((*way, "k"), f"{first} cannot choose k: allowed is 'given'")
 

@@ -431,9 +431,9 @@ def _is_read(path: Path) -> bool:
 
 
 def note_on_ignored_files() -> str | None:
-    """Name what looks like a study, a leaderboard or a profile, but is not read; None if nothing.
+    """Name the entries that look like a study, leaderboard or profile but are ignored, if any.
 
-    Hidden files and the copies that editors leave (``x.yaml~``) are not worth a word.
+    Hidden files and editors' backup copies (``x.yaml~``) are left out.
     """
     ignored = sorted(
         str(path)
@@ -444,8 +444,8 @@ def note_on_ignored_files() -> str | None:
     if not ignored:
         return None
     return (
-        f"not read: {', '.join(ignored)}: only files are, whose name is of small letters, digits, "
-        "- and _, and ends in .yaml"
+        f"ignored: {', '.join(ignored)} (a configuration file must be named NAME.yaml, where NAME "
+        "has only lower-case letters, digits, - and _)"
     )
 
 

@@ -1,9 +1,9 @@
-"""The YAML of this project: YAML 1.2, without what two readers of it may understand differently.
+"""A strict reader of YAML 1.2, used for every YAML file of this project.
 
 A file is one document of mappings, lists and plain values. Plain values are read by the core
 schema of YAML 1.2: ``true`` and ``false`` are the only truth values, and ``yes``, ``1:30`` and
-``2024-01-01`` are text. Tags, keys that are given twice, keys that are not text, and numbers with
-a leading zero (8 or 10, by the version of YAML) are refused.
+``2024-01-01`` are text. Refused are tags, duplicate keys, keys that are not text, and numbers with
+a leading zero: ``010`` is 8 in YAML 1.1 and 10 in YAML 1.2.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> Malformed:
     mark = error.problem_mark or error.context_mark
     line = text.splitlines()[mark.line : mark.line + 1]
     if line and "\t" in line[0][: len(line[0]) - len(line[0].lstrip())]:
-        return Malformed(mark.line + 1, "not valid YAML: a tab before the text: indent by spaces")
+        return Malformed(
+            mark.line + 1, "not valid YAML: the line is indented with a tab: use spaces"
+        )
     context = f" ({error.context})" if error.context else ""
     return Malformed(mark.line + 1, f"not valid YAML: {error.problem}{context}")
 
@@ -190,8 +192,8 @@ def _scalar(node: yaml.ScalarNode, way: Way) -> Any:
         number = int(text)
         raise _malformed(
             node,
-            f"{_named(way)}: {text} begins with 0, which some readers take for an octal number: "
-            f"write {number}, or '{text}' in quotes if it is text",
+            f"{_named(way)}: {text} begins with 0, which YAML 1.1 reads as an octal number: "
+            f"write {number}, or '{text}' in quotes for text",
         )
     for pattern, convert in _PLAIN:
         if re.fullmatch(pattern, text):
