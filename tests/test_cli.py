@@ -14,18 +14,17 @@ from utils.config import (
     UserError,
     leaderboard_names,
     load_leaderboard,
-    load_profile,
-    load_study,
 )
 
 STUDY = """
 study: {name}
 title: A study
-citation: someone2026
+citation: das2025
 summary: what the paper did
 dataset: {dataset}
 autoencoder:
   architecture: dense
+  options: {{widths: [2]}}
   loss: mean_squared_error
   optimizer: {{name: adam, learning_rate: 0.001}}
   batch_size: 10
@@ -42,8 +41,8 @@ description: for a test
 seeds: 2
 variant_seeds: 1
 clustering_seeds: 2
-map_points: 10
-backbone_images: 10
+map_points: 11
+backbone_images: 11
 allow_substitute_data: {reduced}
 """
 
@@ -140,6 +139,16 @@ def test_a_malformed_study_is_one_line_that_names_its_file(root, capsys, text):
     complaint = capsys.readouterr().err
     assert complaint.count("\n") == 1
     assert "config/studies/one.yaml" in complaint
+
+
+def test_a_study_that_could_not_be_run_to_its_end_is_refused_before_anything_runs(root, capsys):
+    file = root / "config/studies/one.yaml"
+    file.write_text(file.read_text().replace("das2025", "nobody1900"))
+    assert cli.main([]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "config/studies/one.yaml: line 4: key 'citation'" in complaint
+    assert not (root / "runs").exists()
 
 
 def test_every_option_is_in_the_usage_line(capsys):
@@ -412,13 +421,6 @@ def test_the_summary_ends_with_the_report(root, monkeypatch):
 )
 def test_durations_are_for_people(seconds, words):
     assert cli.duration(seconds) == words
-
-
-def test_the_real_configuration_is_valid():
-    for name in cli.study_names():
-        assert load_study(name).study == name
-    assert load_profile("quick").reduced
-    assert not load_profile("paper").reduced
 
 
 # --- recipes -------------------------------------------------------------------------------------

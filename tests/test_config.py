@@ -1,7 +1,9 @@
 """Configuration: what is wrong in a file is told with the file, the key and what is allowed."""
 
 import copy
+import re
 import string
+from pathlib import Path
 
 import pytest
 import yaml
@@ -63,8 +65,6 @@ def complaint(load, *arguments):
 def test_each_shipped_study_loads(name):
     study = load_study(name)
     assert study.study == name
-    assert study.reported
-    assert study.choices
 
 
 @pytest.mark.parametrize("name", config.profile_names())
@@ -103,9 +103,10 @@ def test_the_rule_of_a_verdict_is_shipped():
     assert rule.statement
 
 
-def test_all_figures_that_the_papers_report_are_there():
+def test_all_figures_that_the_four_papers_report_are_there():
     """13 values of metrics, the outcome of DBSCAN and five counts of parameters."""
-    reported = [figure for name in config.study_names() for figure in load_study(name).reported]
+    papers = ("mnist-cae", "fashion-ae", "mnist-conv-ae", "cifar10-cae")
+    reported = [figure for name in papers for figure in load_study(name).reported]
     metrics = [figure.metric for figure in reported if figure.metric]
     assert len([metric for metric in metrics if metric != "k_found"]) == 13
     assert metrics.count("k_found") == 1
@@ -128,7 +129,9 @@ def test_an_unknown_profile_lists_the_profiles(folder):
 
 def test_an_unknown_key_is_named_with_the_file_and_the_allowed_keys(changed, study_file):
     message = complaint(changed, "titel", "A title")
-    assert message.startswith(f"{study_file}: unknown key 'titel': allowed are study, title, ")
+    line = study_file.read_text().splitlines().index("titel: A title") + 1
+    said = f"{study_file}: line {line}: unknown key 'titel': allowed are study, title, "
+    assert message.startswith(said)
     assert message.count("allowed are") == 1
 
 
@@ -180,11 +183,11 @@ def test_a_wrong_value_is_named_with_what_is_allowed(changed, study_file, path_a
 
 def test_a_missing_key_is_named_without_the_rest_of_the_file(study_file):
     study_file.write_text(study_file.read_text().replace("citation: das2025\n", ""))
-    assert complaint(load_study, STUDY) == f"{study_file}: key 'citation' is missing"
+    assert complaint(load_study, STUDY) == f"{study_file}: line 1: key 'citation' is missing"
 
 
 def test_a_long_wrong_value_is_shortened(changed):
-    message = complaint(changed, "autoencoder", "epochs", list(range(10_000)))
+    message = complaint(changed, "autoencoder", "epochs", list(range(1000)))
     assert len(message) < 400
 
 
@@ -211,6 +214,96 @@ def test_malformed_yaml_names_the_file(folder, load, content):
     (path,) = folder.glob(f"*/{name}.yaml")
     path.write_bytes(content)
     assert complaint(load, name).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("yes", "bool"),
+        ("on", "bool"),
+        ("1", "bool"),
+        ("1:30", "int"),
+        ("1_000", "int"),
+        ("5.0", "int"),
+        ("true", "int"),
+        ('"5"', "int"),
+        ("2024-01-01", "int"),
+    ],
+)
+def test_no_value_is_taken_for_one_of_another_kind(folder, text, key):
+    path = folder / "profiles" / f"{PROFILE}.yaml"
+    name = {"bool": "reduced", "int": "seeds"}[key]
+    path.write_text(re.sub(rf"(?m)^{name}: .*", f"{name}: {text}", path.read_text()))
+    message = complaint(load_profile, PROFILE)
+    number = path.read_text().splitlines().index(f"{name}: {text}") + 1
+    assert message.startswith(f"{path}: line {number}: key '{name}': Input should be a valid {key}")
+
+
+def test_a_key_given_twice_is_refused_with_both_lines(study_file):
+    lines = study_file.read_text().splitlines()
+    place = lines.index("  epochs: 50")
+    lines.insert(place + 1, "  epochs: 5")
+    study_file.write_text("\n".join(lines))
+    said = f"line {place + 2}: key 'autoencoder.epochs' is given twice, first in line {place + 1}"
+    assert complaint(load_study, STUDY) == f"{study_file}: {said}"
+
+
+@pytest.mark.parametrize("change", [lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t])
+def test_line_ends_of_windows_and_a_byte_order_mark_change_nothing(study_file, change):
+    before = load_study(STUDY)
+    study_file.write_bytes(change(study_file.read_text("utf-8")).encode("utf-8"))
+    assert load_study(STUDY) == before
+
+
+def test_a_file_that_cannot_be_read_is_named(folder, monkeypatch):
+    def fail(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    path = folder / "studies" / f"{STUDY}.yaml"
+    assert complaint(load_study, STUDY) == f"{path}: cannot be read: Permission denied"
+
+
+# --- what else lies in the folders ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [".#x.yaml", "._x.yaml", "x.yaml~", "#x.yaml#", ".x.yaml.swp", "x.txt"]
+)
+def test_what_editors_leave_is_not_read(folder, name):
+    for kind in ("studies", "leaderboards", "profiles"):
+        (folder / kind).mkdir(exist_ok=True)
+        path = folder / kind / name
+        if name.startswith(".#"):
+            path.symlink_to("somebody@machine.123")
+        else:
+            path.write_bytes(b"\x00\x05\x16\x07 no text")
+    assert config.study_names() == [STUDY]
+    assert config.leaderboard_names() == []
+    assert config.profile_names() == [PROFILE]
+    assert config.note_on_ignored_files() is None
+
+
+@pytest.mark.parametrize("name", ["x.yml", "X.yaml", "my study.yaml", "a folder", "a link"])
+def test_what_may_be_meant_for_a_study_is_named_but_not_read(folder, name):
+    path = folder / "studies" / name
+    if name == "a folder":
+        path = folder / "studies/x.yaml"
+        path.mkdir()
+    elif name == "a link":
+        path = folder / "studies/x.yaml"
+        path.symlink_to("nowhere")
+    else:
+        path.write_text("study: x")
+    assert config.study_names() == [STUDY]
+    assert f"ignored: {path} (a configuration file" in config.note_on_ignored_files()
+    assert f"ignored: {path} (a configuration file" in complaint(load_study, "x")
+
+
+def test_a_study_and_a_leaderboard_of_one_name_are_refused(folder):
+    (folder / "leaderboards").mkdir()
+    (folder / "leaderboards" / f"{STUDY}.yaml").write_text("leaderboard: x")
+    assert "is a study and a leaderboard" in complaint(config.load_topic, STUDY)
 
 
 # --- anything at all is a model or a UserError ----------------------------------------------------

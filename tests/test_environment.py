@@ -10,12 +10,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from utils import strict_yaml
 from utils.config import ROOT
 
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")
@@ -65,7 +65,7 @@ def test_every_direct_dependency_is_locked_once_for_each_python(python):
 
 
 def test_the_conda_environment_has_the_same_pins():
-    content = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    content = strict_yaml.parse((ROOT / "environment.yml").read_bytes()).content
     packages = next(entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict))
     assert packages[0] == "--editable ."  # the module `utils`
     assert packages[1:] == list(entries()), "the head of environment.yml says how to update it"
@@ -74,6 +74,21 @@ def test_the_conda_environment_has_the_same_pins():
     assert all(f"{version}.0" in allowed for version in PYTHONS)
     assert "3.14.0" not in allowed
     assert f"{sys.version_info.major}.{sys.version_info.minor}.0" in allowed
+
+
+def test_every_text_file_has_the_same_line_ends_on_every_machine():
+    """Also in a clone that turns line ends into those of Windows, where bash reads ``bash\\r``."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--eol"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    files = [line.partition("\t") for line in listed.stdout.splitlines()]
+    assert files
+    for kinds, _, name in files:
+        in_git, _, attributes = kinds.split(maxsplit=2)
+        is_text = "eol=lf" in attributes and "-text" not in attributes
+        assert (in_git in ("i/lf", "i/none")) == is_text, name
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "environment.yml", "pyproject.toml"])

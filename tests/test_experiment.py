@@ -303,10 +303,6 @@ def test_counts_of_classes_in_clusters_are_recorded(workspace):
     assert set(table["class"]) == set("0123456789")
 
 
-def test_the_names_that_two_modules_share_are_the_same():
-    assert experiment.SPREAD_METRICS == comparisons.SPREAD_METRICS
-
-
 def test_progress_of_features_is_told_ten_times_at_most(workspace, capsys):
     run = open_run("04_pretrained_comparison")
     for done in range(50, 10_001, 50):

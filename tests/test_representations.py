@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils import datasets, handmade, representations
+from utils import datasets, handmade, representations, vocabulary
 from utils.config import UserError, leaderboard_names, load_leaderboard, study_names
 from utils.encoders import ENCODERS
 
@@ -36,6 +36,6 @@ def test_an_unknown_one_is_refused_with_those_allowed(digits):
 
 @pytest.mark.parametrize("board", leaderboard_names())
 def test_every_line_of_the_leaderboards_has_a_known_representation(board):
-    known = {*representations.HANDMADE, *representations.FROZEN, *study_names(), *ENCODERS}
+    known = {*vocabulary.HANDMADE, *vocabulary.FROZEN, *study_names(), *ENCODERS}
     for row in load_leaderboard(board).rows:
-        assert set(row.representation.split(representations.VIEWS_JOINED_BY)) <= known
+        assert set(row.representation.split(vocabulary.VIEWS_JOINED_BY)) <= known

@@ -82,7 +82,8 @@ def make_repository(root):
     """Copy the real command line and workflow; replace what gets data, runs and reports."""
     package = root / "src" / "utils"
     package.mkdir(parents=True)
-    for name in ("__init__", "artifacts", "config", "cli"):
+    copied = ("__init__", "artifacts", "checks", "cli", "config", "names", "strict_yaml")
+    for name in (*copied, "vocabulary"):
         shutil.copy(ROOT / f"src/utils/{name}.py", package)
     (package / "datasets.py").write_text(DATA)
     (package / "experiment.py").write_text(EXPERIMENT)
@@ -99,13 +100,17 @@ def make_repository(root):
         text = study.replace("study: mnist-cae", f"study: {name}")
         if name == "two":
             text = text.replace("dataset: mnist", "dataset: fashion_mnist")
+            text = text.partition("\nclaims:\n")[0]  # they name digits
         (root / f"config/studies/{name}.yaml").write_text(text, "utf-8")
-    shutil.copy(ROOT / "config/methods.yaml", root / "config")
+    methods = (ROOT / "config/methods.yaml").read_text("utf-8")
+    (root / "config/methods.yaml").write_text(methods.replace("  mnist-cae:", "  one:"), "utf-8")
     (root / "config/leaderboards").mkdir()
     board = (ROOT / "config/leaderboards/beyond-mnist.yaml").read_text("utf-8")
     board = board.replace("leaderboard: beyond-mnist", "leaderboard: board")
     ours = "  - {representation: one, space: raw, clusterer: kmeans, quick: true}\n"
     board = board.replace("\nrows:\n", f"\nrows:\n{ours}")
+    # Lines of studies that are not here.
+    board = re.sub(r"(?m)^  - \{representation: mnist-.*\n", "", board)
     (root / "config/leaderboards/board.yaml").write_text(board, "utf-8")
     (root / "notebooks").mkdir()
     for name in (*NOTEBOOKS, BEYOND):
@@ -113,6 +118,7 @@ def make_repository(root):
         script = f"from utils import experiment\nexperiment.{used}()\n"
         (root / f"notebooks/{name}.py").write_text(script)
     (root / "reports/template").mkdir(parents=True)
+    shutil.copy(ROOT / "reports/template/references.bib", root / "reports/template")
     (root / "reports/template/article.md").write_text("text")
     (root / "requirements.lock").write_text("numpy==1.0")
 

@@ -48,7 +48,7 @@ from utils.config import (
 )
 from utils.names import SELF_LABEL, THEN
 from utils.recording import Recorder
-from utils.representations import VIEWS_JOINED_BY
+from utils.vocabulary import FROZEN, VIEWS_JOINED_BY
 
 if TYPE_CHECKING:
     import torch
@@ -549,7 +549,7 @@ def _for_neighbours(features: np.ndarray) -> np.ndarray:
 
 def _code_behind(representation: str) -> tuple[str, ...]:
     """Name the modules that compute a representation."""
-    if representation in representations.FROZEN:
+    if representation in FROZEN:
         return ("pretrained",)
     return ("handmade",)
 

@@ -26,6 +26,7 @@ from utils.artifacts import (
     update_json,
     write_json,
 )
+from utils.checks import require_sound
 from utils.config import (
     ROOT,
     Leaderboard,
@@ -36,6 +37,7 @@ from utils.config import (
     load_leaderboard,
     load_profile,
     load_topic,
+    note_on_ignored_files,
     study_names,
 )
 from utils.notebook_runner import MARK, PROGRESS_FILE, title_of
@@ -251,6 +253,7 @@ def parse(arguments: list[str]) -> Request:
     # In the order of the files: the same studies make the same report.
     wanted = {name.strip() for name in names}
     studies = tuple(load_topic(name) for name in sorted(wanted, key=_studies_first))
+    require_sound(studies, profile)
     if options.out is not None and not options.out.strip():
         raise UserError("--out is empty: name a folder, or leave it out for reports/PROFILE")
     out = Path(options.out or ROOT / "reports" / profile.profile).expanduser().resolve()
@@ -384,6 +387,7 @@ def parse_recipe(arguments: list[str]) -> RecipeRequest:
     if options.name not in known:
         raise UserError(f"unknown recipe {options.name!r}: allowed are {', '.join(known)}")
     profile = load_profile(options.profile)
+    require_sound([known[options.name]], profile)
     return RecipeRequest(options.name, known[options.name], profile, options.seeds)
 
 
@@ -516,6 +520,8 @@ def run(request: Request, lock: IO[str]) -> int:
     """
     began = time.monotonic()
     print(f"profile {request.profile.profile}: {request.profile.description}", flush=True)
+    if note := note_on_ignored_files():
+        print(note, flush=True)
     if request.offline:
         os.environ["OFFLINE"] = "1"  # for the notebooks, see utils.config.is_offline
     not_run = prepare(request)

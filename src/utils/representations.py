@@ -8,11 +8,7 @@ import numpy as np
 
 from utils import handmade
 from utils.config import UserError, is_offline
-
-# Each view of the same images by itself; several are joined by "+" and weigh the same.
-VIEWS_JOINED_BY = "+"
-HANDMADE = ("pixels", "hog", "deskewed", "deskewed_hog")
-FROZEN = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+from utils.vocabulary import FROZEN, HANDMADE
 
 
 def features(

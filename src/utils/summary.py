@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from utils import config
 from utils.joint import METHODS
 from utils.names import SELF_LABEL, THEN
-from utils.representations import FROZEN, HANDMADE, VIEWS_JOINED_BY
+from utils.vocabulary import FROZEN, HANDMADE, VIEWS_JOINED_BY
 
 if TYPE_CHECKING:
     import pandas as pd
