@@ -158,6 +158,8 @@ def _of_options(architecture: str, options: dict, way: Way) -> Mistakes:
     for name in sorted(options.keys() - kinds.keys()):
         yield _unknown((*way, name), "option", name, kinds)
     for name, kind in kinds.items():
+        if name not in options and kind == "flag":
+            continue
         if name not in options:
             yield _mistake(way, f"{name!r} is missing: {architecture} takes {_listed(kinds)}")
         elif wanted := _unmet(kind, options[name], LEAST_SIZES.get(architecture, 1)):
@@ -166,6 +168,8 @@ def _of_options(architecture: str, options: dict, way: Way) -> Mistakes:
 
 def _unmet(kind: str, value: float | list[int], least_sizes: int) -> str | None:
     """Say what an option should be, if its value is not of that kind."""
+    if kind == "flag":
+        return None if isinstance(value, bool) else "true or false"
     if kind == "share":
         is_share = not isinstance(value, list) and 0 <= value < 1
         return None if is_share else "a number from 0 to below 1"

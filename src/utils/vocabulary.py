@@ -51,9 +51,10 @@ DATASETS = {
 }
 
 # Options of each architecture of `autoencoders`, and what they are: "sizes" are a list of whole
-# numbers from 1, a "size" is one of them, a "share" is a number from 0 to below 1.
+# numbers from 1, a "size" is one of them, a "share" is a number from 0 to below 1, and a "flag" is
+# true or false (false where it is left out).
 ARCHITECTURES = {
-    "conv_batchnorm": {"channels": "sizes"},
+    "conv_batchnorm": {"channels": "sizes", "decoder_norm": "flag"},
     "conv_dense": {"channels": "size", "widths": "sizes"},
     "conv_dropout": {"channels": "sizes", "dropout": "share"},
     "dense": {"widths": "sizes"},
