@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from utils import artifacts
-from utils.artifacts import atomic_path, fingerprint, load_or_compute
+from utils.artifacts import atomic_path, load_or_compute
+from utils.store import fingerprints
+from utils.store.fingerprints import fingerprint
 
 any_speed = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
@@ -74,7 +76,7 @@ with atomic_path(Path(sys.argv[1])) as temporary, temporary.open("w") as file:
 def test_a_killed_process_leaves_the_old_file(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    environment = {**os.environ, "PYTHONPATH": str(artifacts.PACKAGE.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(fingerprints.SOURCE)}
     with subprocess.Popen(
         [sys.executable, "-c", KILLED_WRITER, path],
         stdin=subprocess.PIPE,
@@ -192,7 +194,7 @@ def package(tmp_path, monkeypatch):
     }
     for name, code in modules.items():
         (folder / f"{name}.py").write_text(code)
-    monkeypatch.setattr(artifacts, "PACKAGE", folder)
+    monkeypatch.setattr(fingerprints, "SOURCE", tmp_path)
     return folder
 
 
@@ -201,29 +203,34 @@ def names(files):
 
 
 def test_sources_are_followed_through_imports(package):
-    assert names(artifacts.source_files("top")) == ["bottom", "middle", "top"]
-    assert names(artifacts.source_files("other")) == ["other"]
-    assert names(artifacts.source_files("other", "bottom")) == ["bottom", "middle", "other", "top"]
+    assert names(fingerprints.source_files("utils.top")) == ["bottom", "middle", "top"]
+    assert names(fingerprints.source_files("utils.other")) == ["other"]
+    assert names(fingerprints.source_files("utils.other", "utils.bottom")) == [
+        "bottom",
+        "middle",
+        "other",
+        "top",
+    ]
 
 
 def test_a_notebook_depends_on_what_it_takes_out_of_modules(shared_module, tmp_path):
     script = tmp_path / "notebook.py"
     script.write_text("from utils import middle, shared\n\nmine = shared.used()\nprint(mine)\n")
-    before = artifacts.notebook_fingerprint(script)
+    before = fingerprints.notebook_fingerprint(script)
     shared = shared_module / "shared.py"
     code = shared.read_text()
     shared.write_text(code.replace("LIMIT + 7", "LIMIT + 8"))
     (shared_module / "middle.py").write_text("changed = 1\n")
     script.write_text(script.read_text() + "\nprint(1)\n")
-    assert artifacts.notebook_fingerprint(script) == before
+    assert fingerprints.notebook_fingerprint(script) == before
     shared.write_text(code.replace("LIMIT = 1", "LIMIT = 2"))
-    assert artifacts.notebook_fingerprint(script) != before
+    assert fingerprints.notebook_fingerprint(script) != before
     # A module that is handed on as a whole counts as a whole.
     shared.write_text(code)
     script.write_text("from utils import shared\nvars(shared)\n")
-    before = artifacts.notebook_fingerprint(script)
+    before = fingerprints.notebook_fingerprint(script)
     shared.write_text(code.replace("LIMIT + 7", "LIMIT + 8"))
-    assert artifacts.notebook_fingerprint(script) != before
+    assert fingerprints.notebook_fingerprint(script) != before
 
 
 @pytest.mark.parametrize(
@@ -242,18 +249,18 @@ def test_a_notebook_depends_on_what_it_takes_out_of_modules(shared_module, tmp_p
 )
 def test_every_way_to_import_is_followed(package, statement):
     (package / "top.py").write_text(statement + "\n")
-    assert "other" in names(artifacts.source_files("top"))
+    assert "other" in names(fingerprints.source_files("utils.top"))
 
 
 @pytest.mark.parametrize("statement", ["import other", "from other import x", "import utilsother"])
 def test_other_packages_are_not_followed(package, statement):
     (package / "bottom.py").write_text(statement + "\n")
-    assert names(artifacts.source_files("bottom")) == ["bottom"]
+    assert names(fingerprints.source_files("utils.bottom")) == ["bottom"]
 
 
 def test_a_module_that_does_not_exist_is_an_error(package):
     with pytest.raises(FileNotFoundError):
-        artifacts.source_fingerprint("absent")
+        fingerprints.source_fingerprint("utils.absent")
 
 
 @pytest.mark.parametrize(
@@ -268,10 +275,10 @@ def test_a_module_that_does_not_exist_is_an_error(package):
     ],
 )
 def test_words_and_layout_keep_the_code_fingerprint(package, module, old, new):
-    before = artifacts.source_fingerprint("top")
+    before = fingerprints.source_fingerprint("utils.top")
     path = package / f"{module}.py"
     path.write_text(path.read_text().replace(old, new))
-    assert artifacts.source_fingerprint("top") == before
+    assert fingerprints.source_fingerprint("utils.top") == before
 
 
 @pytest.mark.parametrize(
@@ -284,10 +291,10 @@ def test_words_and_layout_keep_the_code_fingerprint(package, module, old, new):
     ],
 )
 def test_a_change_of_code_anywhere_below_changes_the_fingerprint(package, module, old, new):
-    before = artifacts.source_fingerprint("top")
+    before = fingerprints.source_fingerprint("utils.top")
     path = package / f"{module}.py"
     path.write_text(path.read_text().replace(old, new))
-    assert artifacts.source_fingerprint("top") != before
+    assert fingerprints.source_fingerprint("utils.top") != before
 
 
 @pytest.fixture
@@ -316,10 +323,10 @@ def shared_module(package):
     ],
 )
 def test_what_is_not_reached_keeps_the_code_fingerprint(shared_module, module, old, new):
-    before = artifacts.source_fingerprint("top")
+    before = fingerprints.source_fingerprint("utils.top")
     path = shared_module / f"{module}.py"
     path.write_text(path.read_text().replace(old, new))
-    assert artifacts.source_fingerprint("top") == before
+    assert fingerprints.source_fingerprint("utils.top") == before
 
 
 @pytest.mark.parametrize(
@@ -335,29 +342,66 @@ def test_what_is_not_reached_keeps_the_code_fingerprint(shared_module, module, o
     ],
 )
 def test_what_is_reached_changes_the_code_fingerprint(shared_module, module, old, new):
-    before = artifacts.source_fingerprint("top")
+    before = fingerprints.source_fingerprint("utils.top")
     path = shared_module / f"{module}.py"
     path.write_text(path.read_text().replace(old, new))
-    assert artifacts.source_fingerprint("top") != before
+    assert fingerprints.source_fingerprint("utils.top") != before
 
 
 def test_training_does_not_depend_on_what_the_papers_report(monkeypatch, tmp_path):
-    before = artifacts.source_fingerprint("training")
-    shutil.copytree(artifacts.PACKAGE, tmp_path / "utils")
-    monkeypatch.setattr(artifacts, "PACKAGE", tmp_path / "utils")
+    before = fingerprints.source_fingerprint("utils.training")
+    shutil.copytree(fingerprints.SOURCE / "utils", tmp_path / "utils")
+    monkeypatch.setattr(fingerprints, "SOURCE", tmp_path)
     config = tmp_path / "utils" / "config.py"
     code = config.read_text()
     config.write_text(
         code.replace("class Reported(_Model):", "class Reported(_Model):\n    x: int")
     )
-    assert artifacts.source_fingerprint("training") == before
+    assert fingerprints.source_fingerprint("utils.training") == before
     config.write_text(code.replace("batch_size: int", "batch_size: float"))
-    assert artifacts.source_fingerprint("training") != before
+    assert fingerprints.source_fingerprint("utils.training") != before
 
 
-def test_this_package_can_be_read():
-    assert "artifacts" in names(artifacts.source_files("datasets"))
-    assert set(artifacts.library_versions()) == set(artifacts.LIBRARIES)
+def test_a_name_that_a_package_passes_on_is_followed(package):
+    """`top` uses what the package `parts` offers, which is defined in `parts.inner`."""
+    folder = package / "parts"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from utils.parts.inner import work, unused\n")
+    inner = "def work():\n    return 1\n\ndef unused():\n    return 2\n"
+    (folder / "inner.py").write_text(inner)
+    (package / "top.py").write_text("from utils import parts\n\nvalue = parts.work()\n")
+    before = fingerprints.source_fingerprint("utils.top")
+    assert names(fingerprints.source_files("utils.top")) == ["__init__", "inner", "top"]
+    (folder / "inner.py").write_text(inner.replace("return 2", "return 3"))
+    assert fingerprints.source_fingerprint("utils.top") == before
+    (folder / "inner.py").write_text(inner.replace("return 1", "return 3"))
+    assert fingerprints.source_fingerprint("utils.top") != before
+
+
+def test_relative_imports_of_a_package_within_a_package_are_followed(package):
+    (package / "parts").mkdir()
+    (package / "parts" / "__init__.py").write_text("")
+    (package / "parts" / "inner.py").write_text("from ..other import value\nprint(value)\n")
+    assert names(fingerprints.source_files("utils.parts.inner")) == ["other", "inner"]
+
+
+def test_libraries_are_those_of_the_code_that_is_reached(package):
+    """A library that only an unused function imports has no say, nor has the standard library."""
+    (package / "bottom.py").write_text(
+        "import json\nimport numpy as np\nimport pandas\n\n"
+        "value = np.zeros(1)\n\ndef unused():\n    return pandas.NA\n"
+    )
+    (package / "middle.py").write_text(
+        "from utils.bottom import value\n\ndef work():\n    import PIL\n    return value\n"
+    )
+    versions = fingerprints.library_versions("utils.top")
+    assert list(versions) == ["numpy", "pillow"]
+    assert versions["numpy"] == np.__version__
+
+
+def test_the_methods_of_own_images_depend_on_the_libraries_that_they_use():
+    versions = fingerprints.library_versions("utils.own_images")
+    assert {"faiss-cpu", "igraph", "leidenalg", "MiniSom", "pillow", "torch"} <= set(versions)
 
 
 # --- results that are computed once ---------------------------------------------------------------
@@ -367,7 +411,7 @@ def test_this_package_can_be_read():
 def compute(package, tmp_path):
     """Load or compute; `compute.calls` counts the computations."""
 
-    def run(recipe=None, name="result", code=("top",)):
+    def run(recipe=None, name="result", code=("utils.top",)):
         def work():
             run.calls += 1
             return {"values": np.arange(5.0), "labels": np.array([[1, 2], [3, 4]], np.uint8)}
@@ -406,9 +450,9 @@ def test_the_recipe_lies_beside_the_arrays(compute):
         lambda _package, _patch: {"recipe": {"seed": 1}},
         lambda _package, _patch: {"recipe": {"seed": 0, "epochs": 2}},
         lambda _package, _patch: {"name": "other"},
-        lambda _package, _patch: {"code": ("top", "other")},
+        lambda _package, _patch: {"code": ("utils.top", "utils.other")},
         lambda package, _patch: (package / "bottom.py").write_text("value = 9\n") and {},
-        lambda _package, patch: patch.setattr(artifacts, "library_versions", lambda: {"x": "2"}),
+        lambda _package, patch: patch.setattr(artifacts, "library_versions", lambda *_: {"x": "2"}),
     ],
     ids=["value", "key", "name", "modules", "code", "library"],
 )
@@ -465,7 +509,7 @@ def test_a_failed_computation_leaves_nothing(package, tmp_path):
         raise RuntimeError("no memory")
 
     with pytest.raises(RuntimeError):
-        load_or_compute("result", {}, ("top",), fail, tmp_path / "cache")
+        load_or_compute("result", {}, ("utils.top",), fail, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
@@ -483,8 +527,8 @@ def test_arrays_come_back_as_they_went_in(package, tmp_path_factory, array):
     def again():
         raise AssertionError("the stored result was not used")
 
-    load_or_compute("arrays", {}, ("top",), lambda: stored, cache)
-    loaded = load_or_compute("arrays", {}, ("top",), again, cache)
+    load_or_compute("arrays", {}, ("utils.top",), lambda: stored, cache)
+    loaded = load_or_compute("arrays", {}, ("utils.top",), again, cache)
     for name, expected in stored.items():
         assert loaded[name].dtype == expected.dtype
         np.testing.assert_array_equal(loaded[name], expected)

@@ -7,9 +7,7 @@ fingerprint and its checksum both hold; anything else is computed again.
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -18,28 +16,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from utils.store.fingerprints import fingerprint, library_versions, source_fingerprint
 
 if TYPE_CHECKING:
     import numpy as np
 
-PACKAGE = Path(__file__).parent
 CHECKSUMS = "checksums.json"
 # Which files of its folder are the report's, and their checksums.
 REPORT_FILES = ".files.json"
 SECONDS_TO_GROW_OLD = 30
-LIBRARIES = (
-    "numpy",
-    "numba",
-    "scikit-learn",
-    "scipy",
-    "torch",
-    "torchvision",
-    "timm",
-    "umap-learn",
-)
 
 
 @contextmanager
@@ -209,206 +197,6 @@ def sha256_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def fingerprint(content: Any) -> str:
-    """Return a 64-digit name of `content`, which JSON can hold; the order of keys is irrelevant."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def source_files(*modules: str) -> list[Path]:
-    """List the files of this package that `modules` depend on, themselves included.
-
-    Parameters
-    ----------
-    *modules : str
-        Names of modules of this package without the prefix, for example ``"training"``.
-
-    Returns
-    -------
-    list of Path
-        Sorted; found by following the package's own imports, those inside functions too.
-    """
-    return sorted(_closure({PACKAGE / f"{name}.py" for name in modules}))
-
-
-def _closure(files: set[Path]) -> set[Path]:
-    found: set[Path] = set()
-    waiting = set(files)
-    while waiting:
-        file = waiting.pop()
-        found.add(file)
-        waiting |= _imported_files(file) - found
-    return found
-
-
-def _imported_files(file: Path) -> set[Path]:
-    targets = _imports_in(ast.parse(file.read_text(encoding="utf-8"))).values()
-    return {PACKAGE / f"{module}.py" for module, _ in targets}
-
-
-def _imports_in(tree: ast.AST) -> dict[str, tuple[str, str | None]]:
-    """Map each name that `tree` imports from this package to its module and its name there.
-
-    The second is None where the name stands for the whole module.
-    """
-    prefix = f"{PACKAGE.name}."
-    found: dict[str, tuple[str, str | None]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name.startswith(prefix):
-                    module = alias.name.removeprefix(prefix)
-                    found[alias.asname or alias.name.partition(".")[0]] = (module, None)
-        elif isinstance(node, ast.ImportFrom):
-            module = f"{prefix if node.level else ''}{node.module or ''}".removesuffix(".")
-            for alias in node.names:
-                if module == PACKAGE.name:
-                    found[alias.asname or alias.name] = (alias.name, None)
-                elif module.startswith(prefix):
-                    target = (module.removeprefix(prefix), alias.name)
-                    found[alias.asname or alias.name] = target
-    return found
-
-
-def source_fingerprint(*modules: str) -> str:
-    """Return a fingerprint of the code behind `modules`.
-
-    It covers everything in `modules`, and of other modules of this package the definitions that
-    these reach: a change elsewhere, in comments, docstrings or layout leaves it as it was.
-    """
-    return _fingerprint_of((module, None) for module in modules)
-
-
-def notebook_fingerprint(script: Path) -> str:
-    """Return a fingerprint of the code behind a notebook's paired script, without the script's own.
-
-    It covers the definitions of this package that the script reaches, as in `source_fingerprint`.
-    """
-    own = ""  # what the script itself defines is in no module
-    used = _Source(own, Path(script))
-    steps = (step for node in used.statements for step in used.references(node))
-    return _fingerprint_of(step for step in steps if step[0] != own)
-
-
-def _fingerprint_of(steps: Iterable[tuple[str, str | None]]) -> str:
-    """Follow definitions, given by module and name, to everything that they reach."""
-    sources: dict[str, _Source] = {}
-    reached: dict[tuple[str, str | None], list[str]] = {}
-    waiting = list(steps)
-    while waiting:
-        module, name = step = waiting.pop()
-        if step in reached:
-            continue
-        if module not in sources:
-            sources[module] = _source(module)
-        statements = sources[module].statements_of(name)
-        reached[step] = [_code_of(statement) for statement in statements]
-        waiting += [next for node in statements for next in _used_by(node, sources[module])]
-    return fingerprint({f"{m}.{name or '*'}": code for (m, name), code in reached.items()})
-
-
-def _source(module: str) -> _Source:
-    """Read a module of this package, again only if its file has changed."""
-    path = PACKAGE / f"{module}.py"
-    return _read_source(module, path, path.stat().st_mtime_ns)
-
-
-@cache
-def _read_source(module: str, path: Path, _changed: int) -> _Source:
-    return _Source(module, path)
-
-
-# Several notebooks reach the same statements, which are looked through once.
-@cache
-def _code_of(statement: ast.stmt) -> str:
-    return ast.dump(statement)
-
-
-@cache
-def _used_by(statement: ast.stmt, source: _Source) -> list[tuple[str, str | None]]:
-    return source.references(statement)
-
-
-class _Source:
-    """A file of Python, as statements that define names and use others."""
-
-    def __init__(self, module: str, path: Path) -> None:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and body and _is_docstring(body[0]):
-                del body[0]
-        self.module = module
-        self.statements = [node for node in tree.body if not isinstance(node, _IMPORTS)]
-        self.imported = {
-            alias: target
-            for statement in tree.body
-            if not isinstance(statement, _DEFINITIONS)
-            for alias, target in _imports_in(statement).items()
-        }
-        self.defined = {name for node in self.statements for name in _names_defined_by(node)}
-
-    def statements_of(self, name: str | None) -> list[ast.stmt]:
-        """Return the statements behind a definition; all if `name` is None or not defined here.
-
-        A statement that defines nothing runs whenever the module is imported, so it always counts.
-        """
-        if name not in self.defined:
-            return self.statements
-        names = [(_names_defined_by(node), node) for node in self.statements]
-        return [node for defined, node in names if not defined or name in defined]
-
-    def references(self, statement: ast.stmt) -> list[tuple[str, str | None]]:
-        """List what a statement uses of this package: module and name, None for a whole module."""
-        nodes = list(ast.walk(statement))
-        names = [node for node in nodes if isinstance(node, ast.Name)]
-        parts = [
-            node
-            for node in nodes
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-        ]
-        imported_here = _imports_in(statement)
-        own = [(self.module, name) for name in {node.id for node in names} & self.defined]
-        # Of a module that is named only to take something out of it, this counts alone.
-        imports = self.imported | imported_here
-        with_part = {id(node.value) for node in parts}
-        whole = {node.id for node in names if id(node) not in with_part}
-        found = [target for alias, target in imports.items() if alias in whole]
-        for node in parts:
-            module, name = imports.get(node.value.id, (None, None))
-            if module is not None:
-                found.append((module, name or node.attr))
-        # What is imported from a module by name is used.
-        return [*own, *found, *(t for t in imported_here.values() if t[1] is not None)]
-
-
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_IMPORTS = (ast.Import, ast.ImportFrom)
-
-
-def _names_defined_by(statement: ast.stmt) -> set[str]:
-    if isinstance(statement, _DEFINITIONS):
-        return {statement.name}
-    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        nodes = [node for target in targets for node in ast.walk(target)]
-        return {node.id for node in nodes if isinstance(node, ast.Name)}
-    return set()
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def library_versions() -> dict[str, str]:
-    """Return the installed versions of the libraries that numbers depend on."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
-
-
 def load_or_compute(
     name: str,
     recipe: dict[str, Any],
@@ -425,7 +213,8 @@ def load_or_compute(
     recipe : dict
         Everything besides code and libraries that the arrays depend on; JSON types only.
     code : tuple of str
-        Modules of this package whose change makes the arrays stale.
+        Our modules whose change makes the arrays stale, and so does another version of a library
+        that they import.
     compute : callable
         Returns the arrays; called only when no valid stored result exists.
     cache : Path
@@ -448,7 +237,7 @@ def load_or_compute(
         "name": name,
         "recipe": recipe,
         "code": source_fingerprint(*code),
-        "libraries": library_versions(),
+        "libraries": library_versions(*code),
     }
     stem = f"{name}-{fingerprint(full_recipe)[:16]}"
     arrays_path, recipe_path = cache / f"{stem}.safetensors", cache / f"{stem}.json"

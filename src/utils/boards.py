@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,14 +57,6 @@ RAW, PCA, UMAP = "raw", "pca", "umap"
 MOST_FEATURES, REDUCED_FEATURES = 200, 50
 K_RULE = "k: the highest silhouette of k-means, 2 to 20"
 COVERED = ("acc", "ari", "nmi")
-# Libraries behind a module besides those of `artifacts.LIBRARIES`.
-LIBRARIES = {
-    "handmade": ("scikit-image",),
-    "spaces": ("faiss-cpu",),
-    "clusterers": ("faiss-cpu", "igraph", "leidenalg", "minisom"),
-    "self_labelling": ("faiss-cpu",),
-    "joint": ("clustpy", "faiss-cpu"),
-}
 # Images in a row of a picture, and rows of confusions.
 SHOWN, CONFUSED_PAIRS = 12, 8
 
@@ -201,7 +192,7 @@ class BoardRun(Recorder):
         return self._stage(
             f"representation-{name}",
             {"images": self._images_hash, "epochs": epochs, "seed": self.seed},
-            ("encoders",),
+            ("utils.encoders",),
             lambda: {
                 "features": encoders.fit_features(
                     name, self.images, self.seed, epochs, self._say_epoch
@@ -224,7 +215,7 @@ class BoardRun(Recorder):
         stage = self._stage(
             f"representation-{study}",
             {"images": self._images_hash, "seed": self.seed, "model": _hash_of(model)},
-            ("training",),
+            ("utils.training",),
             lambda: {"features": training.encode(model, self.images, run.study.images.resize)},
         )
         seconds = stage.seconds + float(history["seconds"].sum())
@@ -254,7 +245,7 @@ class BoardRun(Recorder):
             {"features": sha256_array(features), "n_components": n_components}
             | ({"seed": self.seed} if kind == UMAP else {})
             | ({"layouts": layouts} if layouts > 1 else {}),
-            ("spaces",) if layouts == 1 else ("spaces", "handmade"),
+            ("utils.spaces",) if layouts == 1 else ("utils.spaces", "utils.handmade"),
             lambda: {"points": self._project(kind, n_components, layouts, features)},
         )
 
@@ -277,7 +268,7 @@ class BoardRun(Recorder):
         return self._stage(
             f"clustering-{clusterer}",
             {"points": sha256_array(points), "n_clusters": n_clusters, "seed": self.seed},
-            ("clusterers",),
+            ("utils.clusterers",),
             lambda: _as_arrays(clusterers.cluster(clusterer, points, n_clusters, self.seed)),
         )
 
@@ -293,7 +284,7 @@ class BoardRun(Recorder):
                 "epochs": [pretraining, clustering],
                 "seed": self.seed,
             },
-            ("joint",),
+            ("utils.joint",),
             lambda: _as_arrays(
                 joint.cluster(method, pixels, k, self.seed, (pretraining, clustering))
             ),
@@ -312,7 +303,7 @@ class BoardRun(Recorder):
                 "epochs": epochs,
                 "seed": self.seed,
             },
-            ("self_labelling",),
+            ("utils.self_labelling",),
             lambda: _as_arrays(
                 self_labelling.refine(
                     self.images, features, assignment, self.seed, epochs, self._say_epoch
@@ -355,8 +346,6 @@ class BoardRun(Recorder):
                 "cost": np.array([seconds, memory.megabytes()])
             }
 
-        libraries = {name: version(name) for module in code for name in LIBRARIES.get(module, ())}
-        recipe = {**recipe, "libraries": libraries} if libraries else recipe
         # What depends on no seed is computed once for all of them.
         file = f"{self.topic}-{name}" + (f"-seed{self.seed}" if "seed" in recipe else "")
         stored = load_or_compute(file, recipe, code, measured, recording.CACHE)
@@ -550,8 +539,8 @@ def _for_neighbours(features: np.ndarray) -> np.ndarray:
 def _code_behind(representation: str) -> tuple[str, ...]:
     """Name the modules that compute a representation."""
     if representation in FROZEN:
-        return ("pretrained",)
-    return ("handmade",)
+        return ("utils.pretrained",)
+    return ("utils.handmade",)
 
 
 def _hash_of(model: torch.nn.Module) -> str:

@@ -312,7 +312,7 @@ class Run(Recorder):
             history = {f"history.{k}": np.array(v) for k, v in done.history.items()}
             return {k: np.ascontiguousarray(v) for k, v in (state | history).items()}
 
-        stored = load_or_compute(name, recipe, ("training",), compute, recording.CACHE)
+        stored = load_or_compute(name, recipe, ("utils.training",), compute, recording.CACHE)
         checkpoint.unlink(missing_ok=True)
         model = self.architecture(variant)
         weights = with_prefix(stored, "model.")
@@ -363,7 +363,7 @@ class Run(Recorder):
         stored = load_or_compute(
             f"{self.study.study}-{backbone.name.replace(':', '-')}",
             recipe,
-            ("pretrained",),
+            ("utils.pretrained",),
             lambda: {"features": pretrained.features(backbone, images, self._say_features)},
             recording.CACHE,
         )

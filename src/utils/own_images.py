@@ -84,7 +84,7 @@ class OwnImages(Recorder):
                 raise UserError(str(error)) from None
 
         arrays = load_or_compute(
-            f"{self.topic}-clusters", parameters, ("estimator",), fit, recording.CACHE
+            f"{self.topic}-clusters", parameters, ("utils.estimator",), fit, recording.CACHE
         )
         return estimator.from_arrays(model.get_params(), arrays)
 
@@ -110,7 +110,7 @@ class OwnImages(Recorder):
         recipe = {"scores": sha256_array(scores), "seed": self.seed}
         compute = lambda: {"map": spaces.umap(scores, 2, seed=self.seed)}  # noqa: E731
         name = f"{self.topic}-map"
-        return load_or_compute(name, recipe, ("spaces",), compute, recording.CACHE)["map"]
+        return load_or_compute(name, recipe, ("utils.spaces",), compute, recording.CACHE)["map"]
 
     @cached_property
     def distances(self) -> np.ndarray:
@@ -494,7 +494,7 @@ def _chunk(
         return _compute_chunk(found, rows, network)
 
     name = f"{topic}-features-{rows.start}"
-    code = ("image_files", "pretrained")
+    code = ("utils.image_files", "utils.pretrained")
     return load_or_compute(name, recipe, code, compute, recording.CACHE), not computed
 
 

@@ -96,7 +96,7 @@ class Recorder:
         stored = load_or_compute(
             f"{self.topic}-tsne-{name}-seed{self.seed}",
             {"features": sha256_array(features), "seed": self.seed},
-            ("spaces",),
+            ("utils.spaces",),
             lambda: {"map": spaces.tsne(features, self.seed)},
             CACHE,
         )

@@ -31,6 +31,7 @@ from utils.comparisons import (
 )
 from utils.leaderboards import COST_COLUMNS
 from utils.recording import COSTS, LABELS
+from utils.store.fingerprints import library_versions
 
 WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
 CPUINFO = Path("/proc/cpuinfo")
@@ -562,7 +563,7 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that numbers and pages depend on."""
     return {
         "python": platform.python_version(),
-        **artifacts.library_versions(),
+        **library_versions("utils.experiment", "utils.boards"),
         **{name: importlib.metadata.version(name) for name in REPORTING_LIBRARIES},
     }
 

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from utils.artifacts import atomic_path, fingerprint, sha256_arrays, with_prefix
+from utils.artifacts import atomic_path, sha256_arrays, with_prefix
 from utils.autoencoders import Autoencoder, build
 from utils.config import Autoencoder as Protocol
 from utils.config import UserError
+from utils.store.fingerprints import fingerprint
 
 ENCODE_BATCH = 1000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of malloc.h
