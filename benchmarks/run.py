@@ -12,21 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from commands.arguments import BENCHMARKS, WrongCall, parse
 from measure import Result
 from utils import artifacts, results
 from utils.config import ROOT, UserError
 from utils.published import update_readme
 
-NAMES = (
-    "autoencoder_training",
-    "control_pipeline",
-    "exact_silhouette",
-    "frozen_features",
-    "n2d",
-    "growth",
-    "schedule",
-    "end_to_end",
-)
 FOUND = Path(__file__).with_name("results.json")
 README, SCALING = ROOT / "README.md", ROOT / "docs" / "scaling.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
@@ -43,11 +34,8 @@ LIBRARIES = (
 
 
 def main(names: list[str]) -> int:
-    unknown = sorted(set(names) - set(NAMES))
-    if unknown:
-        allowed = ", ".join(NAMES)
-        raise UserError(f"unknown benchmark {unknown[0]!r}: allowed are {allowed}")
-    for name in names or NAMES:
+    names = parse(["bench", *names]).names
+    for name in names or BENCHMARKS:
         print(f"{name}: {importlib.import_module(name).__doc__.splitlines()[0]}", flush=True)
         found = importlib.import_module(name).run()
         keep(name, found.as_json() if isinstance(found, Result) else found)
@@ -80,7 +68,7 @@ def table(found: dict[str, Any]) -> str:
         "| What | Ours | Compared with | Its time | Times as long | Aim | Measured |",
         "| :-- | --: | :-- | --: | --: | --: | --: |",
     ]
-    for name in NAMES:
+    for name in BENCHMARKS:
         one = found.get(name, {})
         for way, ratio in one.get("ratios", {}).items():
             medians = one["medians"]
@@ -125,6 +113,6 @@ def _machine(one: dict[str, Any]) -> str:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except UserError as error:
+    except (UserError, WrongCall) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

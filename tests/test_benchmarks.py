@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from utils.config import ROOT, UserError
+from commands.arguments import WrongCall
+from utils.config import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_ways_take_turns_after_a_warm_up(modules):
 def test_every_benchmark_is_listed_and_has_been_measured(modules):
     run = modules["run"]
     files = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"measure", "run"}
-    assert files == set(run.NAMES)
+    assert files == set(run.BENCHMARKS)
     found = run.load()
     assert set(found) <= files
     for one in found.values():
@@ -78,5 +79,5 @@ def test_the_simulated_schedule_waits_for_trainings_and_for_free_nodes(modules, 
 
 
 def test_an_unknown_name_is_refused(modules):
-    with pytest.raises(UserError, match="unknown benchmark 'nonsense': allowed are auto"):
+    with pytest.raises(WrongCall, match="unknown benchmark 'nonsense': allowed are auto"):
         modules["run"].main(["nonsense"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from commands import arguments as calls
 from utils import artifacts, boards, cli, datasets, published, recording
 from utils.artifacts import read_json
 from utils.config import (
@@ -60,6 +61,7 @@ def root(tmp_path, monkeypatch):
         (tmp_path / f"config/profiles/{name}.yaml").write_text(text)
     monkeypatch.setattr("utils.config.CONFIG", tmp_path / "config")
     monkeypatch.setattr(cli, "ROOT", tmp_path)
+    monkeypatch.setattr(calls, "ROOT", tmp_path)
     monkeypatch.setattr(cli, "RUNS", tmp_path / "runs")
     return tmp_path
 
@@ -120,6 +122,8 @@ def test_what_follows_the_dashes_goes_to_snakemake(root):
         (["publish", "--seeds", "1"], "--seeds", "publish [--profile NAME]"),
         (["publish", "--profile", "huge"], "'huge'", "paper, quick"),
         (["publish", "paper"], "paper", "publish [--profile NAME]"),
+        (["bench", "nonsense"], "'nonsense'", "exact_silhouette"),
+        (["--offline", "publish"], "'publish' comes first", "publish --help"),
     ],
 )
 def test_a_bad_request_is_one_line(root, capsys, arguments, wrong, allowed):
@@ -155,8 +159,17 @@ def test_every_option_is_in_the_usage_line(capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--help"])
     assert stopped.value.code == 0
-    options = ("--profile", "--studies", "--seeds", "--out", "--cores", "--offline", "--help")
-    assert all(option in cli.USAGE for option in options)
+    options = (
+        "--profile",
+        "--studies",
+        "--seeds",
+        "--out",
+        "--cores",
+        "--offline",
+        "--version",
+        "--help",
+    )
+    assert all(option in calls.USAGE for option in options)
     printed = capsys.readouterr().out
     assert all(f"  {option}" in printed or f", {option}" in printed for option in options)
 
@@ -432,9 +445,11 @@ def test_a_recipe_is_found_on_its_leaderboard():
     assert (request.profile.profile, request.seeds) == ("quick", 2)
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["mnist-hog", "--seeds", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["mnist-hog", "--seeds", "0"], ["mnist-hog", "--profile", "x"]]
+)
 def test_a_wrong_request_for_a_recipe_is_refused(arguments):
-    with pytest.raises(UserError, match=r"mnist-self-labelled|required|whole number"):
+    with pytest.raises(UserError, match=r"mnist-self-labelled|unknown profile|whole number"):
         cli.parse_recipe(arguments)
 
 

@@ -140,9 +140,10 @@ def test_a_folder_is_clustered_reported_exported_and_used_again(folder, tmp_path
 
 
 def test_an_error_of_the_notebook_is_said_in_a_line(folder, tmp_path, main, capfd):
-    assert main(folder, "--backbone", "magic", "--out", tmp_path / "report") == 1
+    labels = tmp_path / "labels.csv"
+    assert main(folder, "--labels", labels, "--out", tmp_path / "report") == 1
     said = capfd.readouterr().err
-    assert said.startswith("run_all.sh: unknown backbone 'magic': allowed are")
+    assert said.startswith(f"run_all.sh: --labels {labels}: ")
     assert said.count("\n") == 1
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from commands import arguments as calls
+from commands.arguments import PROGRAM
 from utils.artifacts import (
     damaged_files,
     remove_leftovers,
@@ -33,16 +34,13 @@ from utils.config import (
     Profile,
     Study,
     UserError,
-    leaderboard_names,
     load_leaderboard,
     load_profile,
     load_topic,
     note_on_ignored_files,
-    study_names,
 )
 from utils.notebook_runner import MARK, PROGRESS_FILE, title_of
 
-PROGRAM = "run_all.sh"
 RUNS = ROOT / "runs"
 BENCHMARKS = ROOT / "benchmarks" / "run.py"
 # What the report writes. A missing one is made again even if nothing else has changed.
@@ -58,11 +56,7 @@ RESULTS = (
     "figures",
     "notebooks",
 )
-USAGE = (
-    f"{PROGRAM} [images DIR | lab | bench [NAME ...] | recipe NAME | publish [--profile NAME]"
-    " | --profile NAME --studies A,B --seeds N --out DIR --cores N --offline --help] [-- ...]"
-)
-USAGE_ERROR, RUN_FAILED = 2, 1
+USAGE_ERROR, RUN_FAILED = calls.USAGE_ERROR, 1
 STOPPED = "stopped: what was finished is kept, the next run goes on from there"
 SECONDS_TO_STOP = 10
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -127,6 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments[:1] == ["lab"]:
             open_lab(arguments[1:])
         if arguments[:1] == ["bench"]:
+            checked(arguments)
             os.execv(sys.executable, [sys.executable, str(BENCHMARKS), *arguments[1:]])
         if arguments[:1] == ["recipe"]:
             return run_recipe(parse_recipe(arguments[1:]))
@@ -172,66 +167,18 @@ def _explain_os_error(error: OSError) -> str:
 # --- the request ---------------------------------------------------------------------------------
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are `UserError`."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print."""
-        raise UserError(f"{message} ({' '.join(self.format_usage().split())})")
-
-
-def whole_number_from_1(text: str) -> int:
-    """Return the number that a word of the command line stands for.
+def checked(arguments: list[str]) -> Namespace:
+    """Check a command line as ``run_all.sh`` has done before; return its options.
 
     Raises
     ------
-    argparse.ArgumentTypeError
-        If it is none, or below 1.
+    UserError
+        If anything is not as it must be; nothing was run.
     """
-    if not re.fullmatch(r"0*[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog=PROGRAM,
-        usage=USAGE,
-        description="Run the notebooks of every study and write the report. "
-        "'run_all.sh images DIR' clusters a folder of your own pictures (see 'images --help'). "
-        "'run_all.sh lab' opens the notebooks in JupyterLab instead. 'run_all.sh bench' measures "
-        "how fast the parts are, beside what people would use instead. 'run_all.sh recipe NAME' "
-        "runs one line of a leaderboard alone. 'run_all.sh publish' keeps "
-        "the numbers of a full run (reports/NAME, by default reports/paper) in reports/published "
-        "and in README.md.",
-        epilog="What follows -- goes to Snakemake (after 'lab': to JupyterLab). "
-        "A second run repeats only what has changed.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--profile", metavar="NAME", default="quick", help="how much to run: quick (default), paper"
-    )
-    parser.add_argument(
-        "--studies",
-        metavar="A,B",
-        help=f"which studies, separated by commas (default: all: {', '.join(study_names())})",
-    )
-    parser.add_argument(
-        "--seeds",
-        metavar="N",
-        type=whole_number_from_1,
-        help="run seeds 0 to N-1 (default: as many as the profile says)",
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", help="folder of the report (default: reports/PROFILE)"
-    )
-    parser.add_argument(
-        "--cores", metavar="N", type=whole_number_from_1, help="processor cores (default: all)"
-    )
-    parser.add_argument(
-        "--offline", action="store_true", help="no network: cached data, or what is embedded"
-    )
-    return parser
+    try:
+        return calls.parse(arguments)
+    except calls.WrongCall as wrong:
+        raise UserError(str(wrong)) from None
 
 
 def parse(arguments: list[str]) -> Request:
@@ -242,22 +189,10 @@ def parse(arguments: list[str]) -> Request:
     UserError
         If anything is not as it must be; nothing was run.
     """
-    own, rest = _split_at_dashes(arguments)
-    options, unknown = _parser().parse_known_args(own)
-    if unknown:
-        kind = "option" if unknown[0].startswith("-") else "sub-command"
-        _parser().error(f"unknown {kind} {unknown[0]!r}")
-    profile = load_profile(options.profile)
-    every = [*study_names(), *leaderboard_names()]
-    names = every if options.studies is None else options.studies.split(",")
-    # In the order of the files: the same studies make the same report.
-    wanted = {name.strip() for name in names}
-    studies = tuple(load_topic(name) for name in sorted(wanted, key=_studies_first))
+    options = checked(arguments)
+    profile, out = load_profile(options.profile), options.out
+    studies = tuple(load_topic(name) for name in options.studies)
     require_sound(studies, profile)
-    if options.out is not None and not options.out.strip():
-        raise UserError("--out is empty: name a folder, or leave it out for reports/PROFILE")
-    out = Path(options.out or ROOT / "reports" / profile.profile).expanduser().resolve()
-    require_writable(out)
     return Request(
         profile=profile,
         studies=studies,
@@ -265,48 +200,13 @@ def parse(arguments: list[str]) -> Request:
         out=out.relative_to(ROOT) if out.is_relative_to(ROOT) else out,
         cores=options.cores,
         offline=options.offline,
-        for_snakemake=tuple(rest),
+        for_snakemake=tuple(options.for_snakemake),
     )
-
-
-def _studies_first(name: str) -> tuple[bool, str]:
-    return name in leaderboard_names(), name
-
-
-def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
-    if "--" not in arguments:
-        return arguments, []
-    position = arguments.index("--")
-    return arguments[:position], arguments[position + 1 :]
-
-
-def require_writable(folder: Path) -> None:
-    """Make a folder, if it is missing, and see that files can be written into it.
-
-    Raises
-    ------
-    UserError
-        If they cannot.
-    """
-    if set(str(folder)) & set("{}\n"):
-        raise UserError(
-            f"--out {str(folder)!r}: braces and line breaks are not allowed in its path"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x")
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {folder}: {error.strerror}; name another folder with --out"
-        ) from None
 
 
 def open_lab(arguments: list[str]) -> NoReturn:
     """Become JupyterLab, on this machine only, with the notebooks open."""
-    own, rest = _split_at_dashes(arguments)
-    if own:
-        raise UserError(f"lab takes no {own[0]!r}: what follows -- goes to JupyterLab")
+    rest = checked(["lab", *arguments]).for_jupyterlab
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
     os.execv(sys.executable, [*command, f"--notebook-dir={ROOT / 'notebooks'}", *rest])
@@ -323,14 +223,7 @@ def parse_publish(arguments: list[str]) -> Profile:
     UserError
         If anything is not as it must be.
     """
-    parser = Parser(
-        prog=f"{PROGRAM} publish",
-        usage=f"{PROGRAM} publish [--profile NAME]",
-        description="Keep the numbers of reports/NAME in reports/published and in README.md.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--profile", metavar="NAME", default="paper", help="default: paper")
-    return load_profile(parser.parse_args(arguments).profile)
+    return load_profile(checked(["publish", *arguments]).profile)
 
 
 def publish_report(profile: Profile) -> int:
@@ -371,24 +264,10 @@ def parse_recipe(arguments: list[str]) -> RecipeRequest:
     UserError
         If anything is not as it must be; nothing was run.
     """
-    boards = [load_leaderboard(name) for name in leaderboard_names()]
-    known = {row.recipe: board for board in boards for row in board.rows if row.recipe}
-    parser = Parser(
-        prog=f"{PROGRAM} recipe",
-        usage=f"{PROGRAM} recipe NAME [--profile NAME] [--seeds N]",
-        description="Run one named line of a leaderboard and say how well it does. "
-        f"Names: {', '.join(known)}.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--profile", metavar="NAME", default="paper", help="default: paper")
-    parser.add_argument("--seeds", metavar="N", type=whole_number_from_1, default=1)
-    options = parser.parse_args(arguments)
-    if options.name not in known:
-        raise UserError(f"unknown recipe {options.name!r}: allowed are {', '.join(known)}")
-    profile = load_profile(options.profile)
-    require_sound([known[options.name]], profile)
-    return RecipeRequest(options.name, known[options.name], profile, options.seeds)
+    options = checked(["recipe", *arguments])
+    board, profile = load_leaderboard(calls.recipes()[options.name]), load_profile(options.profile)
+    require_sound([board], profile)
+    return RecipeRequest(options.name, board, profile, options.seeds)
 
 
 def run_recipe(request: RecipeRequest) -> int:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import os
-import re
 import shutil
 import sys
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,26 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from commands.arguments import plain_name
 from utils import image_files
 from utils.artifacts import atomic_path, read_json, write_json
-from utils.cli import (
-    PROGRAM,
-    RUNS,
-    Parser,
-    duration,
-    remove_leftovers_of_runs,
-    require_writable,
-    shown,
-    whole_number_from_1,
-)
+from utils.cli import RUNS, checked, duration, remove_leftovers_of_runs, shown
 from utils.config import ROOT, UserError
 
 ASSIGNED = "assigned.csv"
-USAGE = (
-    f"{PROGRAM} images DIR [--clusters K|auto] [--backbone NAME] [--clusterer NAME] [--name TITLE]"
-    " [--labels folders|CSV] [--export DIR [--copy]] [--out DIR] [--seed N] [--offline]\n"
-    f"       {PROGRAM} images DIR --model FILE [--export DIR [--copy]] [--out DIR]"
-)
 
 
 @dataclass(frozen=True)
@@ -74,110 +57,22 @@ def parse(arguments: Sequence[str]) -> Request:
     UserError
         If anything is not as it must be; nothing was run.
     """
-    parser = Parser(
-        prog=f"{PROGRAM} images",
-        usage=USAGE,
-        description="Cluster the pictures of a folder and write a report on them.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("folder", metavar="DIR", help="folder of the pictures, nested or flat")
-    parser.add_argument("--clusters", metavar="K|auto", help="default: auto, chosen without labels")
-    parser.add_argument("--backbone", metavar="NAME", help="default: efficientnet_lite0")
-    parser.add_argument("--clusterer", metavar="NAME", help="default: gmm; hdbscan finds K itself")
-    parser.add_argument("--name", metavar="TITLE", help="title of the report (default: the folder)")
-    parser.add_argument("--labels", metavar="folders|CSV", help="for scoring only")
-    parser.add_argument("--export", metavar="DIR", help="make a folder of links for each cluster")
-    parser.add_argument("--copy", action="store_true", help="export copies instead of links")
-    parser.add_argument("--model", metavar="FILE", help="put the pictures into these clusters")
-    parser.add_argument(
-        "--out", metavar="DIR", help="folder of the report (default: reports/images)"
-    )
-    parser.add_argument("--seed", metavar="N", default="0")
-    parser.add_argument("--offline", action="store_true", help="no network")
-    options = parser.parse_args(arguments)
-    folder = _folder(options.folder)
-    title = options.name if options.name is not None else folder.name or "images"
-    if not title.strip():
-        raise UserError("--name is empty: give a title, or leave it out for the folder's name")
-    if options.model is not None:
-        for name in ("clusters", "clusterer", "backbone", "labels"):
-            if getattr(options, name) is not None:
-                raise UserError(f"--{name} cannot be given with --model, which has its clusters")
-    if options.copy and options.export is None:
-        raise UserError("--copy says how to --export: give --export DIR as well")
-    if not re.fullmatch("[0-9]{1,9}", options.seed):
-        raise UserError(f"--seed {options.seed!r}: not a whole number from 0")
-    study = plain_name(title)
-    out = Path(options.out or ROOT / "reports" / "images" / study).expanduser().resolve()
-    export = None if options.export is None else Path(options.export).expanduser().resolve()
-    for option, place in (("--out", out), ("--export", export)):
-        if place is not None and (place == folder or place.is_relative_to(folder)):
-            raise UserError(f"{option} {place}: lies in the folder of the pictures; name another")
-    request = Request(
-        folder=folder,
-        title=title,
-        study=study,
-        clusters=_clusters(options.clusters),
-        clusterer=_clusterer(options.clusterer),
-        backbone=options.backbone or "efficientnet_lite0",
+    options = checked(["images", *arguments])
+    return Request(
+        folder=options.folder,
+        title=options.name,
+        study=plain_name(options.name),
+        clusters=options.clusters,
+        clusterer=options.clusterer,
+        backbone=options.backbone,
         labels=options.labels,
-        export=export,
+        export=options.export,
         copy=options.copy,
-        model=None if options.model is None else Path(options.model).expanduser(),
-        out=out,
-        seed=int(options.seed),
+        model=options.model,
+        out=options.out,
+        seed=options.seed,
         offline=options.offline,
     )
-    if export is not None:
-        _require_new(export)
-    require_writable(out)
-    return request
-
-
-def _folder(text: str) -> Path:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UserError(
-            "the folder's path is not UTF-8: rename the folder, or a link to it"
-        ) from None
-    folder = Path(text).expanduser().resolve()
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder: name the folder of your pictures")
-    return folder
-
-
-def _clusters(text: str | None) -> int | str:
-    if text in (None, "auto"):
-        return "auto"
-    try:
-        return whole_number_from_1(text)
-    except argparse.ArgumentTypeError:
-        raise UserError(f"--clusters {text!r}: must be 'auto' or a whole number from 1") from None
-
-
-def _clusterer(name: str | None) -> str:
-    from utils.clusterers import CLUSTERERS
-
-    if name is not None and name not in CLUSTERERS:
-        raise UserError(f"--clusterer {name!r}: allowed are {', '.join(CLUSTERERS)}")
-    return name or "gmm"
-
-
-def plain_name(title: str) -> str:
-    """Make a name for folders and links of any title.
-
-    Letters of the Latin alphabet, digits and hyphens stay; a title without any is named by a hash.
-    """
-    latin = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^a-z0-9]+", "-", latin.lower()).strip("-")[:60].strip("-")
-    digest = hashlib.sha256(title.encode("utf-8", "replace")).hexdigest()[:8]
-    return name if name and title.isascii() else "-".join(filter(None, (name, digest)))
-
-
-def _require_new(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--export {folder}: exists and is not empty; name a new folder")
 
 
 def run(request: Request) -> int:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commands import arguments as calls
 from utils import boards, cli, experiment, images_cli, own_images
 from utils.config import UserError
 
@@ -40,8 +41,7 @@ def monkeypatch_module(tmp_path_factory):
     """Let every folder that a command line names lie in a folder of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("here"))
-        patch.setattr(cli, "require_writable", lambda _folder: None)
-        patch.setattr(images_cli, "require_writable", lambda _folder: None)
+        patch.setattr(calls, "require_writable", lambda _folder: None)
         yield patch
 
 
