@@ -1,16 +1,13 @@
-# shellcheck shell=bash
-# Sourced by run_all.sh and run_tests.sh. Makes .venv from requirements.lock, only when the lock, the
-# Python or the place of this checkout changed. Sets $root and $venv.
+# shellcheck shell=sh
+# Sourced by run_all.sh and run_tests.sh, which set $root. Finds a Python; what it runs needs nothing
+# but the standard library. Sets $venv.
 
-root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 venv=$root/.venv
-lock=$root/requirements.lock
-# Written last, so that an interrupted installation is done again.
-stamp=$venv/.lock-sha256
-log=$venv/install.log
 
 # Packages named in these would hide the locked ones.
 unset PYTHONPATH PYTHONHOME
+# The packages are compiled when they are first imported; without that each kernel would do it again.
+unset PYTHONDONTWRITEBYTECODE
 # Progress lines and files are UTF-8 under every locale.
 export PYTHONUTF8=1
 
@@ -19,98 +16,52 @@ fail() {
     exit 1
 }
 
-version_of() {
-    "$1" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+# Prints the path of the first of some Pythons that is 3.11 to 3.$1.
+first_python() {
+    newest=$1
+    shift
+    for candidate; do
+        path=$("$candidate" -I -S -c "import sys
+if (3, 11) <= sys.version_info[:2] <= (3, $newest): print(sys.executable)" 2>/dev/null) || continue
+        [ -z "$path" ] || { printf '%s\n' "$path" && return; }
+    done
+    return 1
 }
 
-# The lock's hash, the Python's version and the folder, which the scripts in .venv/bin name.
-describe_environment() {
-    "$venv/bin/python" -I -S -c '
-import hashlib, sys
-with open(sys.argv[1], "rb") as lock:
-    digest = hashlib.sha256(lock.read()).hexdigest()
-print(digest, "%d.%d" % sys.version_info[:2], sys.argv[1])' "$lock"
-}
-
-is_current() {
-    [[ -x $venv/bin/python && -f $stamp && $(describe_environment) == "$(<"$stamp")" ]] &&
-        [[ -z ${PYTHON:-} || $(version_of "$PYTHON") == $(version_of "$venv/bin/python") ]]
-}
-
-# Prints the path of a Python that is new enough. $PYTHON is never replaced by another one.
+# The Pythons that the tests know come first. $PYTHON is never replaced by another one.
 find_python() {
-    local candidates=(python3.13 python3.12 python3.11 python3) candidate found="${PYTHON:-python3} does not run"
-    [[ -z ${PYTHON:-} ]] || candidates=("$PYTHON")
-    for candidate in "${candidates[@]}"; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            "$candidate" -c 'import sys; print(sys.executable)'
-            return
-        fi
-        ! version_of "$candidate" >/dev/null || found="$candidate is $(version_of "$candidate")"
-    done
-    fail "Python too old: 3.11 or later is needed ($found); install it, or name it: PYTHON=/usr/bin/python3.12 $0"
-}
-
-has_uv() {
-    uv --version >/dev/null 2>&1
-}
-
-install_with_uv() {
-    UV_PYTHON_DOWNLOADS=never uv venv --quiet --allow-existing --python "$1" "$venv" &&
-        uv pip sync --compile-bytecode --require-hashes --python "$venv/bin/python" "$lock"
-}
-
-install_with_pip() {
-    "$1" -m venv "$venv" &&
-        "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
-            --progress-bar off --require-hashes --no-deps -r "$lock"
-}
-
-# Shows the lines of an installer that tell how far it is; status 28 if the disk was full.
-show_progress() {
-    local line status=0
-    while IFS= read -r line; do
-        case $line in
-            *'No space left on device'*) status=28 ;;
-            *Downloading\ * | Prepared\ * | Installing\ * | Installed\ *) printf '  %.76s\n' "$line" ;;
-        esac
-    done
-    return "$status"
-}
-
-install_environment() {
-    local python installer=pip statuses
-    python=$(find_python)
-    if has_uv; then
-        installer=uv
-    elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-        fail "$python cannot make environments: install python3-venv (Debian, Ubuntu) or uv"
+    if [ -n "${PYTHON:-}" ]; then
+        first_python 99 "$PYTHON" && return
+    else
+        first_python 13 "$venv/bin/python" python3 python3.13 python3.12 python3.11 && return
+        first_python 99 python3 && return
     fi
-    SECONDS=0
-    printf 'making .venv from requirements.lock with %s and Python %s (a few minutes; log: %s)\n' \
-        "$installer" "$(version_of "$python")" "$log"
-    rm -rf -- "$venv" && mkdir -- "$venv" || fail "cannot make $venv"
-    "install_with_$installer" "$python" 2>&1 | tee -- "$log" | show_progress ||
-        statuses=("${PIPESTATUS[@]}")
-    if [[ -n ${statuses:-} ]]; then
-        [[ ${statuses[2]} != 28 ]] || fail "no space left on the disk of $venv (it takes about 7 GB)"
-        fail "the installation failed: $(grep -i -m 1 error -- "$log" || tail -n 1 -- "$log") (log: $log)"
-    fi
-    printf '%s\n' "$root/src" >"$("$venv/bin/python" -c \
-        'import sysconfig; print(sysconfig.get_path("purelib"))')/autoencoder-clustering-report.pth"
-    describe_environment >"$stamp"
-    printf 'the environment is ready after %d s\n' "$SECONDS"
+    found=${PYTHON:-python3}
+    version=$("$found" -I -S -c 'import sys; print("is %d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+        version="does not run"
+    fail "Python too old: 3.11 or later is needed ($found $version); install it, or name it: PYTHON=/usr/bin/python3.12 $0"
 }
 
+# Runs a file that is to be run before there is an environment.
+run_early() {
+    early=$1
+    shift
+    "$python" -I -S -X utf8 "$root/src/commands/$early" "$@"
+}
+
+# Ends here, with the answer, if the call is wrong or asks for help (status 3).
+check_arguments() {
+    status=0
+    run_early arguments.py "$@" || status=$?
+    [ "$status" -ne 3 ] || exit 0
+    [ "$status" -eq 0 ] || exit "$status"
+}
+
+# Makes .venv from requirements.lock, only when the lock, the Python or this folder's place changed.
 make_environment() {
-    # Two shells at once: the second waits, and then finds the work done.
-    if command -v flock >/dev/null; then
-        exec 9<"$lock"
-        flock --nonblock 9 || { printf 'waiting for another shell that makes .venv\n' && flock 9; }
-    fi
-    is_current || install_environment
-    exec 9<&-
+    run_early environment.py "$(basename -- "$0")" || exit
 }
 
-[[ -f $lock ]] || fail "$lock is missing: restore it with git checkout requirements.lock"
-is_current || make_environment
+# Not the shell's own pwd, which repeats what $PWD says.
+env pwd -P >/dev/null 2>&1 || fail "the current folder was deleted: change to another one"
+python=$(find_python)

@@ -1,5 +1,8 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # Makes the environment, runs the notebooks and writes the report: ./run_all.sh --help
-set -euo pipefail
-source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+set -eu
+root=$(dirname -- "$(readlink -f -- "$0")")
+. "$root/environment.sh"
+check_arguments "$@"
+make_environment
 exec "$venv/bin/python" -P -m utils.cli "$@"

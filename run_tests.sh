@@ -1,7 +1,9 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # Makes the environment, checks the style and runs all tests; arguments go to pytest.
-set -euo pipefail
-source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+set -eu
+root=$(dirname -- "$(readlink -f -- "$0")")
+. "$root/environment.sh"
+make_environment
 cd -- "$root"
 "$venv/bin/python" -m ruff check
 "$venv/bin/python" -m ruff format --check

@@ -11,7 +11,7 @@ from utils import clusterers, config, pretrained
 from utils.config import ROOT
 
 
-@pytest.mark.parametrize("name", ["arguments.py"])
+@pytest.mark.parametrize("name", ["arguments.py", "environment.py"])
 def test_what_runs_before_there_is_an_environment_needs_none(name):
     tree = ast.parse((ROOT / "src/commands" / name).read_text("utf-8"))
     for node in ast.walk(tree):
