@@ -88,8 +88,9 @@ run.figure(
 # ## Training
 #
 # The images stay in memory as bytes; each batch is cut and scaled on the device. The precision is
-# part of the protocol: float32 on every processor, as in the papers. A checkpoint after every epoch
-# lets an interrupted training go on. If exactly this training was done before, its result is loaded.
+# part of the protocol: float32 on every processor, as in the papers. A checkpoint after every
+# epoch lets an interrupted training go on. If exactly this training was done before, its result is
+# loaded.
 
 # %% tags=["nbval-ignore-output"]
 model, history = run.autoencoder()
