@@ -1,9 +1,13 @@
 """Pictures of every kind and condition: read in one form, or left out with a reason."""
 
+import errno
 import io
 import os
+import re
 import struct
+import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +172,80 @@ def test_reading_many_keeps_the_order(tmp_path):
     assert [int(found[i][0, 0, 0]) for i in (0, 1, 3, 4)] == [0, 10, 30, 40]
 
 
+# --- how much memory it takes --------------------------------------------------------------------
+
+
+def all_at_once(picture):
+    """Scale values as it was first done: all of them in float64."""
+    finite = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0, neginf=0)
+    low, high = finite.min(), finite.max()
+    if low >= 0 and 1 < high <= 65_535:
+        return np.round(finite * (255 / 65_535)).astype(np.uint8)
+    return np.round((finite - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_strips_give_the_same_values_as_the_whole(monkeypatch, kind):
+    values = np.random.default_rng(0).integers(0, 60_000, (37, 11)).astype(kind)
+    if kind == np.float32:
+        values[:3, :3] = [[np.nan, np.inf, -np.inf], [-5e9, 3, 0], [1, 2, 3]]
+    made = Image.fromarray(values)
+    for n_pixels in (1, 60, 10**6):
+        monkeypatch.setattr(image_files, "STRIP_PIXELS", n_pixels)
+        np.testing.assert_array_equal(image_files._eight_bits(made), all_at_once(made))
+
+
+def test_what_a_picture_takes_is_told_by_its_header(tmp_path):
+    picture(size=(1200, 900)).save(tmp_path / "a.png")
+    picture(size=(1200, 900)).save(tmp_path / "a.jpg")
+    picture(size=(1200, 900)).save(tmp_path / "b.jpg", progressive=True)
+
+    def needed(name):
+        with Image.open(tmp_path / name) as opened:
+            return image_files._memory_needed(opened, 224)
+
+    assert needed("a.png") == 1200 * 900 * image_files.BYTES_PER_PIXEL
+    assert needed("a.jpg") == 600 * 450 * image_files.BYTES_PER_PIXEL  # half of each side
+    assert needed("b.jpg") == needed("a.jpg") + 1200 * 900 * 6
+
+
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    """Of small ones together at most the budget; one that is larger than it has it for itself."""
+    at_once, most = [], []
+    whole = image_files._rgb
+
+    def observe(made):
+        at_once.append(made.width)
+        most.append(list(at_once))
+        time.sleep(0.02)  # so that the others would come in between
+        at_once.remove(made.width)
+        return whole(made)
+
+    monkeypatch.setattr(image_files, "_rgb", observe)
+    three_small = 3 * 20 * 20 * image_files.BYTES_PER_PIXEL + 1000
+    monkeypatch.setattr(image_files, "_BUDGET", image_files._Budget(three_small))
+    for number in range(8):
+        picture(size=(20, 20)).save(tmp_path / f"small-{number}.png")
+    for number in range(3):
+        picture(size=(90, 90)).save(tmp_path / f"large-{number}.png")
+    paths = sorted(tmp_path.iterdir(), key=lambda path: path.name[-5])
+    found = image_files.read_many(paths, SIDE, threads=8)
+    assert all(isinstance(one, np.ndarray) for one in found)
+    assert max(len(together) for together in most) <= 3
+    assert all(together == [90] for together in most if 90 in together)
+
+
+def test_the_budget_is_given_back_after_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "_BUDGET", image_files._Budget(1))
+    buffer = io.BytesIO()
+    picture(size=(300, 300)).save(buffer, format="PNG")
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for path in paths:
+        path.write_bytes(buffer.getvalue()[:-40])
+    found = image_files.read_many(paths, SIDE, threads=2)
+    assert all(isinstance(one, Unreadable) for one in found)
+
+
 # --- the folder -----------------------------------------------------------------------------------
 
 
@@ -177,6 +255,43 @@ def test_files_are_found_in_every_folder_in_a_fixed_order(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     assert find(tmp_path).names == ("a/x/1.png", "b/2.JPG", "c.webp")
     assert find(tmp_path).path(1) == tmp_path / "b/2.JPG"
+
+
+def test_a_folder_that_cannot_be_listed_is_left_out_and_named(tmp_path, monkeypatch):
+    for name in ("a/1.png", "locked/2.png", "z/3.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name in refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    refused = ["locked"]
+    for labels in (None, "folders"):
+        found = find(tmp_path, labels)
+        assert found.names == ("a/1.png", "z/3.png")
+        assert found.unlisted == {"locked": "the folder cannot be listed: Permission denied"}
+    refused = ["a", "locked", "z"]
+    with pytest.raises(
+        UserError, match=r"no image file in it.*locked: the folder cannot be listed"
+    ):
+        find(tmp_path)
+    refused = [tmp_path.name]
+    with pytest.raises(UserError, match="cannot list the folder"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "b/" * 3000 + "1.png", "a\0.png"])
+def test_a_label_of_an_impossible_path_stops_nothing(tmp_path, name):
+    picture().save(tmp_path / "1.png")
+    (tmp_path / "labels.csv").write_text(f"path,label\n1.png,one\n{name},two\n")
+    found = find(tmp_path, str(tmp_path / "labels.csv"))
+    good, bad = image_files.read_many([found.path(0), found.path(1)], SIDE, threads=1)
+    assert isinstance(good, np.ndarray)
+    assert re.search("File name too long|a null character in its name", str(bad))
 
 
 def test_labels_are_the_first_folders(tmp_path):

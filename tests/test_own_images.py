@@ -69,6 +69,21 @@ def test_groups_are_found_and_nothing_unreadable_stops_it(folder, tmp_path, mean
     assert run.positions.shape == (91, 2)
 
 
+def test_what_cannot_be_listed_or_named_is_skipped(folder, tmp_path, mean_colours, monkeypatch):
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("red/0*.png"))
+    lines = "".join(f"{name},red\n" for name in [*names, "x" * 300 + ".png", "a\0.png"])
+    (tmp_path / "labels.csv").write_text("path,label\n" + lines)
+    run = opened(folder, tmp_path, labels=str(tmp_path / "labels.csv"))
+    assert len(run.images) == len(names)
+    assert [path[:3] for path in run.skipped["path"]] == ["xxx", "a\0."]
+    found = image_files.find(folder)
+    found.unlisted["locked"] = "the folder cannot be listed: Permission denied"
+    monkeypatch.setattr(image_files, "find", lambda *_: found)
+    run = opened(folder, tmp_path, labels=None)
+    assert run.skipped["path"].tolist() == ["locked", "red/bad.png"]
+    assert "left out: locked: the folder cannot be listed: Permission denied" in run._notes
+
+
 def test_labels_change_nothing_that_is_found(folder, tmp_path, mean_colours):
     with_labels, without = opened(folder, tmp_path), opened(folder, tmp_path, labels=None)
     assert without.labels is None and "label" not in without.assignments()

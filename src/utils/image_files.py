@@ -5,15 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import os
+import threading
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from utils.artifacts import is_inside
 from utils.config import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
@@ -23,6 +29,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 500_000_000
 LARGEST_16_BIT = 65_535
+# Memory of all pictures that are decoded at the same time. A picture that needs more is decoded
+# while no other one is.
+MEMORY_BUDGET = 2**30
+# What decoding, turning and converting one pixel takes at most, measured over all modes.
+BYTES_PER_PIXEL = 32
+# A progressive JPEG is held as coefficients of its full size: two bytes for each of three colours.
+BYTES_PER_COEFFICIENT_PIXEL = 6
+STRIP_PIXELS = 2**20
 
 
 class Unreadable(Exception):
@@ -42,11 +56,14 @@ class Found:
         keeps them (surrogates).
     labels : tuple of str, or None
         The class of each file, where one was given. For scoring only.
+    unlisted : dict of str to str
+        Folders in it that could not be listed, with the reason.
     """
 
     root: Path
     names: tuple[str, ...]
     labels: tuple[str, ...] | None = None
+    unlisted: dict[str, str] = field(default_factory=dict)
 
     def path(self, row: int) -> Path:
         """Return the path of a file by its number."""
@@ -59,7 +76,8 @@ def find(folder: Path, labels: str | None = None) -> Found:
     Parameters
     ----------
     folder : Path
-        Hidden files and folders are left out; links to folders are not followed.
+        Hidden files and folders are left out; links to folders are not followed. Folders in it that
+        cannot be listed are left out as well, and named in the result.
     labels : str, optional
         ``"folders"``: the class of a file is the first folder on its way. Otherwise the path of a
         CSV file with the columns ``path`` (relative to the folder) and ``label``: then only these
@@ -80,34 +98,42 @@ def find(folder: Path, labels: str | None = None) -> Found:
         raise UserError(f"{folder}: there is no such folder: name the folder of your images")
     if labels is not None and labels != "folders":
         return _listed(folder, Path(labels))
-    names = sorted(_walk(folder))
+    names, unlisted = _walk(folder)
     if not names:
-        raise UserError(f"{folder}: no image file in it: allowed are {', '.join(sorted(SUFFIXES))}")
+        left_out = "".join(f"; {printable(name)}: {why}" for name, why in unlisted.items())
+        allowed = ", ".join(sorted(SUFFIXES))
+        raise UserError(f"{folder}: no image file in it: allowed are {allowed}{left_out}")
     if labels is None:
-        return Found(folder, tuple(names))
+        return Found(folder, tuple(names), unlisted=unlisted)
     loose = [name for name in names if os.sep not in name]
     if loose:
         raise UserError(
             f"--labels folders: {printable(loose[0])} and {len(loose) - 1} other files lie in no "
             f"class folder of {folder}: move them into one, or leave --labels out"
         )
-    return Found(folder, tuple(names), tuple(Path(name).parts[0] for name in names))
+    classes = tuple(Path(name).parts[0] for name in names)
+    return Found(folder, tuple(names), classes, unlisted)
 
 
-def _walk(folder: Path) -> list[str]:
-    found = []
-    for here, folders, files in os.walk(folder, onerror=_raise):
+def _walk(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the names of the image files, in order, and why folders could not be listed."""
+    found: list[str] = []
+    unlisted: dict[str, str] = {}
+
+    def leave_out(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise UserError(f"cannot list the folder {folder}: {error.strerror}")
+        name = str(Path(error.filename).relative_to(folder))
+        unlisted[name] = f"the folder cannot be listed: {error.strerror}"
+
+    for here, folders, files in os.walk(folder, onerror=leave_out):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
             str((Path(here) / name).relative_to(folder))
             for name in files
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
         ]
-    return found
-
-
-def _raise(error: OSError) -> None:
-    raise UserError(f"cannot read the folder {error.filename}: {error.strerror}")
+    return sorted(found), unlisted
 
 
 def _listed(folder: Path, table: Path) -> Found:
@@ -162,17 +188,21 @@ def read(path: Path, side: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(io.BytesIO(_content(path)), formats=FORMATS) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise Unreadable(
-                    f"{opened.width:,} × {opened.height:,} pixels: more than {MOST_PIXELS:,}"
-                )
-            # A large JPEG is decoded at a fraction of its size.
-            opened.draft("RGB", (2 * side, 2 * side))
+        _require_usable(path)
+        # The header alone tells how much memory the picture takes.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as opened:
+            needed = path.stat().st_size + _memory_needed(opened, side)
+        with (
+            _BUDGET.taken(needed),
+            Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as opened,
+        ):
+            _memory_needed(opened, side)
             picture = ImageOps.exif_transpose(opened)
             return np.asarray(ImageOps.fit(_rgb(picture), (side, side), Image.Resampling.BICUBIC))
     except Unreadable:
         raise
+    except MemoryError:
+        raise Unreadable("not enough memory to decode it") from None
     except Image.UnidentifiedImageError:
         raise Unreadable("no picture of an allowed format, or its beginning is damaged") from None
     except Image.DecompressionBombError:
@@ -185,7 +215,50 @@ def read(path: Path, side: int) -> np.ndarray:
         raise Unreadable(f"damaged ({type(error).__name__}: {_reason(error)})") from None
 
 
-def _content(path: Path) -> bytes:
+class _Budget:
+    """Memory that threads share. What is larger than all of it is taken when nothing else is."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        """Wait until `amount` bytes are free, and hold them during the block."""
+        amount = min(amount, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._used + amount <= self._size)
+            self._used += amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= amount
+                self._changed.notify_all()
+
+
+_BUDGET = _Budget(MEMORY_BUDGET)
+
+
+def _memory_needed(opened: Image, side: int) -> int:
+    """Return how many bytes decoding takes, by what the header declares.
+
+    A large JPEG is set to be decoded at a fraction of its size.
+    """
+    declared = opened.width * opened.height
+    if declared > MOST_PIXELS:
+        raise Unreadable(f"{opened.width:,} × {opened.height:,} pixels: more than {MOST_PIXELS:,}")
+    opened.draft("RGB", (2 * side, 2 * side))
+    needed = opened.width * opened.height * BYTES_PER_PIXEL
+    if opened.info.get("progressive"):
+        needed += declared * BYTES_PER_COEFFICIENT_PIXEL
+    return needed
+
+
+def _require_usable(path: Path) -> None:
+    if "\0" in str(path):
+        raise Unreadable("a null character in its name")
     if not path.is_file():
         raise Unreadable("there is no such file")
     size = path.stat().st_size
@@ -193,7 +266,6 @@ def _content(path: Path) -> bytes:
         raise Unreadable(f"{size:,} bytes: more than {MOST_BYTES:,}")
     if size == 0:
         raise Unreadable("empty")
-    return path.read_bytes()
 
 
 def _reason(error: BaseException) -> str:
@@ -205,7 +277,7 @@ def _rgb(picture):
     from PIL import Image
 
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return Image.fromarray(_eight_bits(np.asarray(picture, dtype=np.float64))).convert("RGB")
+        return Image.fromarray(_eight_bits(picture)).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -213,13 +285,29 @@ def _rgb(picture):
     return picture.convert("RGB")
 
 
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Scale 16-bit values by a constant; other ranges from their least to their largest value."""
-    finite = np.nan_to_num(values, posinf=0, neginf=0)
-    low, high = finite.min(), finite.max()
-    if low >= 0 and 1 < high <= LARGEST_16_BIT:
-        return np.round(finite * (255 / LARGEST_16_BIT)).astype(np.uint8)
-    return np.round((finite - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+def _eight_bits(picture: Image) -> np.ndarray:
+    """Scale 16-bit values by a constant; other ranges from their least to their largest value.
+
+    Strip by strip: all values in float64 take several times the memory of the picture.
+    """
+    bounds = [(values.min(), values.max()) for _, values in _strips(picture)]
+    low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
+    scaled = np.empty((picture.height, picture.width), np.uint8)
+    for rows, values in _strips(picture):
+        if low >= 0 and 1 < high <= LARGEST_16_BIT:
+            scaled[rows] = np.round(values * (255 / LARGEST_16_BIT))
+        else:
+            scaled[rows] = np.round((values - low) * (255 / ((high - low) or 1)))
+    return scaled
+
+
+def _strips(picture: Image) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield some rows at a time, with their values as finite numbers in float64."""
+    height = max(1, STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, height):
+        bottom = min(top + height, picture.height)
+        values = np.asarray(picture.crop((0, top, picture.width, bottom)), dtype=np.float64)
+        yield slice(top, bottom), np.nan_to_num(values, posinf=0, neginf=0)
 
 
 def read_many(paths: Sequence[Path], side: int, threads: int) -> list[np.ndarray | Unreadable]:

@@ -393,13 +393,7 @@ def open_folder(
     network = load_backbone(backbone, offline=is_offline())
     print(f"{len(found.names):,} files found; features of {network.name}")
     usable, reasons, features, thumbs = collect(found, network, topic)
-    rows = np.array(sorted(set(range(len(found.names))) - set(usable)), dtype=int)
-    skipped = pd.DataFrame(
-        {
-            "path": [printable(found.names[row]) for row in rows],
-            "reason": [reasons[row] for row in rows],
-        }
-    )
+    skipped = left_out(found, reasons)
     if len(usable) < 2:
         said = "; ".join(f"{path}: {why}" for path, why in skipped.head(3).to_numpy())
         raise UserError(
@@ -432,7 +426,16 @@ def open_folder(
     )
     if network.note:
         run.note(network.note)
+    for name, reason in found.unlisted.items():
+        run.note(f"left out: {printable(name)}: {reason}")
     return run
+
+
+def left_out(found: Found, reasons: dict[int, str]) -> pd.DataFrame:
+    """List what could not be used, folders first: columns ``path`` and ``reason``."""
+    files = {found.names[row]: reasons[row] for row in sorted(reasons)}
+    entries = [(printable(name), why) for name, why in (found.unlisted | files).items()]
+    return pd.DataFrame(entries, columns=["path", "reason"])
 
 
 def collect(
@@ -504,9 +507,11 @@ def _state_of(found: Found, rows: range) -> str:
     for row in rows:
         path = found.path(row)
         digest.update(os.fsencode(path) + b"\0")
-        if path.is_file():
+        try:
             state = path.stat()
-            digest.update(f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} ".encode())
+        except (OSError, ValueError):
+            continue  # no such file or no possible name: reading it gives the reason
+        digest.update(f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} ".encode())
     return digest.hexdigest()
 
 
