@@ -1,6 +1,8 @@
 """The estimator: scikit-learn's own checks, what it finds, and its file."""
 
+import copy
 import json
+import os
 
 import numpy as np
 import pytest
@@ -152,6 +154,63 @@ def test_another_file_is_no_model(tmp_path):
         estimator.load(tmp_path / "m.safetensors")
     with pytest.raises(UserError, match="no such file"):
         estimator.load(tmp_path / "no")
+
+
+def crafted(path, fitted, parameters=None, **arrays):
+    """Write a model with other parameters or arrays, and the checksum that belongs to them."""
+    model = copy.deepcopy(fitted)
+    for name, value in arrays.items():
+        setattr(model, name, value)
+    get_params = model.get_params
+    model.get_params = lambda: get_params() | (parameters or {})
+    estimator.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m: {"labels_": np.full_like(m.labels_, 2**31 - 1)}, "labels_ are not whole"),
+        (lambda m: {"labels_": m.labels_ - 5}, "labels_ are not whole"),
+        (lambda m: {"labels_": m.labels_.astype(float)}, "labels_ are not whole"),
+        (lambda m: {"labels_": m.labels_[:-1]}, "labels_ has the shape"),
+        (lambda m: {"scores_": m.scores_[:, :1]}, "scores_ has the shape"),
+        (lambda m: {"mean_": m.mean_[:2]}, "components_ has the shape"),
+        (lambda m: {"layout_": m.layout_[:, 0]}, "layout_ has the shape"),
+        (lambda m: {"mean_": np.array(1.0)}, "cannot be used"),
+        (lambda m: {"labels_": m.labels_[:0]}, "cannot be used"),
+        (lambda m: {"mean_": m.mean_ * np.nan}, "mean_ has values"),
+        (lambda m: {"parameters": {"n_neighbors": -1}}, "n_neighbors must be"),
+        (lambda m: {"parameters": {"clusterer": "magic"}}, "unknown clusterer"),
+        (lambda m: {"parameters": {"what": 1}}, "cannot be used"),
+    ],
+)
+def test_a_model_whose_parts_do_not_belong_together_is_refused(tmp_path, fitted, change, reason):
+    path = crafted(tmp_path / "m.safetensors", fitted, **change(fitted))
+    with pytest.raises(UserError, match=reason):
+        estimator.load(path)
+
+
+def test_a_model_that_asks_for_memory_is_refused_before_it_is_read(tmp_path):
+    """A file of 192 GiB of nothing, which takes no place on the disk."""
+    size = 192 * 2**30
+    names = {
+        name: {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for name in estimator._ARRAYS
+    }
+    names["scores_"] = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    head = json.dumps(names | {"__metadata__": {"format": "feature-clusterer-1", "content": "{}"}})
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head.encode())
+    os.truncate(path, 8 + len(head) + size)
+    with pytest.raises(UserError, match="no model of this program has that many"):
+        estimator.load(path)
+
+
+def test_votes_are_the_same_in_blocks(blobs, fitted, monkeypatch):
+    whole = fitted.vote(blobs[0])
+    monkeypatch.setattr(estimator, "_BLOCK", 50)
+    for one, other in zip(fitted.vote(blobs[0]), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_file_holds_numbers_and_words_only(tmp_path, fitted):

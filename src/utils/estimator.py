@@ -27,6 +27,10 @@ _ARRAYS = (
     "k_silhouettes_",
 )
 _FORMAT = "feature-clusterer-1"
+# Numbers in the largest table of votes or neighbours that is made at once: 512 MB.
+_BLOCK = 2**26
+# A model is about 1 kB a picture.
+MOST_BYTES = 2**32
 
 
 class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
@@ -142,7 +146,17 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
     def vote(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the cluster of each point, and the share of the vote that it got, in [0, 1]."""
-        rows, weights = self._nearest(self._scores_of(X))
+        scores = self._scores_of(X)
+        width = max(self.n_clusters_ + 1, min(self.n_neighbors, len(self.scores_)))
+        height = max(1, _BLOCK // width)
+        parts = [
+            self._vote(scores[start : start + height]) for start in range(0, len(scores), height)
+        ]
+        clusters, shares = zip(*parts, strict=True)
+        return np.concatenate(clusters), np.concatenate(shares)
+
+    def _vote(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows, weights = self._nearest(scores)
         votes = np.zeros((len(rows), self.n_clusters_ + 1))
         np.add.at(votes, (np.arange(len(rows))[:, None], self.labels_[rows] + 1), weights)
         return votes.argmax(axis=1).astype(np.int32) - 1, votes.max(axis=1).astype(np.float32)
@@ -246,7 +260,7 @@ def from_arrays(parameters: dict[str, object], arrays: dict[str, np.ndarray]) ->
     for name in _ARRAYS:
         setattr(model, name, arrays[name])
     model.n_clusters_ = int(model.labels_.max()) + 1
-    model.n_features_in_ = model.components_.shape[1]
+    model.n_features_in_ = len(model.mean_)
     return model
 
 
@@ -278,22 +292,62 @@ def load(path: Path) -> tuple[FeatureClusterer, dict[str, str]]:
     Raises
     ------
     UserError
-        If the file is missing, is no such model, or was changed or damaged.
+        If the file is missing, is no such model, was changed or damaged, or what it holds does not
+        belong together.
     """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: there is no such file: give the model.safetensors of a report")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise UserError(f"{path}: {size:,} bytes, no model of this program has that many")
     try:
         with safe_open(path, "numpy") as file:
             head = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        content = json.loads(head["content"]) if head.get("format") == _FORMAT else None
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+            content = json.loads(head["content"]) if head.get("format") == _FORMAT else None
+            if content is None or set(file.keys()) != set(_ARRAYS):
+                raise UserError(
+                    f"{path}: not a model of this program: give a report's model.safetensors"
+                )
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: damaged, or no model ({error}): make it again") from None
-    if content is None or set(arrays) != set(_ARRAYS):
-        raise UserError(f"{path}: not a model of this program: give a report's model.safetensors")
-    if content["sha256"] != sha256_arrays(arrays):
+    if not isinstance(content, dict) or content.get("sha256") != sha256_arrays(arrays):
         raise UserError(f"{path}: its content was changed or damaged: make it again")
-    return from_arrays(content["parameters"], arrays), content["about"]
+    try:
+        return _checked(content, arrays)
+    except (UserError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"{path}: cannot be used ({error}): make it again") from None
+
+
+def _checked(
+    content: dict[str, object], arrays: dict[str, np.ndarray]
+) -> tuple[FeatureClusterer, dict[str, str]]:
+    """Make the estimator that a file describes if its parts belong together."""
+    parameters, about = content.get("parameters"), content.get("about")
+    if not isinstance(parameters, dict) or not isinstance(about, dict):
+        raise UserError("it lacks its parameters")
+    if not all(isinstance(value, str) for value in about.values()):
+        raise UserError("what is said about it is no text")
+    model = from_arrays(parameters, arrays)
+    n, p = len(model.scores_), len(model.components_)
+    shapes = {
+        "scores_": (n, p),
+        "components_": (p, len(model.mean_)),
+        "mean_": (len(model.mean_),),
+        "layout_": (n, model.layout_.shape[-1]),
+        "labels_": (n,),
+        "probabilities_": (n,),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or 0 in shape:
+            raise UserError(f"{name} has the shape {arrays[name].shape}, which does not fit")
+    for name in ("scores_", "components_", "mean_", "layout_"):
+        if not np.isfinite(arrays[name]).all():
+            raise UserError(f"{name} has values that are not finite numbers")
+    labels = model.labels_
+    if labels.dtype.kind != "i" or labels.min() < -1 or labels.max() >= n:
+        raise UserError(f"labels_ are not whole numbers from -1 to {n - 1}")
+    model._require_parameters(n)
+    return model, about

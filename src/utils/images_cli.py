@@ -10,14 +10,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from commands.arguments import plain_name
 from utils import image_files
-from utils.artifacts import atomic_path, read_json, write_json
+from utils.artifacts import atomic_path, read_json, read_state, write_json
 from utils.cli import RUNS, checked, duration, remove_leftovers_of_runs, shown
 from utils.config import ROOT, UserError
+
+if TYPE_CHECKING:
+    from utils.pretrained import Backbone
 
 ASSIGNED = "assigned.csv"
 
@@ -121,9 +126,9 @@ def _counted(n: int, what: str) -> str:
 def _require_same_folder(request: Request, file: Path) -> None:
     """Refuse to replace the report of another folder that has the same name."""
     content = {"folder": str(request.folder)}
-    if file.is_file() and request.out.joinpath("report.html").is_file():
-        earlier = read_json(file)
-        if earlier != content:
+    if request.out.joinpath("report.html").is_file():
+        earlier = read_state(file, "folder")
+        if earlier is not None and earlier != content:
             raise UserError(
                 f"{shown(request.out)} has the report on {earlier['folder']}: give this one "
                 "another title with --name"
@@ -187,16 +192,14 @@ def _labels_for(request: Request) -> str | None:
 def _assign(request: Request) -> int:
     """Put pictures into the clusters of a model."""
     from utils import estimator, own_images
-    from utils.pretrained import load_backbone
 
     model, about = estimator.load(request.model)
+    network = _network_of(request, model.n_features_in_, about)
     found = image_files.find(request.folder)
-    network = load_backbone(about["backbone"], offline=request.offline)
-    if network.name != about["backbone"]:
-        raise UserError(f"{request.model}: {network.note}")
     usable, reasons, features, _ = own_images.collect(found, network, request.study)
-    for row, reason in list(reasons.items())[:10]:
-        print(f"left out: {image_files.printable(found.names[row])}: {reason}")
+    skipped = own_images.left_out(found, reasons)
+    for path, reason in skipped.head(10).itertuples(index=False):
+        print(f"left out: {path}: {reason}")
     if not len(usable):
         raise UserError(f"{request.folder}: none of its {len(found.names)} files can be read")
     clusters, shares = model.vote(features)
@@ -210,10 +213,38 @@ def _assign(request: Request) -> int:
     with atomic_path(request.out / ASSIGNED) as temporary:
         table.to_csv(temporary, index=False)
     _export(request, table)
-    left_out = f", {len(reasons):,} left out" if reasons else ""
+    left_out = f", {len(skipped):,} left out" if len(skipped) else ""
     print(f"{len(table):,} pictures put into {table['cluster'].nunique()} clusters{left_out}")
     print(f"{shown(request.out / ASSIGNED)}")
     return 0
+
+
+def _network_of(request: Request, n_features: int, about: dict[str, str]) -> Backbone:
+    """Load the network whose features a model clusters.
+
+    Raises
+    ------
+    UserError
+        If the model does not name it, its weights cannot be had, or its features are others.
+    """
+    from utils.pretrained import features, load_backbone
+
+    if "backbone" not in about:
+        raise UserError(
+            f"{request.model}: does not name the network behind its features: use the "
+            "model.safetensors of a report, or call predict of the estimator with your features"
+        )
+    network = load_backbone(about["backbone"], offline=request.offline)
+    if network.name != about["backbone"]:
+        raise UserError(f"{request.model}: {network.note}")
+    blank = np.zeros((1, network.side, network.side, 3), np.uint8)
+    found = features(network, blank).shape[1]
+    if found != n_features:
+        raise UserError(
+            f"{request.model}: clusters {n_features:,} features, but {network.name} has {found:,}: "
+            "use the model.safetensors of a report"
+        )
+    return network
 
 
 def _read(path: Path) -> pd.DataFrame:
