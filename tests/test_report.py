@@ -1027,3 +1027,35 @@ def test_the_drawing_is_embedded_unless_it_is_large_and_the_picture_is_smaller(t
     assert chosen == ["figures/a.png", "figures/b.svg", "figures/c.svg", "figures/d.png"]
     with pytest.raises(config.UserError, match="neither"):
         sections._embedded_file(tmp_path, "e")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("kill -9 $$", "it was stopped by SIGKILL; too little memory is a common cause"),
+        ("echo no such font >&2; exit 3", "no such font"),
+        ("exit 4", "exit status 4"),
+    ],
+)
+def test_a_pandoc_that_fails_has_a_reason(tmp_path, monkeypatch, script, said):
+    (tmp_path / "pandoc").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "pandoc").chmod(0o755)
+    monkeypatch.setattr("pypandoc.get_pandoc_path", lambda: str(tmp_path / "pandoc"))
+    (tmp_path / "a.md").write_text("words")
+    with pytest.raises(config.UserError, match=f"pandoc could not make a.html: {said}"):
+        pages.run_pandoc(tmp_path / "a.md", tmp_path / "a.html")
+    with pytest.raises(config.UserError, match=f"pandoc could not make a notebook's page: {said}"):
+        pages._markdown_cell("words")
+
+
+def test_a_checkout_of_any_name_has_its_templates(tmp_path, monkeypatch):
+    """Pandoc decodes the paths of files that it fetches as if they were URLs."""
+    template = tmp_path / "100%20 {a}%41" / "template"
+    shutil.copytree(pages.TEMPLATE, template)
+    monkeypatch.setattr(pages, "TEMPLATE", template)
+    source = tmp_path / "a.md"
+    source.write_text("---\ntitle: a title\nlang: en\n---\n# A section\n\nWords [@das2025].\n")
+    pages.write_html(source, tmp_path / "a.html", {})
+    assert "style.css" not in (tmp_path / "a.html").read_text()  # it is in the page
+    pages.write_pdf(source, tmp_path / "a.pdf")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")

@@ -249,3 +249,11 @@ def test_git_state_tells_commit_changes_and_reason(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
     assert results.git_state(inner)[0] is None
+
+
+def test_a_checkout_of_another_user_is_called_so(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    commit, dirty, reason = results.git_state(tmp_path)
+    assert (commit, dirty) == (None, None)
+    assert "belongs to another user" in reason and "safe.directory" in reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -161,7 +162,7 @@ def run_pandoc(source: Path, target: Path, *arguments: str) -> None:
         f"--output={target.name}",
         "--standalone",
         "--citeproc",
-        f"--bibliography={TEMPLATE / 'references.bib'}",
+        f"--bibliography={_fetched('references.bib')}",
         "--metadata=link-citations=true",
         "--number-sections",
         "--columns=100000",  # a long line gives a table no fixed widths
@@ -171,8 +172,22 @@ def run_pandoc(source: Path, target: Path, *arguments: str) -> None:
     ]
     done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True)
     if done.returncode:
-        reason = " ".join(done.stderr.split())
-        raise config.UserError(f"pandoc could not make {target.name}: {reason}")
+        raise config.UserError(f"pandoc could not make {target.name}: {_why_it_failed(done)}")
+
+
+def _fetched(name: str) -> str:
+    """Return the path of a file that pandoc fetches as it would a URL: it decodes ``%20``."""
+    return str(TEMPLATE / name).replace("%", "%25")
+
+
+def _why_it_failed(done: subprocess.CompletedProcess[str]) -> str:
+    said = " ".join(done.stderr.split())
+    if done.returncode >= 0:
+        return said or f"exit status {done.returncode}"
+    name = signal.Signals(-done.returncode).name
+    return " ".join(
+        [said, f"it was stopped by {name}; too little memory is a common cause"]
+    ).strip()
 
 
 def write_html(source: Path, target: Path, plots: dict[str, str]) -> None:
@@ -184,8 +199,8 @@ def write_html(source: Path, target: Path, plots: dict[str, str]) -> None:
         source,
         target,
         "--to=html5",
-        f"--template={TEMPLATE / 'page.html'}",
-        f"--css={TEMPLATE / 'style.css'}",
+        f"--template={_fetched('page.html')}",
+        f"--css={_fetched('style.css')}",
         "--embed-resources",
         "--mathml",
         "--toc",
@@ -240,7 +255,7 @@ def write_pdf(source: Path, target: Path, any_script: bool = False) -> None:
         source,
         typst_source,
         "--to=typst-citations-smart",
-        f"--template={TEMPLATE / 'page.typ'}",
+        f"--template={_fetched('page.typ')}",
         f"--lua-filter={TEMPLATE / 'typst.lua'}",
     )
     try:
@@ -308,7 +323,9 @@ def _markdown_cell(source: str) -> str:
     import pypandoc
 
     command = [pypandoc.get_pandoc_path(), f"--from={MARKDOWN}", "--to=html5", "--mathml"]
-    done = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=source, capture_output=True, text=True)
+    if done.returncode:
+        raise config.UserError(f"pandoc could not make a notebook's page: {_why_it_failed(done)}")
     return done.stdout
 
 

@@ -546,17 +546,31 @@ def git_state(folder: Path) -> tuple[str | None, bool | None, str | None]:
     if shutil.which("git") is None:
         return None, None, "git is not installed"
     top = _git(folder, "rev-parse", "--show-toplevel")
-    if top is None or Path(top).resolve() != Path(folder).resolve():
+    if "dubious ownership" in top.stderr:
+        return (
+            None,
+            None,
+            (
+                "the git checkout belongs to another user, and git does not read it "
+                "(git config --global --add safe.directory allows it)"
+            ),
+        )
+    if top.returncode or Path(top.stdout.strip()).resolve() != Path(folder).resolve():
         return None, None, "the folder is not a git checkout"
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    if commit is None:
+    if commit.returncode:
         return None, None, "the git checkout has no commit"
-    return commit, bool(_git(folder, "status", "--porcelain")), None
+    changes = _git(folder, "status", "--porcelain")
+    return commit.stdout.strip(), bool(changes.stdout.strip()), None
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", "-C", folder, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LC_ALL": "C"},
+    )
 
 
 def versions() -> dict[str, str]:
