@@ -799,11 +799,6 @@ DAMAGES = {
     "longer": rewrite("images.raw", lambda content: content + b"\0"),
     "no images": lambda folder: (folder / "images.raw").unlink(),
     "no labels": lambda folder: (folder / "labels.raw").unlink(),
-    "no note": lambda folder: (folder / "source.json").unlink(),
-    "cut note": rewrite("source.json", lambda content: content[:7]),
-    "other note": rewrite("source.json", lambda content: b"[1]"),
-    "empty note": rewrite("source.json", lambda content: b"{}"),
-    "binary note": rewrite("source.json", lambda content: b"\xff\xfe"),
     "a huge file": lambda folder: os.truncate(folder / "images.raw", 2**33),  # takes no space
 }
 
@@ -817,6 +812,38 @@ def test_a_damaged_cache_is_noticed_and_fetched_again(cached, capsys, damage):
     assert len(calls) == 2
     assert "damaged or incomplete" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+NOTES = [None, b"", b"{}", b"[1]", b'{"source": 3}', b'{"sou', b"\xff\xfe", b"[" * 10**5]
+
+
+@pytest.mark.parametrize("note", NOTES)
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_damaged_note_of_the_source_discards_no_images(cached, capsys, note, offline):
+    folder, calls, arrays = cached
+    (folder / "source.json").unlink()
+    if note is not None:
+        (folder / "source.json").write_bytes(note)
+    loaded = datasets.load("mnist", offline=offline)
+    assert_equal(loaded, *arrays)
+    assert loaded.source == datasets.UNKNOWN_SOURCE
+    assert len(calls) == 1  # nothing is fetched again
+    assert "source.json is missing or damaged" in capsys.readouterr().err
+    # It was written again.
+    assert datasets.load("mnist", offline=True).source == datasets.UNKNOWN_SOURCE
+    assert capsys.readouterr().err == ""
+
+
+def test_a_note_that_cannot_be_written_again_discards_no_images(cached, capsys, monkeypatch):
+    folder, _calls, arrays = cached
+    (folder / "source.json").write_bytes(b"")
+
+    def fail(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(datasets, "write_json", fail)
+    assert_equal(datasets.load("mnist", offline=True), *arrays)
+    assert "Read-only file system" in capsys.readouterr().err
 
 
 def test_a_damaged_cache_is_no_data_when_offline(cached):

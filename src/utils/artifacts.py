@@ -114,13 +114,35 @@ def write_json(path: Path, content: Any) -> None:
 
 def update_json(path: Path, content: Any) -> None:
     """Write `content` to `path` unless it says so already: what depends on it stays up to date."""
-    if not Path(path).is_file() or read_json(path) != content:
+    if read_state(path) != content:
         write_json(path, content)
 
 
 def read_json(path: Path) -> Any:
     """Read the JSON file `path`."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_state(path: Path, *keys: str) -> dict[str, Any] | None:
+    """Read a small file of state that can be made again, such as ``data.json``.
+
+    Parameters
+    ----------
+    path : Path
+    *keys : str
+        Keys that the file must have.
+
+    Returns
+    -------
+    dict or None
+        None if the file is missing or cannot be read, is not one JSON object, or lacks a key. The
+        caller then makes it again.
+    """
+    try:
+        content = read_json(path)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and all(key in content for key in keys) else None
 
 
 def sha256_file(path: Path) -> str:
@@ -142,9 +164,8 @@ def damaged_files(folder: Path) -> list[str]:
 
     If the note itself cannot be read, it is what is listed.
     """
-    try:
-        noted = dict(read_json(folder / CHECKSUMS))
-    except (OSError, ValueError, TypeError):
+    noted = read_state(folder / CHECKSUMS)
+    if noted is None:
         return [CHECKSUMS]
     found = checksums(folder)
     return sorted(name for name in noted | found if noted.get(name) != found.get(name))
@@ -166,10 +187,7 @@ def report_files(out: Path) -> dict[str, str | None]:
     None stands for a file that was about to be written when something stopped it. Without a list
     that can be read, nothing is known to be the report's.
     """
-    try:
-        noted = dict(read_json(out / REPORT_FILES))
-    except (OSError, ValueError, TypeError):
-        return {}
+    noted = read_state(out / REPORT_FILES) or {}
     return {name: digest for name, digest in noted.items() if is_inside(name)}
 
 
@@ -262,10 +280,10 @@ def with_prefix(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _is_valid(arrays_path: Path, recipe_path: Path) -> bool:
-    if not (arrays_path.is_file() and recipe_path.is_file()):
-        return False
-    try:
-        expected = read_json(recipe_path)["sha256"]
-    except (ValueError, KeyError, TypeError):
-        return False  # a damaged recipe file proves nothing, so its arrays are computed again
-    return sha256_file(arrays_path) == expected
+    # A damaged recipe file proves nothing, so its arrays are computed again.
+    recipe = read_state(recipe_path, "sha256")
+    return (
+        recipe is not None
+        and arrays_path.is_file()
+        and sha256_file(arrays_path) == recipe["sha256"]
+    )

@@ -31,7 +31,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from utils.artifacts import atomic_path, read_json, sha256_array, write_json
+from utils.artifacts import atomic_path, read_state, sha256_array, write_json
 from utils.config import UserError, data_dir
 from utils.vocabulary import DATASETS
 
@@ -40,6 +40,8 @@ _COMMAND_TIMEOUT = 900  # seconds for a package manager, which downloads up to 1
 # Against decompression bombs: more than any archive read here has, packed or unpacked.
 _MAX_BYTES = 2**28
 _MAX_MEMBERS = 1000
+
+UNKNOWN_SOURCE = "a copy whose source is not known, checked by SHA-256"
 
 # What a source that does not answer, or answers with something else, makes the readers raise.
 _FAILURES = (
@@ -221,7 +223,10 @@ def _reason(error: BaseException, width: int = 300) -> str:
 
 
 def _read_cache(name: str, spec: _Spec, folder: Path) -> Dataset | None:
-    """Return the cached dataset; None if there is none or it is not what was stored."""
+    """Return the cached dataset; None if there is none or its arrays are not the official ones.
+
+    The arrays alone decide. A note of their source that is missing or damaged is written again.
+    """
     try:
         if not folder.exists():
             return None
@@ -229,11 +234,19 @@ def _read_cache(name: str, spec: _Spec, folder: Path) -> Dataset | None:
         _check("images", images, spec.shape, spec.images_sha256)
         labels = _read_array(folder / "labels.raw", spec.shape[:1])
         _check("labels", labels, spec.shape[:1], spec.labels_sha256)
-        source = _read_source(folder / "source.json")
     except _FAILURES as error:
         _say(f"{name}: the copy in {folder} is damaged or incomplete: {_reason(error)}")
         return None
-    return _dataset(name, spec, images, labels, source)
+    note = read_state(folder / "source.json", "source")
+    if note is not None and isinstance(note["source"], str):
+        return _dataset(name, spec, images, labels, note["source"])
+    dataset = _dataset(name, spec, images, labels, UNKNOWN_SOURCE)
+    _say(f"{name}: {folder / 'source.json'} is missing or damaged; the images are the right ones")
+    try:
+        _write_note(dataset, folder)
+    except UserError as error:
+        _say(f"{name}: {error}")  # the images can be used all the same
+    return dataset
 
 
 def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -244,19 +257,16 @@ def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return np.fromfile(path, np.uint8).reshape(shape)
 
 
-def _read_source(path: Path) -> str:
-    content = read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("source"), str):
-        raise ValueError(f"{path.name} does not name a source")
-    return content["source"]
-
-
 def _write_cache(dataset: Dataset, folder: Path) -> None:
     """Write the bytes of the arrays, then the note of their source, which completes the entry."""
     for what in ("images", "labels"):
         path = folder / f"{what}.raw"
         with _write_errors_explained(path), atomic_path(path) as temporary:
             temporary.write_bytes(np.ascontiguousarray(getattr(dataset, what)).data)
+    _write_note(dataset, folder)
+
+
+def _write_note(dataset: Dataset, folder: Path) -> None:
     note = {
         "source": dataset.source,
         "dtype": "uint8",

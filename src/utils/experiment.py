@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from utils import clusterers, datasets, metrics, recording, spaces, vocabulary
 from utils.artifacts import (
     load_or_compute,
-    read_json,
+    read_state,
     sha256_array,
     update_json,
     with_prefix,
@@ -101,9 +101,8 @@ def prepare_data(
 def data_of(study: Study | Leaderboard, profile: Profile, run_dir: Path) -> dict[str, Any]:
     """Return what `prepare_data` wrote down for a run in `run_dir`; prepare it if it did not."""
     file = run_dir.parent.parent / "data.json"
-    if file.is_file():
-        return read_json(file)
-    return prepare_data(study, profile, is_offline(), file.parent)
+    known = read_state(file, "dataset", "requested", "substituted", "reason")
+    return known or prepare_data(study, profile, is_offline(), file.parent)
 
 
 def open_run(
