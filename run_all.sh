@@ -5,4 +5,6 @@ root=$(dirname -- "$(readlink -f -- "$0")")
 . "$root/environment.sh"
 check_arguments "$@"
 make_environment
-exec "$venv/bin/python" -P -m utils.cli "$@"
+# Until the command line can say in words that it was stopped, Python would print a trace.
+trap '' INT
+exec "$venv/bin/python" -P -m utils "$@"

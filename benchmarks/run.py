@@ -7,15 +7,14 @@ returns a `measure.Result` or, where there is nothing to compare with, a table.
 from __future__ import annotations
 
 import importlib
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from commands.arguments import BENCHMARKS, WrongCall, parse
+from commands.arguments import BENCHMARKS, parse
 from measure import Result
 from utils import artifacts, results
-from utils.config import ROOT, UserError
+from utils.config import ROOT
 from utils.published import update_readme
 
 FOUND = Path(__file__).with_name("results.json")
@@ -108,11 +107,3 @@ def _machine(one: dict[str, Any]) -> str:
     hardware = one["hardware"]
     gpu = f"GPU {hardware['gpu']}" if hardware["gpu"] else "no GPU"
     return f"{hardware['cpu']}, {hardware['cores']} cores, {gpu}"
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (UserError, WrongCall) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -1,3 +1,4 @@
+import base64
 import io
 import os
 import re
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from commands import arguments as calls
-from utils import artifacts, boards, cli, datasets, published, recording
+from utils import artifacts, boards, cli, datasets, last_resort, published, recording
 from utils.artifacts import read_json
 from utils.config import (
     UserError,
@@ -63,6 +64,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     monkeypatch.setattr(calls, "ROOT", tmp_path)
     monkeypatch.setattr(cli, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(last_resort, "LOGS", tmp_path / "runs" / "logs")
     return tmp_path
 
 
@@ -85,6 +87,18 @@ def test_defaults(root):
 
 def test_same_studies_in_any_order_are_the_same_request(root):
     assert request_for("--studies", "two, one,two") == request_for("--studies", "one,two")
+
+
+def test_only_what_out_names_must_be_without_braces(tmp_path, monkeypatch):
+    """The checkout may lie in any folder: inside it, results have relative names."""
+    root = tmp_path / "a {checkout}"
+    root.mkdir()
+    monkeypatch.setattr(calls, "ROOT", root)
+    calls.require_writable(root / "reports/quick")
+    with pytest.raises(calls.WrongCall, match="braces"):
+        calls.require_writable(root / "reports/{quick}")
+    with pytest.raises(calls.WrongCall, match="braces"):
+        calls.require_writable(tmp_path / "{elsewhere}")
 
 
 def test_out_is_relative_to_the_repository_only_inside_it(root, tmp_path_factory, monkeypatch):
@@ -239,6 +253,9 @@ def test_a_missing_result_forces_the_report(root):
         (out / name).write_text(name)
     files = {name: artifacts.sha256_file(out / name) for name in cli.RESULTS}
     artifacts.write_json(out / ".files.json", files)
+    assert "--forcerun" in cli.snakemake_command(request)  # nothing says what it was made from
+    record = base64.urlsafe_b64encode(b"reports/quick/.complete").decode()
+    artifacts.write_json(root / ".snakemake/metadata" / record, {"rule": "report"})
     assert "--forcerun" not in cli.snakemake_command(request)
     (out / "report.pdf").write_text("changed")
     assert "--forcerun" in cli.snakemake_command(request)
@@ -426,6 +443,29 @@ def test_the_summary_ends_with_the_report(root, monkeypatch):
         "        reports/quick/report.pdf",
     ]
     assert next(cli.summary(request, cli.Outcome(), {}, 1)).startswith("everything is up to date")
+
+
+def test_what_a_part_of_the_workflow_left_out_is_not_called_up_to_date(root):
+    request = request_for("--seeds", "1", "--", "--until", "01_a")
+    for name in ("01_a", "02_b"):
+        cli.write_json(root / f"runs/quick/one/seed-0/{name}/manifest.json", {})
+    title = "01_a · one · seed 0"
+    outcome = cli.Outcome(planned=1, started={title: 0.0}, seconds={title: 3.0})
+    assert list(cli.summary(request, outcome, {}, 4)) == [
+        "  01_a · one · seed 0  3 s",
+        "  02_b · one · seed 0  not run",
+        "  report               not run",
+        "  in all               4 s",
+        "the report was not made: what followed -- left it out",
+    ]
+
+
+def test_of_a_trace_in_snakemakes_output_the_error_alone_is_said(tmp_path):
+    trace = "Traceback (most recent call last):\n  File a.py, line 3, in f\n    g()\n"
+    error = "OSError: [Errno 28] No space left on device: '/tmp/x'\n"
+    again = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    (tmp_path / "log").write_text(trace + error + again + trace + "KeyError: 3\n")
+    assert cli._complaint_in(tmp_path / "log") == f"the workflow stopped: {error.strip()}"
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,9 @@ def checkout(tmp_path):
     shutil.copytree(ROOT / "config", root / "config")
     (root / "src/utils").mkdir()
     (root / "src/utils/__init__.py").touch()
-    (root / "src/utils/cli.py").write_text("import sys; print('cli', sys.prefix, *sys.argv[1:])")
+    (root / "src/utils/__main__.py").write_text(
+        "import sys; print('cli', sys.prefix, *sys.argv[1:])"
+    )
     (root / "requirements.lock").write_text("# nothing\n")
     return root
 

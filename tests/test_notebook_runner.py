@@ -6,10 +6,12 @@ import time
 import pytest
 from made_notebooks import write_notebook
 
-from utils.artifacts import read_json
+from utils.artifacts import damaged_files, read_json, sha256_file
+from utils.config import ROOT
 from utils.notebook_runner import MARK, NotebookFailed, _ProgressLines, main, run_notebook
 from utils.results import Manifest
 
+MADE_FROM = ("--code", "of the script", "--inputs", "requirements.lock")
 LEFT = {"executed.ipynb", "manifest.json", "checksums.json"}
 FINISH = """
 # What a real notebook's run.finish() does.
@@ -60,7 +62,7 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(tmp_path, monkeyp
     monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests' own handlers stay
     options = ["--study", "one", "--profile", "quick", "--seed", "3", "--run-dir", str(folder)]
-    assert main(["01", *options]) == 1
+    assert main(["01", *options, *MADE_FROM]) == 1
     assert capsys.readouterr().out.splitlines() == [
         f"{MARK}start 01 · one · seed 3",
         f"{MARK}failed 01 · one · seed 3 failed in cell [4] `x = 1`: ValueError: two lines; "
@@ -88,7 +90,7 @@ def test_a_diverged_training_is_recorded_as_a_failed_seed(tmp_path, monkeypatch,
     monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     options = ["--study", "one", "--profile", "quick", "--seed", "3", "--run-dir", str(folder)]
-    assert main(["01", *options]) == 0
+    assert main(["01", *options, *MADE_FROM]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
         f"{MARK}say 01 · one · seed 3: TrainingError: the loss became nan",
         f"{MARK}done 01 · one · seed 3",
@@ -97,6 +99,7 @@ def test_a_diverged_training_is_recorded_as_a_failed_seed(tmp_path, monkeypatch,
     manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
     assert manifest.failed == "the loss became nan"
     assert (manifest.notebook, manifest.study, manifest.seed) == ("01", "one", 3)
+    assert read_json(folder / "manifest.json")["made_from"]["code"] == "of the script"
 
 
 @pytest.mark.parametrize(
@@ -116,8 +119,12 @@ def test_a_kernel_computes_with_the_threads_it_is_given(tmp_path, monkeypatch, o
     write_notebook(tmp_path / "notebooks/01.ipynb", given, FINISH)
     monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests' own handlers stay
-    required = ["--study", "one", "--profile", "quick", "--seed", "0"]
+    required = ["--study", "one", "--profile", "quick", "--seed", "0", *MADE_FROM]
     assert main(["01", *required, "--run-dir", str(tmp_path / "run"), *options]) == 0
+    manifest = read_json(tmp_path / "run" / "manifest.json")
+    lock = {"requirements.lock": sha256_file(ROOT / "requirements.lock")}
+    assert manifest["made_from"] == {"code": "of the script", "inputs": lock}
+    assert not damaged_files(tmp_path / "run")
 
 
 def test_a_dead_kernel_is_reported_with_its_cell(tmp_path):

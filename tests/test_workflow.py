@@ -46,7 +46,8 @@ def rest(): return 3
 RUNNER = f"""
 import os, sys, time
 from pathlib import Path
-from utils.artifacts import write_checksums
+from utils.artifacts import write_checksums, write_json
+from utils.staleness import made_from
 MARK, PROGRESS_FILE = {MARK!r}, "PROGRESS_FILE"
 def tell(text):
     with open(os.environ[PROGRESS_FILE], "a") as file: file.write(MARK + text + "\\n")
@@ -60,8 +61,11 @@ def main():
     if Path(f"make-{{sys.argv[1]}}-fail").exists():
         tell(f"failed {{title}} failed in cell [3] `x = 1 / 0`: Error: no")
         return 1
-    for name in ("manifest.json", "executed.ipynb"):
-        Path(values["--run-dir"], name).write_text(title)
+    start = sys.argv.index("--inputs") + 1
+    inputs = sys.argv[start:sys.argv.index("--threads")]
+    note = made_from(sys.argv[start - 2], inputs)
+    write_json(Path(values["--run-dir"], "manifest.json"), {{"title": title, "made_from": note}})
+    Path(values["--run-dir"], "executed.ipynb").write_text(title)
     write_checksums(Path(values["--run-dir"]))
     tell(f"done {{title}}")
 if __name__ == "__main__": sys.exit(main())
@@ -82,9 +86,20 @@ def make_repository(root):
     """Copy the real command line and workflow; replace what gets data, runs and reports."""
     package = root / "src" / "utils"
     package.mkdir(parents=True)
-    copied = ("__init__", "artifacts", "checks", "cli", "config", "names", "strict_yaml")
-    for name in (*copied, "vocabulary"):
+    copied = (
+        "__init__",
+        "artifacts",
+        "checks",
+        "cli",
+        "config",
+        "last_resort",
+        "names",
+        "staleness",
+    )
+    for name in (*copied, "strict_yaml", "vocabulary"):
         shutil.copy(ROOT / f"src/utils/{name}.py", package)
+    for folder in ("src/commands", "src/utils/store"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "datasets.py").write_text(DATA)
     (package / "experiment.py").write_text(EXPERIMENT)
     (package / "notebook_runner.py").write_text(RUNNER)
@@ -292,6 +307,49 @@ def test_a_damaged_file_has_its_notebook_run_again(repository, name, damage):
         "[2/2] report …",
     ]
     assert "everything is up to date: nothing had to be run" in run(repository, "--seeds", "1")[1]
+
+
+def test_a_lost_memory_of_snakemake_hides_no_change(repository):
+    """It has older inputs than results, so that their times tell nothing."""
+    shutil.rmtree(repository / ".snakemake")
+    script = repository / "src/utils/experiment.py"
+    script.write_text(script.read_text().replace("return 2", "return 4"))
+    study = repository / "config/studies/two.yaml"
+    study.write_text(study.read_text("utf-8").replace("epochs: 50", "epochs: 49"), "utf-8")
+    for path in (script, study):
+        os.utime(path, (10**9, 10**9))
+    rules, _ = planned_jobs(repository, "--seeds", "1")
+    others = {NOTEBOOKS[0]: 2, NOTEBOOKS[2]: 2, NOTEBOOKS[3]: 2, BEYOND: 1}
+    assert rules == {**others, NOTEBOOKS[1]: 1, "report": 1, "all": 1}
+
+
+def test_unreadable_notes_of_snakemake_are_cured(repository):
+    notes = [path for path in (repository / ".snakemake/metadata").rglob("*") if path.is_file()]
+    for path in notes:
+        path.write_bytes(os.urandom(200))
+    status, lines, errors = run(repository, "--seeds", "1")
+    assert (status, errors) == (0, [])
+    # What the manifests note shows that the notebooks are up to date.
+    assert [line for line in lines if line.startswith("[")] == ["[1/1] report …"]
+    assert "everything is up to date: nothing had to be run" in run(repository, "--seeds", "1")[1]
+
+
+@pytest.mark.parametrize("name", ["with {braces}", "100%20 a%41", "{params.x}"])
+def test_a_checkout_of_any_name(finished, tmp_path, name):
+    shutil.copytree(finished[0], tmp_path / name)
+    (tmp_path / name / "notebooks/01_baseline_kmeans.py").write_text("# changed")
+    status, lines, errors = run(tmp_path / name, "--seeds", "1", "--studies", "one")
+    assert (status, errors) == (0, [])
+    assert any("01_baseline_kmeans · one · seed 0: done" in line for line in lines)
+
+
+def test_a_part_of_the_workflow_makes_no_report(repository):
+    (repository / "notebooks/01_baseline_kmeans.py").write_text("# changed")
+    words = ("--seeds", "1", "--studies", "one", "--", "--until", "01_baseline_kmeans")
+    status, lines, errors = run(repository, *words)
+    assert (status, errors) == (0, [])
+    assert not [line for line in lines if "up to date" in line]
+    assert lines[-1] == "the report was not made: what followed -- left it out"
 
 
 def test_more_seeds_add_only_theirs_and_a_study_without_data_has_no_jobs(repository, tmp_path):

@@ -177,10 +177,10 @@ def require_writable(folder: Path) -> None:
     WrongCall
         If they cannot.
     """
-    if set(str(folder)) & set("{}\n"):
-        raise WrongCall(
-            f"--out {str(folder)!r}: braces and line breaks are not allowed in its path"
-        )
+    # Snakemake reads them as its own in the names of results, which are relative to the checkout.
+    name = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    if set(str(name)) & set("{}\n"):
+        raise WrongCall(f"--out {str(name)!r}: braces and line breaks are not allowed in its path")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import re
 import signal
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from commands import arguments as calls
-from commands.arguments import PROGRAM
 from utils.artifacts import (
     damaged_files,
     remove_leftovers,
@@ -39,10 +39,12 @@ from utils.config import (
     load_topic,
     note_on_ignored_files,
 )
+from utils.last_resort import RUN_FAILED, complain, guarded
 from utils.notebook_runner import MARK, PROGRESS_FILE, title_of
+from utils.staleness import is_stale, mend_records
 
 RUNS = ROOT / "runs"
-BENCHMARKS = ROOT / "benchmarks" / "run.py"
+BENCHMARKS = ROOT / "benchmarks"
 # What the report writes. A missing one is made again even if nothing else has changed.
 RESULTS = (
     "report.html",
@@ -56,8 +58,8 @@ RESULTS = (
     "figures",
     "notebooks",
 )
-USAGE_ERROR, RUN_FAILED = calls.USAGE_ERROR, 1
-STOPPED = "stopped: what was finished is kept, the next run goes on from there"
+USAGE_ERROR = calls.USAGE_ERROR
+NEXT_TRACE = ("Traceback ", "During handling of ", "The above exception ")
 SECONDS_TO_STOP = 10
 SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -114,54 +116,55 @@ class Outcome:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 for a failed run, 2 for a bad request, 130 if stopped."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")
+    return guarded(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
     try:
-        if arguments[:1] == ["lab"]:
-            open_lab(arguments[1:])
-        if arguments[:1] == ["bench"]:
-            checked(arguments)
-            os.execv(sys.executable, [sys.executable, str(BENCHMARKS), *arguments[1:]])
-        if arguments[:1] == ["recipe"]:
-            return run_recipe(parse_recipe(arguments[1:]))
         act = _action(arguments)
     except UserError as error:
-        return _complain(str(error), USAGE_ERROR)
+        return complain(str(error), USAGE_ERROR)
     try:
-        # A run replaces its report; nothing is published from between the two.
-        with _signals_as_interrupts(), _only_run() as lock:
-            return act(lock)
+        return act()
     except UserError as error:
-        return _complain(str(error), RUN_FAILED)
-    except OSError as error:
-        return _complain(_explain_os_error(error), RUN_FAILED)
-    except KeyboardInterrupt:
-        return _complain(STOPPED, 130)
+        return complain(str(error), RUN_FAILED)
 
 
-def _action(arguments: list[str]) -> Callable[[IO[str]], int]:
-    """Validate a request that needs this checkout for itself; return what is to be done."""
+def _action(arguments: list[str]) -> Callable[[], int]:
+    """Validate a request; return what is to be done."""
+    if arguments[:1] == ["lab"]:
+        open_lab(arguments[1:])
+    if arguments[:1] == ["bench"]:
+        names = checked(arguments).names
+        return lambda: run_benchmarks(names)
+    if arguments[:1] == ["recipe"]:
+        recipe = parse_recipe(arguments[1:])
+        return lambda: run_recipe(recipe)
     if arguments[:1] == ["images"]:
         from utils import images_cli
 
         pictures = images_cli.parse(arguments[1:])
-        return lambda _lock: images_cli.run(pictures)
+        return lambda: _alone(lambda _lock: images_cli.run(pictures))
     if arguments[:1] == ["publish"]:
+        # A run replaces its report; nothing is published from between the two.
         profile = parse_publish(arguments[1:])
-        return lambda _lock: publish_report(profile)
+        return lambda: _alone(lambda _lock: publish_report(profile))
     request = parse(arguments)
-    return lambda lock: run(request, lock)
+    return lambda: _alone(lambda lock: run(request, lock))
 
 
-def _complain(message: str, status: int) -> int:
-    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
-    return status
+def _alone(act: Callable[[IO[str]], int]) -> int:
+    with _only_run() as lock:
+        return act(lock)
 
 
-def _explain_os_error(error: OSError) -> str:
-    where = "" if error.filename is None else f" ({error.filename})"
-    return f"{error.strerror or error}{where}: earlier results are as they were"
+def run_benchmarks(names: list[str]) -> int:
+    """Run benchmarks and return the exit status."""
+    # They import each other by name.
+    sys.path.insert(0, str(BENCHMARKS))
+    import run as benchmarks
+
+    return benchmarks.main(names)
 
 
 # --- the request ---------------------------------------------------------------------------------
@@ -314,21 +317,6 @@ def _only_run() -> Iterator[IO[str]]:
         lock.truncate(0)
         print(os.getpid(), file=lock, flush=True)
         yield lock
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    def interrupt(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -544,10 +532,29 @@ def snakemake_command(request: Request) -> list[str]:
     command = [sys.executable, "-m", "snakemake"]
     command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(ROOT)]
     command += ["--configfile", str(config), "--cores", str(request.cores or "all"), "--nocolor"]
-    if not _is_whole(ROOT / request.out):
-        command += ["--forcerun", "report"]
+    forced = stale_manifests(request)
+    noted = mend_records(ROOT / ".snakemake")
+    if str(request.out / ".complete") not in noted or not _is_whole(ROOT / request.out):
+        forced.append("report")
+    if forced:
+        command += ["--forcerun", *forced]
     # Our own lock stands for Snakemake's, which a killed run would leave behind.
     return [*command, "--nolock", "--rerun-incomplete", *request.for_snakemake]
+
+
+def stale_manifests(request: Request) -> list[str]:
+    """Name the manifests of a request's notebooks whose code or inputs have changed since.
+
+    Snakemake finds the same as long as it has its own notes.
+    """
+    manifests = [
+        manifest
+        for study in request.studies
+        if (request.runs / study.name / "data.json").is_file()
+        for seed in range(request.seeds)
+        for manifest in sorted((request.runs / study.name / f"seed-{seed}").glob("*/manifest.json"))
+    ]
+    return [str(path.relative_to(ROOT)) for path in manifests if is_stale(path)]
 
 
 def _is_whole(out: Path) -> bool:
@@ -615,7 +622,9 @@ def _complaint_in(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
     begins = re.compile(r"\w*(Error|Exception)\b|\S+: error:")
     first = next((i for i, line in enumerate(lines) if begins.match(line)), -1)
-    return "the workflow stopped: " + " ".join(lines[first:])[:500]
+    # What follows belongs to it, up to the trace of the next error.
+    said = itertools.takewhile(lambda line: not line.startswith(NEXT_TRACE), lines[first:])
+    return "the workflow stopped: " + " ".join(said)[:500]
 
 
 def summary(
@@ -632,6 +641,9 @@ def summary(
         yield f"  {'in all':<{width}}  {duration(seconds)}"
     for study, reason in not_run.items():
         yield f"not run: {study}: {reason}"
+    if request.for_snakemake and "report" not in outcome.seconds:
+        yield "the report was not made: what followed -- left it out"
+        return
     yield f"report: {shown(ROOT / request.out / 'report.html')}"
     yield f"        {shown(ROOT / request.out / 'report.pdf')}"
 
@@ -639,7 +651,11 @@ def summary(
 def _durations(
     request: Request, outcome: Outcome, not_run: Collection[str]
 ) -> list[tuple[str, str]]:
-    """List title and duration of every notebook that is in the report, and of the report."""
+    """List title and duration of every notebook that is in the report, and of the report.
+
+    With words for Snakemake of one's own, what was not run may or may not be up to date.
+    """
+    otherwise = "not run" if request.for_snakemake else "up to date"
     titles = [
         title_of(manifest.parent.name, study.name, seed)
         for study in request.studies
@@ -648,7 +664,7 @@ def _durations(
         for manifest in sorted((request.runs / study.name / f"seed-{seed}").glob("*/manifest.json"))
     ]
     return [
-        (title, duration(outcome.seconds[title]) if title in outcome.seconds else "up to date")
+        (title, duration(outcome.seconds[title]) if title in outcome.seconds else otherwise)
         for title in [*titles, "report"]
     ]
 

@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.artifacts import CHECKSUMS, atomic_path, write_checksums, write_json
+from utils.artifacts import CHECKSUMS, atomic_path, read_json, write_checksums, write_json
 from utils.config import ROOT
+from utils.staleness import made_from
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -83,7 +84,11 @@ def title_of(notebook: str, study: str, seed: int) -> str:
 
 
 def run_notebook(
-    notebook: Path, parameters: dict[str, Any], folder: Path, say: Callable[[str], None]
+    notebook: Path,
+    parameters: dict[str, Any],
+    folder: Path,
+    say: Callable[[str], None],
+    made_from: dict[str, Any] | None = None,
 ) -> None:
     """Execute a notebook and leave ``executed.ipynb`` in `folder`.
 
@@ -97,6 +102,8 @@ def run_notebook(
         Where the notebook's results go. The notebook must write ``manifest.json`` there.
     say : callable
         Is given each line of the notebook's output that tells how far it is.
+    made_from : dict, optional
+        What `staleness.made_from` returned; goes into the manifest.
 
     Raises
     ------
@@ -119,6 +126,9 @@ def run_notebook(
         executed.metadata.papermill.update(input_path=notebook.name, output_path="executed.ipynb")
         with atomic_path(folder / "executed.ipynb") as temporary:
             nbformat.write(executed, temporary)
+        if made_from is not None:
+            manifest = read_json(folder / "manifest.json")
+            write_json(folder / "manifest.json", manifest | {"made_from": made_from})
         write_checksums(folder)
     except NotebookFailed:
         (folder / "manifest.json").unlink(missing_ok=True)
@@ -159,6 +169,12 @@ def _execute(
     except DeadKernelError:
         reason = "the kernel died: out of memory, or stopped from outside"
         raise NotebookFailed(_last_started_cell(partial, reason + _last_words())) from None
+    except RuntimeError as error:
+        # What jupyter_client raises if a kernel does not start or does not answer.
+        if "ernel" not in str(error):
+            raise
+        reason = f"the kernel did not start ({error})"
+        raise NotebookFailed(Failure(None, "", reason + _last_words())) from None
 
 
 def _last_words() -> str:
@@ -168,8 +184,15 @@ def _last_words() -> str:
         return ""
     sys.stderr.flush()
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    # Of every kernel: that it talks to this process without encryption.
-    said = [line.strip() for line in lines if line.strip() and "IPKernelApp" not in line]
+    # Not that a kernel talks to this process without encryption, which each one says, and not the
+    # frames of a trace, which are indented.
+    said = [
+        line
+        for line in lines
+        if line.strip()
+        and not line.startswith((" ", "\t", "Traceback "))
+        and "IPKernelApp" not in line
+    ]
     return f"; the log ends: {_one_line(' | '.join(said[-3:]), 300)}" if said else ""
 
 
@@ -239,6 +262,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", required=True)
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--run-dir", required=True, type=Path, help="folder of its results")
+    parser.add_argument("--code", required=True, help="fingerprint of the notebook's code")
+    parser.add_argument(
+        "--inputs", required=True, nargs="+", help="files that its results depend on"
+    )
     parser.add_argument("--threads", type=int, help="processor cores to use (default: all)")
     parser.add_argument(
         "--training-threads", type=int, help="cores for training a network (default: as the rest)"
@@ -275,18 +302,20 @@ def main(arguments: list[str] | None = None) -> int:
     title = title_of(options.notebook, options.study, options.seed)
     began = datetime.now(UTC)
     _tell("start", title)
+    note = made_from(options.code, options.inputs)
     try:
         run_notebook(
             notebook,
             parameters,
             folder,
             lambda line: _tell("say", f"{options.study} seed {options.seed}: {line}"),
+            note,
         )
     except Exception as error:
         if isinstance(error, NotebookFailed):
             failure = error.failure
             if failure.error.startswith(DIVERGED):
-                _record_divergence(options, folder, began, failure)
+                _record_divergence(options, folder, began, failure, note)
                 _tell("say", f"{title}: {failure.error}")
                 _tell("done", title)
                 return 0
@@ -302,7 +331,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _record_divergence(
-    options: argparse.Namespace, folder: Path, began: datetime, failure: Failure
+    options: argparse.Namespace,
+    folder: Path,
+    began: datetime,
+    failure: Failure,
+    note: dict[str, Any],
 ) -> None:
     """Leave a manifest that says that this seed failed: a protocol that diverges is a result."""
     ended = datetime.now(UTC)
@@ -318,6 +351,7 @@ def _record_divergence(
             "started": began.isoformat(timespec="seconds"),
             "finished": ended.isoformat(timespec="seconds"),
             "failed": failure.error.removeprefix(DIVERGED),
+            "made_from": note,
         },
     )
     write_checksums(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils import board_sections, config, pages, sections
+from utils.last_resort import explain
 from utils.markdown import Numbering, duration, escape, fixed
 
 if TYPE_CHECKING:
@@ -265,6 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         build(options.profile, options.studies.split(","), seeds, options.runs, options.out)
     except config.UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        traceback.print_exc()  # unexpected: the log has all of it, and the last line goes on
+        print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     return 0
 

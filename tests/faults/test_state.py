@@ -2,16 +2,20 @@
 
 import os
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import fake_run
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from snakemake.persistence.file import FilePersistence
 
-from utils import artifacts, estimator, recording, results, training
+from utils import artifacts, estimator, experiment, recording, results, staleness, training
 from utils.config import Autoencoder, UserError
 from utils.estimator import FeatureClusterer
+from utils.store.fingerprints import notebook_fingerprint
 
 slow = settings(
     max_examples=25,
@@ -153,6 +157,116 @@ def test_what_a_notebook_left(tmp_path, faults, runs, how, name):
         else:
             # Without its manifest a notebook did not finish, and the report says so.
             assert name == "manifest.json" and how[0] == "removed" and collected.gaps
+    faults.survived()
+
+
+UNREADABLE = [None, b"", b"{", b"null", b"[1]", b"\xff\xfe\x00", b"[" * 10**5, b"{}"]
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", UNREADABLE)
+def test_a_small_file_of_state_is_made_again(tmp_path, faults, monkeypatch, content):
+    """Data and reason of a study, and the owner of a report."""
+    known = {"dataset": "digits", "requested": "digits", "substituted": False, "reason": None}
+    monkeypatch.setattr(experiment, "prepare_data", lambda *_: known)
+    data = tmp_path / "one" / "data.json"
+    faults.tried()
+    put(data, content)
+    assert experiment.data_of(None, None, data.parent / "seed-0" / "01") == known
+    put(data, content)
+    artifacts.update_json(data, known)
+    assert artifacts.read_json(data) == known
+    assert experiment.data_of(None, None, data.parent / "seed-0" / "01") == known
+    put(tmp_path / ".files.json", content)
+    assert artifacts.report_files(tmp_path) == {}
+    faults.survived()
+
+
+RESULTS = ("runs/quick/one/seed-0/01/manifest.json", f"runs/quick/{'long' * 60}/manifest.json")
+
+
+def record_of(folder, result):
+    """Return the path of Snakemake's note on a result, by Snakemake's own function."""
+    return Path(
+        FilePersistence._record_path(SimpleNamespace(_fetch_max_len=len_max), folder, result)
+    )
+
+
+def len_max(_folder):
+    return 255
+
+
+@pytest.mark.parametrize("result", RESULTS)
+@pytest.mark.parametrize(
+    "content", [*UNREADABLE[1:-1], os.urandom(300), b'{"input": 3}', b'{"starttime": "x"}']
+)
+def test_a_note_of_snakemake_is_reset_alone(tmp_path, faults, result, content):
+    other = record_of(tmp_path / "metadata", "other")
+    put(other, b'{"rule": "01", "input": ["a"], "incomplete": false}')
+    put(record_of(tmp_path / "metadata", result), content)
+    put(record_of(tmp_path / "incomplete", result), content)
+    put(tmp_path / "metadata" / "not base 64", b"of somebody else")
+    faults.tried()
+    assert staleness.mend_records(tmp_path) == {"other"}
+    assert other.is_file() and (tmp_path / "metadata" / "not base 64").is_file()
+    assert not record_of(tmp_path / "metadata", result).exists()
+    # What is half done stays known as such.
+    assert artifacts.read_json(record_of(tmp_path / "incomplete", result)) == {
+        "external_jobid": None
+    }
+    faults.survived()
+
+
+def test_files_in_the_place_of_snakemakes_folders(tmp_path, faults):
+    faults.tried()
+    (tmp_path / ".snakemake").write_text("a file")
+    assert staleness.mend_records(tmp_path / ".snakemake") == set()
+    assert not (tmp_path / ".snakemake").exists()
+    (tmp_path / ".snakemake").mkdir()
+    (tmp_path / ".snakemake" / "metadata").write_text("a file")
+    assert staleness.mend_records(tmp_path / ".snakemake") == set()
+    faults.survived()
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A repository with a script and a lock, and the manifest of a notebook made from them."""
+    monkeypatch.setattr(staleness, "ROOT", tmp_path)
+    put(tmp_path / "notebooks" / "01_a.py", b"from utils import names\nnames.describe\n")
+    put(tmp_path / "requirements.lock", b"numpy==1.0")
+    manifest = tmp_path / "runs/quick/one/seed-0/01_a/manifest.json"
+    code = notebook_fingerprint(tmp_path / "notebooks" / "01_a.py")
+    note = staleness.made_from(code, ["requirements.lock"])
+    manifest.parent.mkdir(parents=True)
+    artifacts.write_json(manifest, {"made_from": note})
+    yield manifest
+    staleness._code_of.cache_clear()
+    staleness._digest_of.cache_clear()
+
+
+def test_what_has_not_changed_is_not_stale(made):
+    assert not staleness.is_stale(made)
+
+
+@pytest.mark.parametrize("how", ["input", "no input", "code", "no note", "empty", "bytes", "other"])
+def test_a_change_shows_without_snakemakes_notes(tmp_path, faults, made, how):
+    faults.tried()
+    if how == "input":
+        put(tmp_path / "requirements.lock", b"numpy==2.0")
+    elif how == "no input":
+        (tmp_path / "requirements.lock").unlink()
+    elif how == "code":
+        put(tmp_path / "notebooks" / "01_a.py", b"from utils import names\nnames.NAMES\n")
+    else:
+        content = {"no note": b"{}", "empty": b"", "bytes": b"\xff", "other": b'{"made_from": []}'}
+        put(made, content[how])
+    assert staleness.is_stale(made)
     faults.survived()
 
 
