@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import nbformat
+import jupytext
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 PARAMETERS = 'study = "default"\nprofile = "quick"\nseed = 0\nrun_dir = None'
 
 
 def write_notebook(path: Path, *cells: str, parameters: str = PARAMETERS) -> Path:
-    """Write a notebook of a title, a cell of parameters and these cells; return its path."""
+    """Write the script of a notebook of a title, a cell of parameters and these cells."""
     first = new_code_cell(parameters)
     first.metadata["tags"] = ["parameters"]
     notebook = new_notebook(
@@ -17,5 +17,5 @@ def write_notebook(path: Path, *cells: str, parameters: str = PARAMETERS) -> Pat
         metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "P"}},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
+    jupytext.write(notebook, path, fmt="py:percent")
     return path

@@ -4,7 +4,7 @@ import sys
 import time
 
 import pytest
-from made_notebooks import write_notebook
+from made_notebooks import PARAMETERS, write_notebook
 
 from utils.artifacts import damaged_files, read_json, sha256_file
 from utils.config import ROOT
@@ -34,7 +34,7 @@ def test_a_notebook_is_executed_with_its_parameters(tmp_path):
     talk = 'print("epoch 1/1: loss 0.5", flush=True)\nprint("chatter")\nprint("features 5/5")'
     here = "import os\nassert os.path.basename(os.getcwd()) == 'notebooks'"
     python = f"import sys\nassert sys.executable == {sys.executable!r}"
-    notebook = write_notebook(tmp_path / "notebooks/01.ipynb", here, python, talk, FINISH)
+    notebook = write_notebook(tmp_path / "notebooks/01.py", here, python, talk, FINISH)
     before = notebook.read_bytes()
     folder = tmp_path / "runs/quick/one"
     folder.mkdir(parents=True)
@@ -43,15 +43,47 @@ def test_a_notebook_is_executed_with_its_parameters(tmp_path):
     run(notebook, folder, said.append)
     assert said == ["epoch 1/1: loss 0.5", "features 5/5"]
     assert {path.name for path in folder.iterdir()} == LEFT
-    assert read_json(folder / "manifest.json") == {"study": "one", "seed": 3}
+    manifest = read_json(folder / "manifest.json")
+    assert (manifest["study"], manifest["seed"]) == ("one", 3)
     assert "chatter" in (folder / "executed.ipynb").read_text()
     assert str(tmp_path) not in (folder / "executed.ipynb").read_text()
     assert notebook.read_bytes() == before
 
 
+def test_a_default_that_somebody_saved_reaches_no_result(tmp_path):
+    """Every name of the parameters cell is given a value, and the manifest has them all."""
+    saved = PARAMETERS.replace("seed = 0", "seed = 7") + "\nn_clusters: int = 5\na, b = 1, 2"
+    check = "assert (seed, n_clusters, a, b) == (3, None, None, None)"
+    notebook = write_notebook(tmp_path / "notebooks/01.py", check, FINISH, parameters=saved)
+    # What JupyterLab saved beside the script is not executed.
+    notebook.with_suffix(".ipynb").write_text("{}")
+    folder = tmp_path / "run"
+    run(notebook, folder)
+    given = {"study": "one", "profile": "quick", "seed": 3, "run_dir": "../run"}
+    others = dict.fromkeys(("n_clusters", "a", "b"))
+    assert read_json(folder / "manifest.json")["parameters"] == given | others
+    executed = (folder / "executed.ipynb").read_text()
+    assert "n_clusters = None" in executed and "n_clusters = 5" not in executed
+
+
+def test_the_time_in_the_manifest_is_that_of_the_whole_execution(tmp_path):
+    claim = (
+        FINISH
+        + """
+import json
+file = Path(run_dir) / "manifest.json"
+file.write_text(json.dumps(json.loads(file.read_text()) | {"seconds": -1, "finished": "never"}))
+"""
+    )
+    run(write_notebook(tmp_path / "notebooks/01.py", claim), tmp_path / "run")
+    manifest = read_json(tmp_path / "run/manifest.json")
+    assert manifest["seconds"] > 0
+    assert manifest["started"] <= manifest["finished"] < "never"
+
+
 def test_a_failing_cell_is_named_and_the_partial_notebook_kept(tmp_path, monkeypatch, capsys):
     notebook = write_notebook(
-        tmp_path / "notebooks/01.ipynb",
+        tmp_path / "notebooks/01.py",
         'print("before")',
         '# why\nx = 1\nraise ValueError("two\\nlines")',
         FINISH,
@@ -85,7 +117,7 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(tmp_path, monkeyp
 def test_a_diverged_training_is_recorded_as_a_failed_seed(tmp_path, monkeypatch, capsys):
     """It is a finding about the protocol: the other seeds and the report go on."""
     diverge = "from utils.training import TrainingError\nraise TrainingError('the loss became nan')"
-    write_notebook(tmp_path / "notebooks/01.ipynb", diverge, FINISH)
+    write_notebook(tmp_path / "notebooks/01.py", diverge, FINISH)
     folder = tmp_path / "run"
     monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
     monkeypatch.setattr("signal.signal", lambda *_: None)
@@ -116,7 +148,7 @@ def test_a_kernel_computes_with_the_threads_it_is_given(tmp_path, monkeypatch, o
     kept = {name: value for name, value in os.environ.items() if name not in names}
     monkeypatch.setattr(os, "environ", kept)
     given = f"import os\nassert [os.environ.get(name) for name in {names}] == {expected}"
-    write_notebook(tmp_path / "notebooks/01.ipynb", given, FINISH)
+    write_notebook(tmp_path / "notebooks/01.py", given, FINISH)
     monkeypatch.setattr("utils.notebook_runner.ROOT", tmp_path)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests' own handlers stay
     required = ["--study", "one", "--profile", "quick", "--seed", "0", *MADE_FROM]
@@ -129,7 +161,7 @@ def test_a_kernel_computes_with_the_threads_it_is_given(tmp_path, monkeypatch, o
 
 def test_a_dead_kernel_is_reported_with_its_cell(tmp_path):
     kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
-    notebook = write_notebook(tmp_path / "01.ipynb", FINISH, kill, "x = 2")
+    notebook = write_notebook(tmp_path / "01.py", FINISH, kill, "x = 2")
     with pytest.raises(NotebookFailed) as failed:
         run(notebook, tmp_path / "run")
     failure = failed.value.failure
@@ -139,21 +171,21 @@ def test_a_dead_kernel_is_reported_with_its_cell(tmp_path):
 
 
 def test_a_missing_manifest_is_a_failure(tmp_path):
-    notebook = write_notebook(tmp_path / "01.ipynb", "x = 1")
+    notebook = write_notebook(tmp_path / "01.py", "x = 1")
     with pytest.raises(NotebookFailed, match=r"without its manifest\.json"):
         run(notebook, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"failed.ipynb"}
 
 
 def test_a_notebook_that_would_ignore_a_parameter_is_refused(tmp_path):
-    notebook = write_notebook(tmp_path / "01.ipynb", FINISH, parameters="study = 'default'")
+    notebook = write_notebook(tmp_path / "01.py", FINISH, parameters="study = 'default'")
     with pytest.raises(NotebookFailed, match="does not set profile, run_dir, seed"):
         run(notebook, tmp_path / "run")
 
 
 def test_sigterm_stops_the_kernel_and_leaves_no_half_notebook(tmp_path):
     say_pid = "import os, time\nprint('epoch', os.getpid(), flush=True)\ntime.sleep(60)"
-    notebook = write_notebook(tmp_path / "01.ipynb", say_pid)
+    notebook = write_notebook(tmp_path / "01.py", say_pid)
     code = (
         "import pathlib, signal, sys\n"
         "from utils import notebook_runner as runner\n"

@@ -151,10 +151,10 @@ def _run_notebook(request: Request, run_dir: Path) -> None:
         "backbone": request.backbone,
         "clusterer": request.clusterer,
     }
-    notebook = ROOT / "notebooks" / f"{NOTEBOOK}.ipynb"
+    script = ROOT / "notebooks" / f"{NOTEBOOK}.py"
     try:
         with _stderr_into(run_dir / "stderr.log"):
-            run_notebook(notebook, parameters, run_dir, lambda line: print(f"  {line}", flush=True))
+            run_notebook(script, parameters, run_dir, lambda line: print(f"  {line}", flush=True))
     except NotebookFailed as failed:
         reason = failed.failure.error
         if not reason.startswith("UserError: "):

@@ -7,6 +7,7 @@ Every line that is meant for the person who watches starts with `MARK` and a wor
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import signal
 import sys
@@ -84,22 +85,24 @@ def title_of(notebook: str, study: str, seed: int) -> str:
 
 
 def run_notebook(
-    notebook: Path,
+    script: Path,
     parameters: dict[str, Any],
     folder: Path,
     say: Callable[[str], None],
     made_from: dict[str, Any] | None = None,
 ) -> None:
-    """Execute a notebook and leave ``executed.ipynb`` in `folder`.
+    """Execute a notebook from its script and leave ``executed.ipynb`` in `folder`.
 
     Parameters
     ----------
-    notebook : Path
-        The ``.ipynb`` file; its folder is the working directory of the kernel.
+    script : Path
+        The ``.py`` file of the notebook's pair; its folder is the working directory of the kernel.
     parameters : dict
-        Values for the cell tagged ``parameters``, which must set each of these names.
+        Values for the cell tagged ``parameters``, which must set each of these names. Every other
+        name that the cell sets is given None: a default that somebody saved reaches no result.
     folder : Path
-        Where the notebook's results go. The notebook must write ``manifest.json`` there.
+        Where the notebook's results go. The notebook must write ``manifest.json`` there; its
+        parameters and the time of the whole execution are added to it.
     say : callable
         Is given each line of the notebook's output that tells how far it is.
     made_from : dict, optional
@@ -112,26 +115,31 @@ def run_notebook(
         kept as ``failed.ipynb``, and no earlier manifest is left that could vouch for it.
     """
     skip_iri_grammars()
+    import jupytext
     import nbformat
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CHECKSUMS, "manifest.json", "failed.ipynb", "error.json"):
         (folder / name).unlink(missing_ok=True)
     partial = folder / ".running.ipynb"
+    manifest = folder / "manifest.json"
+    began = datetime.now(UTC)
     try:
-        executed = _execute(notebook, parameters, partial, say)
-        if not (folder / "manifest.json").is_file():
+        notebook = jupytext.read(script)
+        parameters = every_parameter(notebook, parameters)
+        nbformat.write(notebook, partial)
+        executed = _execute(partial, parameters, script.parent, say)
+        if not manifest.is_file():
             raise NotebookFailed(Failure(None, "", "the notebook ended without its manifest.json"))
+        note = {} if made_from is None else {"made_from": made_from}
+        write_json(manifest, read_json(manifest) | _execution(began, parameters) | note)
         # Papermill notes absolute paths, which mean nothing on another machine.
-        executed.metadata.papermill.update(input_path=notebook.name, output_path="executed.ipynb")
+        executed.metadata.papermill.update(input_path=script.name, output_path="executed.ipynb")
         with atomic_path(folder / "executed.ipynb") as temporary:
             nbformat.write(executed, temporary)
-        if made_from is not None:
-            manifest = read_json(folder / "manifest.json")
-            write_json(folder / "manifest.json", manifest | {"made_from": made_from})
         write_checksums(folder)
     except NotebookFailed:
-        (folder / "manifest.json").unlink(missing_ok=True)
+        manifest.unlink(missing_ok=True)
         if partial.is_file():
             partial.replace(folder / "failed.ipynb")
         raise
@@ -139,9 +147,38 @@ def run_notebook(
         partial.unlink(missing_ok=True)
 
 
+def every_parameter(notebook: NotebookNode, given: dict[str, Any]) -> dict[str, Any]:
+    """Return a value for each name that a notebook's parameters cell sets: the one given, or None.
+
+    Raises
+    ------
+    NotebookFailed
+        If the cell does not set one of the names in `given`, so that its value would be ignored.
+    """
+    tagged = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    nodes = [node for source in tagged for node in ast.walk(ast.parse(source))]
+    names = [node.id for node in nodes if isinstance(getattr(node, "ctx", None), ast.Store)]
+    if missing := sorted(given.keys() - set(names)):
+        reason = f"its cell tagged 'parameters' does not set {', '.join(missing)}"
+        raise NotebookFailed(Failure(None, "", reason))
+    return {name: given.get(name) for name in names}
+
+
+def _execution(began: datetime, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Describe an execution that ends now, for its manifest."""
+    ended = datetime.now(UTC)
+    return {
+        "parameters": parameters,
+        "seconds": round((ended - began).total_seconds(), 3),
+        "started": began.isoformat(timespec="seconds"),
+        "finished": ended.isoformat(timespec="seconds"),
+    }
+
+
 def _execute(
-    notebook: Path, parameters: dict[str, Any], partial: Path, say: Callable[[str], None]
+    partial: Path, parameters: dict[str, Any], cwd: Path, say: Callable[[str], None]
 ) -> NotebookNode:
+    """Execute the notebook in `partial`, which holds what was executed after each cell."""
     # The kernel is this environment's, even if the user has another one of the same name.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     # The kernel's debugger, which nobody uses here, complains about Python's frozen modules.
@@ -149,17 +186,16 @@ def _execute(
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    _require_parameters(notebook, set(parameters))
     try:
         return papermill.execute_notebook(
-            notebook,
+            partial,
             partial,
             parameters=parameters,
             kernel_name="python3",
             progress_bar=False,
             stdout_file=_ProgressLines(say),
             stderr_file=sys.stderr,
-            cwd=notebook.parent,
+            cwd=cwd,
             # Nothing is left to be written when the last cell has ended.
             shutdown_kernel="immediate",
         )
@@ -196,23 +232,13 @@ def _last_words() -> str:
     return f"; the log ends: {_one_line(' | '.join(said[-3:]), 300)}" if said else ""
 
 
-def _require_parameters(notebook: Path, names: set[str]) -> None:
-    """Refuse a notebook that would run with its default values."""
-    import papermill
-
-    missing = names - set(papermill.inspect_notebook(notebook))
-    if missing:
-        reason = f"its cell tagged 'parameters' does not set {', '.join(sorted(missing))}"
-        raise NotebookFailed(Failure(None, "", reason))
-
-
 def _last_started_cell(partial: Path, reason: str) -> Failure:
     import nbformat
 
     started = [
         cell
         for cell in nbformat.read(partial, as_version=4).cells
-        if cell.cell_type == "code" and cell.metadata.papermill.start_time
+        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time")
     ]
     return Failure(len(started) or None, _first_code(started[-1].source if started else ""), reason)
 
@@ -257,7 +283,7 @@ def _tell(word: str, text: str) -> None:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="utils.notebook_runner", allow_abbrev=False)
-    parser.add_argument("notebook", help="name of a notebook in notebooks/, without its suffix")
+    parser.add_argument("notebook", help="name of a script in notebooks/, without its suffix")
     parser.add_argument("--study", required=True)
     parser.add_argument("--profile", required=True)
     parser.add_argument("--seed", required=True, type=int)
@@ -290,14 +316,14 @@ def main(arguments: list[str] | None = None) -> int:
         # Beside another notebook a training has more threads than free cores. Threads that spin
         # while they wait for one without a core make it a hundred times slower.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    notebook = ROOT / "notebooks" / f"{options.notebook}.ipynb"
+    script = ROOT / "notebooks" / f"{options.notebook}.py"
     folder = options.run_dir.resolve()
     parameters = {
         "study": options.study,
         "profile": options.profile,
         "seed": options.seed,
         # Relative to the kernel's folder, so that an executed notebook names no machine's paths.
-        "run_dir": os.path.relpath(folder, notebook.parent),
+        "run_dir": os.path.relpath(folder, script.parent),
     }
     title = title_of(options.notebook, options.study, options.seed)
     began = datetime.now(UTC)
@@ -305,7 +331,7 @@ def main(arguments: list[str] | None = None) -> int:
     note = made_from(options.code, options.inputs)
     try:
         run_notebook(
-            notebook,
+            script,
             parameters,
             folder,
             lambda line: _tell("say", f"{options.study} seed {options.seed}: {line}"),
@@ -315,7 +341,8 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, NotebookFailed):
             failure = error.failure
             if failure.error.startswith(DIVERGED):
-                _record_divergence(options, folder, began, failure, note)
+                execution = _execution(began, parameters) | {"made_from": note}
+                _record_divergence(options, folder, failure, execution)
                 _tell("say", f"{title}: {failure.error}")
                 _tell("done", title)
                 return 0
@@ -331,14 +358,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _record_divergence(
-    options: argparse.Namespace,
-    folder: Path,
-    began: datetime,
-    failure: Failure,
-    note: dict[str, Any],
+    options: argparse.Namespace, folder: Path, failure: Failure, execution: dict[str, Any]
 ) -> None:
     """Leave a manifest that says that this seed failed: a protocol that diverges is a result."""
-    ended = datetime.now(UTC)
     (folder / "failed.ipynb").replace(folder / "executed.ipynb")
     write_json(
         folder / "manifest.json",
@@ -347,12 +369,9 @@ def _record_divergence(
             "study": options.study,
             "profile": options.profile,
             "seed": options.seed,
-            "seconds": round((ended - began).total_seconds(), 3),
-            "started": began.isoformat(timespec="seconds"),
-            "finished": ended.isoformat(timespec="seconds"),
             "failed": failure.error.removeprefix(DIVERGED),
-            "made_from": note,
-        },
+        }
+        | execution,
     )
     write_checksums(folder)
 

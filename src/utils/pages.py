@@ -313,9 +313,13 @@ def write_notebook_pages(runs: Iterable[NotebookRun], out: Path) -> None:
 
 
 def _parameters(notebook: NotebookNode) -> dict[str, str]:
-    """Return the values that a notebook was run with; where it wrote to tells a reader nothing."""
+    """Return the values that a notebook was run with.
+
+    Where it wrote to tells a reader nothing, and None stands for the study's own value.
+    """
     given = notebook.metadata.get("papermill", {}).get("parameters", {})
-    return {name: str(value) for name, value in given.items() if name != "run_dir"}
+    shown = {name: value for name, value in given.items() if name != "run_dir"}
+    return {name: str(value) for name, value in shown.items() if value is not None}
 
 
 def _markdown_cell(source: str) -> str:

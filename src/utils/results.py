@@ -63,7 +63,7 @@ class Table(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What one executed notebook says that it left."""
+    """What one executed notebook left, and the parameters that it was executed with."""
 
     notebook: str
     study: str
@@ -73,6 +73,7 @@ class Manifest(BaseModel):
     peak_memory_mb: float | None = None
     started: str
     finished: str
+    parameters: dict[str, int | float | str | bool | None] = {}
     figures: list[Figure] = []
     tables: list[Table] = []
     facts: dict[str, int | float | str | bool | None] = {}

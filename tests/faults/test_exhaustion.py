@@ -163,7 +163,7 @@ from pathlib import Path
 from utils.notebook_runner import NotebookFailed, run_notebook
 folder = Path(sys.argv[1])
 try:
-    run_notebook(folder / "a.ipynb", {"run_dir": "x"}, folder / "run", print)
+    run_notebook(folder / "a.py", {"run_dir": "x"}, folder / "run", print)
 except NotebookFailed as failed:
     print(json.dumps([failed.failure.cell, failed.failure.error]))
 """
@@ -171,7 +171,7 @@ except NotebookFailed as failed:
 
 def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
     dying = "import os, signal; os.write(2, b'allocator: no page left\\n'); os.kill(os.getpid(), 9)"
-    write_notebook(tmp_path / "a.ipynb", dying)
+    write_notebook(tmp_path / "a.py", dying)
     faults.tried()
     with (tmp_path / "stderr.log").open("w") as log:
         output = subprocess.check_output(
@@ -197,7 +197,7 @@ def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
     ids=["killed", "crashed", "memory", "disk", "exit"],
 )
 def test_a_notebook_that_dies_is_reported_and_no_result(tmp_path, faults, code, said):
-    write_notebook(tmp_path / "a.ipynb", "print('before')", code)
+    write_notebook(tmp_path / "a.py", "print('before')", code)
     faults.tried()
     with start(NOTEBOOK, tmp_path) as process:
         output, errors = process.communicate(timeout=120)
