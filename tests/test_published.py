@@ -254,6 +254,10 @@ def break_data(report):
     edit(report / "run.json", data=data)
 
 
+def break_commit(report):
+    edit(report / "run.json", dirty=True)
+
+
 def break_picture(report):
     (report / "figures/mnist-cae-confusion_latent.png").write_bytes(b"no picture")
 
@@ -268,6 +272,7 @@ def cut_picture(report):
     [
         (break_reduced, "'paper' is a reduced one"),
         (break_data, "mnist-cae had substitute data"),
+        (break_commit, "changes that are not committed: commit them"),
         (break_picture, "confusion_latent.png: not a picture"),
         (cut_picture, "confusion_latent.png: not a picture"),
         *(

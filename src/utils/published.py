@@ -211,9 +211,10 @@ def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> No
     Raises
     ------
     UserError
-        If the run is no full one (a reduced profile, substitute data), a file of the report is
-        missing or malformed, the figures are too large, a text names this machine, or `readme` has
-        no place for the table or shows a picture that would be gone. Nothing was changed then.
+        If the run is no full one (a reduced profile, substitute data) or has uncommitted changes,
+        a file of the report is missing or malformed, the figures are too large, a text names this
+        machine, or `readme` has no place for the table or shows a picture that would be gone.
+        Nothing was changed then.
     """
     report, folder, readme = Path(report), Path(folder), Path(readme)
     run = load(report)
@@ -250,6 +251,11 @@ def _require_full(record: dict[str, Any], report: Path) -> None:
         raise config.UserError(
             f"{report}: {', '.join(substituted)} had substitute data: get the data that the "
             "protocol asks for, run the study and build the report again"
+        )
+    if record["dirty"]:
+        raise config.UserError(
+            f"{report}: was made from a checkout with changes that are not committed: commit them, "
+            f"then make the report again with --profile {profile['profile']} -- --forcerun report"
         )
 
 
