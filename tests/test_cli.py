@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from commands import arguments as calls
-from utils import artifacts, boards, cli, datasets, last_resort, published, recording
+from utils import artifacts, boards, cli, datasets, last_resort, published, recording, results
 from utils.artifacts import read_json
 from utils.config import (
     UserError,
@@ -229,6 +229,14 @@ def test_publishing_without_a_report_is_one_line(root, capsys, profile):
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert f"reports/{profile}/run.json: missing" in printed.err
+
+
+def test_nothing_is_published_beside_changes_that_are_not_committed(root, capsys, monkeypatch):
+    monkeypatch.setattr(published, "publish", lambda report: pytest.fail("published"))
+    monkeypatch.setattr(results, "git_state", lambda folder: ("0" * 40, folder == root, None))
+    assert cli.main(["publish"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "changes that are not committed" in said
 
 
 def test_nothing_is_published_while_a_run_goes_on(root, capsys, monkeypatch):

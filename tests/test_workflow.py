@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def make_repository(root):
         "checks",
         "cli",
         "config",
+        "hermetic",
         "last_resort",
         "names",
         "staleness",
@@ -350,6 +352,48 @@ def test_a_part_of_the_workflow_makes_no_report(repository):
     assert (status, errors) == (0, [])
     assert not [line for line in lines if "up to date" in line]
     assert lines[-1] == "the report was not made: what followed -- left it out"
+
+
+def test_files_dated_in_the_future_are_named_and_stop_nothing(repository):
+    """Their order stays, so that what was up to date still is."""
+    three_years = 10**17  # nanoseconds
+    folders = ("config", "notebooks", "src", "reports", "runs")
+    files = [path for name in folders for path in (repository / name).rglob("*") if path.is_file()]
+    for path in files:
+        ahead = path.stat().st_mtime_ns + three_years
+        os.utime(path, ns=(ahead, ahead))
+    status, lines, errors = run(repository, "--seeds", "1")
+    assert (status, errors) == (0, [])
+    assert [line for line in lines if "dated in the future" in line]
+    assert "everything is up to date: nothing had to be run" in lines
+    assert max(path.stat().st_mtime for path in files) <= time.time()
+    # One that has changed is seen as changed.
+    os.utime(repository / "config/studies/one.yaml", ns=(ahead, ahead))
+    status, lines, errors = run(repository, "--seeds", "1", "--studies", "one")
+    assert (status, errors) == (0, [])
+    (said,) = [line for line in lines if "dated in the future" in line]
+    assert said.startswith("moved repository/config/studies/one.yaml: dated in the future")
+    assert [line for line in lines if line.startswith("[5/5] report")]
+
+
+def test_personal_settings_do_not_reach_the_workflow(repository, tmp_path, monkeypatch):
+    """Those of Snakemake, of git and of Python, and files in the folder of the command."""
+    for name in ("snakemake", "yaml"):
+        (repository.parent / f"{name}.py").write_text("raise SystemExit('shadowed')")
+        (repository / f"{name}.py").write_text("raise SystemExit('shadowed')")
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile/config.yaml").write_text("no-such-option: 1")
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(tmp_path / "profile"))
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    # The stand-in for papermill leaves what it sees.
+    runner = repository / "src/utils/notebook_runner.py"
+    seen = "Path('seen.txt').write_text(str(sorted(os.environ)))\ndef tell("
+    runner.write_text(runner.read_text().replace("def tell(", seen, 1))
+    (repository / "notebooks/01_baseline_kmeans.py").write_text("# changed")
+    status, _, errors = run(repository, "--seeds", "1", "--studies", "one")
+    assert (status, errors) == (0, [])
+    seen = (repository / "seen.txt").read_text()
+    assert "GIT_DIR" not in seen and "SNAKEMAKE_PROFILE" not in seen
 
 
 def test_more_seeds_add_only_theirs_and_a_study_without_data_has_no_jobs(repository, tmp_path):

@@ -21,6 +21,7 @@ from typing import IO, Any, NoReturn
 from commands import arguments as calls
 from utils.artifacts import (
     damaged_files,
+    date_to_now,
     remove_leftovers,
     report_files,
     sha256_file,
@@ -39,6 +40,7 @@ from utils.config import (
     load_topic,
     note_on_ignored_files,
 )
+from utils.hermetic import leave_out_personal_settings, make_paths_absolute
 from utils.last_resort import RUN_FAILED, complain, guarded
 from utils.notebook_runner import MARK, PROGRESS_FILE, title_of
 from utils.staleness import is_stale, mend_records
@@ -121,6 +123,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     try:
+        make_paths_absolute()
+        if arguments[:1] != ["lab"]:
+            leave_out_personal_settings()
         act = _action(arguments)
     except UserError as error:
         return complain(str(error), USAGE_ERROR)
@@ -235,10 +240,18 @@ def publish_report(profile: Profile) -> int:
     Raises
     ------
     UserError
-        If there is no such report, or it is not of a full run.
+        If there is no such report, it is not of a full run, or the checkout has changes that are
+        not committed: the numbers would stand beside code that did not make them.
     """
     from utils.published import PUBLISHED, README, publish
+    from utils.results import git_state
 
+    _, dirty, _ = git_state(ROOT)
+    if dirty:
+        raise UserError(
+            f"{ROOT} has changes that are not committed: commit or stash them ('git status' lists "
+            "them), then publish"
+        )
     publish(ROOT / "reports" / profile.profile)
     for path in sorted(path for path in PUBLISHED.rglob("*") if path.is_file()):
         print(f"{shown(path)}: {path.stat().st_size:,} bytes")
@@ -394,6 +407,7 @@ def run(request: Request, lock: IO[str]) -> int:
     not_run = prepare(request)
     remove_leftovers_of_runs(ROOT / request.out)
     discard_damaged(request)
+    date_to_now_what_is_compared(request)
     log = request.runs / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     outcome = run_workflow(request, log, lock)
@@ -465,6 +479,20 @@ def discard_damaged(request: Request) -> None:
             if damaged := damaged_files(manifest.parent):
                 print(f"{shown(manifest.parent / damaged[0])}: changed or damaged: made again")
                 manifest.unlink()
+
+
+def date_to_now_what_is_compared(request: Request) -> None:
+    """Date files of the workflow now that are dated in the future: it would stop at each of them.
+
+    What was made from one would seem older than it.
+    """
+    sources = ("config", "notebooks", "src", "reports/template", "reports/published")
+    files = [path for name in sources for path in (ROOT / name).rglob("*")]
+    files += [ROOT / "requirements.lock", ROOT / request.out / ".complete"]
+    files += request.runs.rglob("*")
+    if late := date_to_now(files):
+        more = f" and {len(late) - 1} more" if len(late) > 1 else ""
+        print(f"{shown(late[-1])}{more}: dated in the future: dated now, and the run goes on")
 
 
 def _note_not_run(folder: Path, reason: str) -> None:

@@ -108,6 +108,12 @@ class Space(_Model):
     name: Literal["raw", "pca"]
     n_components: int | None = Field(default=None, gt=0)
 
+    @model_validator(mode="after")
+    def _components_where_they_belong(self) -> Space:
+        if (self.name == "pca") != (self.n_components is not None):
+            raise ValueError("'n_components' belongs to name: pca, and only there")
+        return self
+
     @property
     def label(self) -> str:
         """Name of the space in every table: ``raw`` or, for 50 components, ``pca50``."""
@@ -545,8 +551,12 @@ def training_threads() -> int | None:
 
 
 def data_dir() -> Path:
-    """Return the folder of cached data: ``$DATA_DIR``, or ``data`` in the repository."""
-    return Path(os.environ.get("DATA_DIR") or ROOT / "data").expanduser().resolve()
+    """Return the folder of cached data: ``$DATA_DIR``, or ``data`` in the repository.
+
+    A relative path counts from the repository, whatever folder a kernel runs in; run_all.sh makes
+    it absolute from the folder of the command.
+    """
+    return (ROOT / Path(os.environ.get("DATA_DIR") or "data").expanduser()).resolve()
 
 
 def _load(model: type[_Model], kind: str, name: str, folder: Path, allowed: list[str]):

@@ -32,7 +32,7 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.artifacts import atomic_path, read_state, sha256_array, write_json
-from utils.config import UserError, data_dir
+from utils.config import UserError, data_dir, is_offline
 from utils.vocabulary import DATASETS
 
 _NETWORK_TIMEOUT = 30  # seconds without a byte
@@ -128,7 +128,7 @@ def load(name: str, offline: bool = False) -> Dataset:
         of 8×8 pixels, their 17 grey levels scaled to 0–255. The last two are shipped inside a
         dependency: they need no network, and are never given in place of another.
     offline : bool
-        Use only what is cached or embedded.
+        Use only what is cached or embedded; so too if `config.is_offline` says so.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def load(name: str, offline: bool = False) -> Dataset:
     Raises
     ------
     DataUnavailable
-        If no source gives the dataset, or it is not cached and `offline` is set.
+        If no source gives the dataset, or it is not cached and the network may not be used.
     UserError
         If there is no such dataset, or the cache cannot be written.
     """
@@ -151,7 +151,7 @@ def load(name: str, offline: bool = False) -> Dataset:
     cached = _read_cache(name, spec, folder)
     if cached is not None:
         return cached
-    if offline:
+    if offline or is_offline():
         raise DataUnavailable(
             f"{name} is not in the cache {folder}, and --offline forbids fetching it: run once "
             f"without --offline, or use a dataset that needs no network ({_embedded_names()})"

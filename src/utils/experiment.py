@@ -60,7 +60,8 @@ def prepare_data(
     study : config.Study or config.Leaderboard
     profile : config.Profile
     offline : bool
-        Use no network; where the full set is not cached, its embedded substitute is used.
+        Use no network (so too if `config.is_offline` says so); where the full set is not cached,
+        its embedded substitute is used.
     folder : Path
         Folder of the study's results. The file is rewritten only when its content changes.
 
@@ -79,7 +80,7 @@ def prepare_data(
     try:
         data = datasets.load(study.dataset, offline=offline)
     except datasets.DataUnavailable as error:
-        allowed = offline or profile.allow_substitute_data
+        allowed = offline or is_offline() or profile.allow_substitute_data
         if not (allowed and study.dataset in SUBSTITUTES):
             raise
         reason = str(error)
@@ -341,7 +342,7 @@ class Run(Recorder):
 
         found: dict[str, Backbone] = {}
         for name in self.study.backbones:
-            backbone = pretrained.load_backbone(name, is_offline())
+            backbone = pretrained.load_backbone(name)
             if backbone.note is not None:
                 self.note(backbone.note)
                 self.fact(f"not_run_{name}", backbone.note)

@@ -93,11 +93,11 @@ def find(folder: Path, labels: str | None = None) -> Found:
         If there is no such folder or it holds no image file, a file lies in no class folder, or the
         CSV file is not as it must be.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder: name the folder of your images")
     if labels is not None and labels != "folders":
-        return _listed(folder, Path(labels))
+        return _listed(folder, Path(labels).expanduser())
     names, unlisted = _walk(folder)
     if not names:
         left_out = "".join(f"; {printable(name)}: {why}" for name, why in unlisted.items())

@@ -11,8 +11,10 @@ import ast
 import os
 import signal
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils.artifacts import CHECKSUMS, atomic_path, read_json, write_checksums, write_json
 from utils.config import ROOT
+from utils.hermetic import leave_out_personal_settings
 from utils.staleness import made_from
 
 if TYPE_CHECKING:
@@ -157,7 +160,8 @@ def every_parameter(notebook: NotebookNode, given: dict[str, Any]) -> dict[str, 
     """
     tagged = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     nodes = [node for source in tagged for node in ast.walk(ast.parse(source))]
-    names = [node.id for node in nodes if isinstance(getattr(node, "ctx", None), ast.Store)]
+    used = [node for node in nodes if isinstance(node, ast.Name)]
+    names = [node.id for node in used if isinstance(node.ctx, ast.Store)]
     if missing := sorted(given.keys() - set(names)):
         reason = f"its cell tagged 'parameters' does not set {', '.join(missing)}"
         raise NotebookFailed(Failure(None, "", reason))
@@ -183,22 +187,24 @@ def _execute(
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     # The kernel's debugger, which nobody uses here, complains about Python's frozen modules.
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    leave_out_personal_settings()
     import papermill
     from nbclient.exceptions import DeadKernelError
 
     try:
-        return papermill.execute_notebook(
-            partial,
-            partial,
-            parameters=parameters,
-            kernel_name="python3",
-            progress_bar=False,
-            stdout_file=_ProgressLines(say),
-            stderr_file=sys.stderr,
-            cwd=cwd,
-            # Nothing is left to be written when the last cell has ended.
-            shutdown_kernel="immediate",
-        )
+        with _no_ipython_settings():
+            return papermill.execute_notebook(
+                partial,
+                partial,
+                parameters=parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                stdout_file=_ProgressLines(say),
+                stderr_file=sys.stderr,
+                cwd=cwd,
+                # Nothing is left to be written when the last cell has ended.
+                shutdown_kernel="immediate",
+            )
     except papermill.PapermillExecutionError as error:
         text = _one_line(f"{error.ename}: {error.evalue}")
         raise NotebookFailed(Failure(error.exec_count, _first_code(error.source), text)) from None
@@ -211,6 +217,17 @@ def _execute(
             raise
         reason = f"the kernel did not start ({error})"
         raise NotebookFailed(Failure(None, "", reason + _last_words())) from None
+
+
+@contextmanager
+def _no_ipython_settings() -> Iterator[None]:
+    """Give kernels an empty IPython folder: no start-up files, settings or history of anybody."""
+    with tempfile.TemporaryDirectory(prefix="ipython-") as folder:
+        os.environ["IPYTHONDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["IPYTHONDIR"]
 
 
 def _last_words() -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from utils import estimator, image_files, recording, spaces
 from utils.artifacts import atomic_path, load_or_compute, sha256_array, write_json
-from utils.config import UserError, is_offline, load_profile
+from utils.config import UserError, load_profile
 from utils.estimator import FeatureClusterer
 from utils.image_files import Found, printable
 from utils.recording import Recorder
@@ -390,7 +390,7 @@ def open_folder(
 
     target = recording.run_folder(NOTEBOOK, topic, seed, run_dir)
     found = image_files.find(Path(folder), labels)
-    network = load_backbone(backbone, offline=is_offline())
+    network = load_backbone(backbone)
     print(f"{len(found.names):,} files found; features of {network.name}")
     usable, reasons, features, thumbs = collect(found, network, topic)
     skipped = left_out(found, reasons)

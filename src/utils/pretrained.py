@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from utils.artifacts import atomic_path
-from utils.config import UserError, data_dir
+from utils.config import ROOT, UserError, data_dir, is_offline
 from utils.datasets import download
 from utils.training import freed_memory_kept, on_device, pick_device
 
@@ -89,7 +89,7 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
         file named by ``$RESNET50_WEIGHTS``, from the data folder, or downloaded into it),
         ``resnet50_random`` (a control without training) or ``timm:<model>`` (downloaded by timm).
     offline : bool
-        If true nothing is downloaded.
+        If true nothing is downloaded; nor if `config.is_offline` says so.
 
     Returns
     -------
@@ -105,6 +105,7 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
         return _efficientnet_lite(name, name)
     if name == "resnet50_random":
         return _resnet50(name, None, "random initialisation, seed 0: a control, not pre-trained")
+    offline = offline or is_offline()
     try:
         if name == "resnet50":
             path = _resnet50_weights(offline)
@@ -277,9 +278,10 @@ def _resnet50_weights(offline: bool) -> Path:
     """Find the local weight file, or download it; a file given by the user must exist."""
     given = os.environ.get("RESNET50_WEIGHTS")
     if given:
-        if not Path(given).is_file():
-            raise UserError(f"$RESNET50_WEIGHTS: there is no file {given}")
-        return Path(given)
+        given_path = (ROOT / Path(given).expanduser()).resolve()
+        if not given_path.is_file():
+            raise UserError(f"$RESNET50_WEIGHTS: there is no file {given_path}")
+        return given_path
     path = data_dir() / "weights" / _RESNET50_FILE
     if path.is_file():
         return path

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from utils import handmade
-from utils.config import UserError, is_offline
+from utils.config import UserError
 from utils.vocabulary import FROZEN, HANDMADE
 
 
@@ -53,6 +53,6 @@ def _frozen(
 ) -> np.ndarray:
     from utils import pretrained
 
-    backbone = pretrained.load_backbone(name, is_offline())
+    backbone = pretrained.load_backbone(name)
     found = pretrained.features(backbone, images, on_batch)
     return found / np.linalg.norm(found, axis=1, keepdims=True)

@@ -561,7 +561,7 @@ def git_state(folder: Path) -> tuple[str | None, bool | None, str | None]:
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit.returncode:
         return None, None, "the git checkout has no commit"
-    changes = _git(folder, "status", "--porcelain")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=normal")
     return commit.stdout.strip(), bool(changes.stdout.strip()), None
 
 
