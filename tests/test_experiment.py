@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from utils import comparisons, datasets, experiment, recording, training
+from utils import comparisons, datasets, experiment, figures, recording, training
 from utils.artifacts import read_json
 from utils.config import DBSCAN, UserError, load_profile, load_study
 
@@ -102,6 +102,57 @@ def test_parameters_replace_the_studys_values_and_are_validated(workspace):
         open_run(epochs=0)
     with pytest.raises(UserError, match="unknown parameter 'epoch'"):
         open_run(epoch=1)
+
+
+def test_components_of_a_study_that_has_none_are_refused(workspace):
+    with pytest.raises(UserError, match="'n_components' belongs to name: pca, and only there"):
+        experiment.open_run("03_latent_clustering", "fashion-ae", "quick", 0, n_components=2)
+
+
+def test_more_components_than_features_are_refused(workspace):
+    run = open_run("03_latent_clustering", n_components=999)
+    with pytest.raises(UserError, match=r"PCA to 999.* allowed are 1 to 64"):
+        run.to_study_space(np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32))
+
+
+@pytest.mark.parametrize("n_dimensions", [1, 2])
+def test_a_space_of_few_dimensions_has_a_map(workspace, n_dimensions):
+    run = open_run("03_latent_clustering")
+    points = np.random.default_rng(0).normal(size=(60, n_dimensions)).astype(np.float32)
+    assert run.tsne("latents", points).shape == (60, 2)
+
+
+def test_a_cell_that_is_run_again_replaces_what_it_recorded(workspace):
+    run = open_run("01_baseline_kmeans")
+    pixels = run.pixels()
+    for n_clusters in (3, 4):
+        assignment = (np.arange(300) % n_clusters).astype(np.int32)
+        scores = run.score("pixels", "raw", "kmeans", assignment, pixels)
+        run.table(pd.DataFrame({"clusters": [n_clusters]}), "small", "A small table.")
+        run.figure(figures.class_balance(run.labels, run.class_names), "bars", "Bars.", "Bars.")
+    run.score("pixels", "raw", "kmeans", assignment[:200], pixels[:200])
+    run.finish()
+    table = pd.read_csv(run.folder / "metrics.csv")
+    assert not table.duplicated(["representation", "space", "clusterer", "n", "metric"]).any()
+    assert set(table["k_found"]) == {4} and set(table["n"]) == {200, 300}
+    first = table[table["n"] == 300]
+    assert dict(zip(first["metric"], first["value"], strict=True)) == pytest.approx(dict(scores))
+    assert len(pd.read_parquet(run.folder / "assignments.parquet")) == 500
+    assert pd.read_csv(run.folder / "confusion.csv")["count"].sum() == 500
+    manifest = read_json(run.folder / "manifest.json")
+    assert [figure["name"] for figure in manifest["figures"]] == ["bars"]
+    assert [table["name"] for table in manifest["tables"]] == ["small"]
+
+
+def test_nothing_is_fetched_offline_whoever_asks(tmp_path, monkeypatch):
+    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(datasets, "_fetch", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(experiment, "data_of", lambda *_: {"dataset": "mnist"})
+    with pytest.raises(datasets.DataUnavailable, match="--offline forbids"):
+        open_run("01_baseline_kmeans")
+    with pytest.raises(datasets.DataUnavailable, match="--offline forbids"):
+        datasets.load("mnist")
 
 
 def test_a_trained_autoencoder_is_loaded_the_second_time(workspace, capsys):

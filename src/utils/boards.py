@@ -132,7 +132,7 @@ class BoardRun(Recorder):
     """One leaderboard's run with one seed; see `open_board`."""
 
     board: Leaderboard
-    _costs: list[dict[str, Any]] = field(default_factory=list)
+    _costs: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
 
     def rows(self, recipe: str | None = None) -> list[Row]:
         """List the lines to run: those of the profile and the seed, or the one named `recipe`.
@@ -255,7 +255,7 @@ class BoardRun(Recorder):
         from utils import handmade
 
         if kind == PCA:
-            return spaces.pca(features, min(n_components, *features.shape))[0]
+            return spaces.pca(features, n_components)[0]
         features = _for_neighbours(features)
         seeds = range(self.seed * layouts, (self.seed + 1) * layouts)
         found = [spaces.umap(features, n_components, seed=seed) for seed in seeds]
@@ -377,20 +377,18 @@ class BoardRun(Recorder):
         common = self.common_space
         values |= metrics.internal(assignment[: len(common)], common)
         seconds = sum(stage.seconds for stage in stages)
-        self._costs.append(
-            {
-                "study": self.topic,
-                "seed": self.seed,
-                "representation": row.representation,
-                "space": row.space,
-                "clusterer": row.method,
-                "seconds": round(seconds, 3),
-                "peak_memory_mb": max(stage.peak_memory_mb for stage in stages),
-                "k_given": row.k == "given" and row.clusterer not in clusterers.FINDS_K,
-                "settings": self.settings(row),
-                "recipe": row.recipe or "",
-            }
-        )
+        self._costs[row.representation, row.space, row.method] = {
+            "study": self.topic,
+            "seed": self.seed,
+            "representation": row.representation,
+            "space": row.space,
+            "clusterer": row.method,
+            "seconds": round(seconds, 3),
+            "peak_memory_mb": max(stage.peak_memory_mb for stage in stages),
+            "k_given": row.k == "given" and row.clusterer not in clusterers.FINDS_K,
+            "settings": self.settings(row),
+            "recipe": row.recipe or "",
+        }
         scored = self.record(row.representation, row.space, row.method, assignment, values)
         return pd.concat([scored, pd.Series({"seconds": seconds}, name=scored.name)])
 
@@ -419,7 +417,7 @@ class BoardRun(Recorder):
         """PCA of the first images' pixels, in which all lines are compared: float32 ``(m, d)``."""
         pixels = self.images.reshape(len(self.images), -1).astype(np.float32) / 255
         pixels = pixels[: self.board.internal_images]
-        return spaces.pca(pixels, min(self.board.common_space, *pixels.shape))[0]
+        return spaces.pca(pixels, self.board.common_space)[0]
 
     @cached_property
     def _images_hash(self) -> str:
@@ -498,7 +496,7 @@ class BoardRun(Recorder):
         """Write what was recorded, with the lines' costs; the manifest comes last."""
         if self._costs:
             with atomic_path(self.folder / recording.COSTS) as temporary:
-                pd.DataFrame(self._costs).to_csv(temporary, index=False)
+                pd.DataFrame(self._costs.values()).to_csv(temporary, index=False)
             with atomic_path(self.folder / recording.LABELS) as temporary:
                 pd.DataFrame({"class": self.labels}).to_parquet(temporary, index=False)
         super().finish()

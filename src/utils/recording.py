@@ -46,6 +46,15 @@ def run_folder(notebook: str, topic: str, seed: int, run_dir: str | Path | None)
     return Path(run_dir).resolve()
 
 
+@dataclass(frozen=True)
+class _Recorded:
+    """A clustering's rows in each table."""
+
+    scores: list[dict]
+    confusion: pd.DataFrame
+    assignment: pd.DataFrame
+
+
 @dataclass(kw_only=True)
 class Recorder:
     """What every notebook has: images, labels, and a folder for what it records.
@@ -76,14 +85,13 @@ class Recorder:
     _tenths_said: int = 0
     _started: float = field(default_factory=time.perf_counter)
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _figures: list[dict] = field(default_factory=list)
-    _tables: list[dict] = field(default_factory=list)
+    # By name, so that a cell that is run again replaces what it recorded before.
+    _figures: dict[str, dict] = field(default_factory=dict)
+    _tables: dict[str, dict] = field(default_factory=dict)
     _facts: dict[str, Any] = field(default_factory=dict)
     _atlas: str | None = None
     _notes: list[str] = field(default_factory=list)
-    _scores: list[dict] = field(default_factory=list)
-    _assignments: list[pd.DataFrame] = field(default_factory=list)
-    _confusions: list[pd.DataFrame] = field(default_factory=list)
+    _clusterings: dict[tuple, _Recorded] = field(default_factory=dict)
 
     def map_rows(self, n: int | None = None) -> np.ndarray:
         """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same."""
@@ -139,6 +147,8 @@ class Recorder:
     ) -> pd.Series:
         """Record a clustering of the first ``len(assignment)`` images and its scores.
 
+        One of the same images that was recorded under the same names before is replaced.
+
         Parameters
         ----------
         representation, space, clusterer : str
@@ -166,14 +176,12 @@ class Recorder:
             "k_found": metrics.k_found(assignment),
             "noise_fraction": metrics.noise_fraction(assignment),
         }
-        self._scores += [{**common, "metric": m, "value": float(v)} for m, v in values.items()]
-        self._confusions.append(
-            metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
+        self._clusterings[representation, space, clusterer, n] = _Recorded(
+            scores=[{**common, "metric": m, "value": float(v)} for m, v in values.items()],
+            confusion=metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
                 **{key: common[key] for key in CONFUSION_KEY}
-            )
-        )
-        self._assignments.append(
-            pd.DataFrame(
+            ),
+            assignment=pd.DataFrame(
                 {
                     "study": self.topic,
                     "seed": self.seed,
@@ -184,7 +192,7 @@ class Recorder:
                     "cluster": assignment.astype(np.int32),
                     "n": n,
                 }
-            )
+            ),
         )
         return pd.Series(values, name=f"{representation} / {space} / {clusterer}")
 
@@ -209,7 +217,7 @@ class Recorder:
             for kind, path in saved._asdict().items()
         }
         described = {"name": name, "caption": caption, "alt": alt, "cell": _running_cell()}
-        self._figures.append(described | files)
+        self._figures[name] = described | files
         return figure
 
     def table(self, frame: pd.DataFrame, name: str, caption: str) -> pd.DataFrame:
@@ -218,7 +226,7 @@ class Recorder:
         with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False)
         described = {"name": name, "caption": caption, "cell": _running_cell()}
-        self._tables.append(described | {"csv": str(path.relative_to(self.folder))})
+        self._tables[name] = described | {"csv": str(path.relative_to(self.folder))}
         return frame
 
     def atlas(
@@ -280,14 +288,18 @@ class Recorder:
 
     def finish(self) -> None:
         """Write what was recorded; the manifest comes last, so that it vouches for the rest."""
-        if self._scores:
+        recorded = self._clusterings.values()
+        scores = [row for clustering in recorded for row in clustering.scores]
+        if recorded:
             with atomic_path(self.folder / "metrics.csv") as temporary:
-                pd.DataFrame(self._scores).to_csv(temporary, index=False)
+                pd.DataFrame(scores).to_csv(temporary, index=False)
             columns = [*CONFUSION_KEY, "class", "cluster", "count"]
+            confusion = pd.concat([clustering.confusion for clustering in recorded])
             with atomic_path(self.folder / "confusion.csv") as temporary:
-                pd.concat(self._confusions)[columns].to_csv(temporary, index=False)
+                confusion[columns].to_csv(temporary, index=False)
+            assignments = pd.concat([clustering.assignment for clustering in recorded])
             with atomic_path(self.folder / "assignments.parquet") as temporary:
-                pd.concat(self._assignments).to_parquet(temporary, index=False)
+                assignments.to_parquet(temporary, index=False)
         manifest = {
             "notebook": self.notebook,
             "study": self.topic,
@@ -297,14 +309,14 @@ class Recorder:
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "started": self._began.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "figures": self._figures,
-            "tables": self._tables,
+            "figures": list(self._figures.values()),
+            "tables": list(self._tables.values()),
             "facts": self._facts,
             "atlas": self._atlas,
             "notes": self._notes,
         }
         write_json(self.folder / "manifest.json", manifest)
-        print(f"{self.notebook} recorded {len(self._figures)} figures, {len(self._scores)} values")
+        print(f"{self.notebook} recorded {len(self._figures)} figures, {len(scores)} values")
 
     def _say_epoch(self, epoch: int, values: dict[str, float]) -> None:
         losses = [f"{k.replace('_', ' ')} {v:.5f}" for k, v in values.items() if k != "seconds"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PERPLEXITY = 30.0
 LEAST_MAP_POINTS = 5
+TSNE_START = 1e-4  # standard deviation of the positions that t-SNE starts from
 # Up to so many features direct differences cost no more than a matrix product.
 DIRECT_FEATURES = 16
 # Points that a search by matrix products finds beyond those asked for, so that rounding among the
@@ -66,7 +67,7 @@ def pca(features: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray
     if n_components > n_features:
         raise UserError(
             f"PCA to {n_components} needs at least as many features, found {n_features}: "
-            "lower n_components"
+            f"allowed are 1 to {min(n_points, n_features)} components"
         )
     if (features == features[0]).all():
         raise UserError(
@@ -93,9 +94,10 @@ def tsne(features: np.ndarray, seed: int) -> np.ndarray:
     Parameters
     ----------
     features : ndarray of float32, shape (N, D)
-        N of about 2,000 takes ten seconds on two cores; D at least 2.
+        N of about 2,000 takes ten seconds on two cores.
     seed : int
-        Seed of the randomised PCA that gives the starting positions.
+        Seed of the randomised PCA that gives the starting positions; of a single feature, seed of
+        the second coordinate of these.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def tsne(features: np.ndarray, seed: int) -> np.ndarray:
     Raises
     ------
     UserError
-        If there are fewer than 5 points or 2 features, or a value is NaN or infinite.
+        If there are fewer than 5 points, or a value is NaN or infinite.
 
     Notes
     -----
@@ -115,11 +117,17 @@ def tsne(features: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE
 
     require_features(features, least_points=LEAST_MAP_POINTS, purpose="a t-SNE map")
-    if features.shape[1] < 2:
-        raise UserError("a t-SNE map needs at least 2 features, found 1: plot the feature itself")
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    model = TSNE(init="pca", learning_rate="auto", perplexity=perplexity, random_state=seed)
+    start = "pca" if features.shape[1] > 1 else _start_on_a_line(features, seed)
+    model = TSNE(init=start, learning_rate="auto", perplexity=perplexity, random_state=seed)
     return model.fit_transform(features).astype(np.float32, copy=False)
+
+
+def _start_on_a_line(feature: np.ndarray, seed: int) -> np.ndarray:
+    """Lay points of a single feature ``(N, 1)`` along a line, as narrowly as t-SNE starts them."""
+    line = feature - feature.mean()
+    across = np.random.default_rng(seed).normal(scale=TSNE_START, size=feature.shape)
+    return np.hstack([TSNE_START * line / (line.std() or 1), across]).astype(np.float32)
 
 
 def umap(
