@@ -115,7 +115,12 @@ cluster_names = [f"cluster {cluster}" for cluster in range(model.n_clusters_)]
 rows = run.map_rows()
 run.figure(
     figures.map_by_class(
-        run.positions[rows], model.labels_[rows], cluster_names, "Clusters", "cluster"
+        run.positions[rows],
+        model.labels_[rows],
+        cluster_names,
+        "Clusters",
+        "cluster",
+        axes="UMAP" if run.is_laid_out else "component",
     ),
     "map_clusters",
     f"{len(rows):,} of {len(run.usable):,} pictures as dots: near ones look alike to the network. "

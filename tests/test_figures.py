@@ -499,6 +499,13 @@ def test_map_legend_lists_what_is_there_in_the_colours_of_the_points():
         assert drawn[tuple(place)] == entries[NAMES[value] if value >= 0 else "noise"]
 
 
+@pytest.mark.parametrize("axes", ["t-SNE", "UMAP"])
+def test_the_axes_of_a_map_name_what_made_it(axes):
+    chosen = {} if axes == "t-SNE" else {"axes": axes}
+    (ax,) = figures.map_by_class(points(6), labels(6, 2), NAMES, "title", "class", **chosen).axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (f"{axes} 1", f"{axes} 2")
+
+
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
     _, entries = legend_of(FIGURES["map_by_class"]())
     assert list(entries) == NAMES

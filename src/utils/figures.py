@@ -87,6 +87,7 @@ INTERNAL_NAMES = {
 
 def use_style() -> None:
     """Set the style of every figure. All functions here call it, so no caller has to."""
+    plt.style.use("default")  # whatever somebody's own matplotlibrc says
     mpl.rcParams.update(
         {
             "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are alike everywhere
@@ -462,20 +463,23 @@ def map_by_class(
     names: Sequence[str],
     title: str,
     legend_title: str,
+    axes: str = "t-SNE",
 ) -> Figure:
     """Draw a map of points, a colour for each class or cluster.
 
     Parameters
     ----------
     xy : ndarray of float, shape (N, 2)
-        Places on a t-SNE map.
+        Places on the map.
     values : ndarray of int, shape (N,)
         Index into `names`; −1 is noise and drawn in grey.
     names : sequence of str
         Names for the legend, which lists those that have points.
     title, legend_title : str
+    axes : str
+        What the map is made by; names its axes.
     """
-    fig, ax = _map_axes(title)
+    fig, ax = _map_axes(title, axes)
     _scatter(fig, ax, xy, values, names, legend_title)
     return _keep(fig, _points(xy, "xy", values, names, legend_title))
 
@@ -998,16 +1002,16 @@ def _number_points(fig: Figure, ax: Axes, points: np.ndarray) -> None:
     ax.set_ylim(top=max(top, ax.get_ylim()[1]))
 
 
-def _map_axes(title: str) -> tuple[Figure, Axes]:
+def _map_axes(title: str, axes: str = "t-SNE") -> tuple[Figure, Axes]:
     fig, ax = _single_axes(4.6)
     ax.set_title(title)
-    _name_map_axes(ax)
+    _name_map_axes(ax, axes)
     return fig, ax
 
 
-def _name_map_axes(ax: Axes) -> None:
+def _name_map_axes(ax: Axes, axes: str = "t-SNE") -> None:
     ax.set_aspect("equal", "datalim")
-    ax.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")  # places have no unit
+    ax.set(xticks=[], yticks=[], xlabel=f"{axes} 1", ylabel=f"{axes} 2")  # places have no unit
 
 
 def _points(
