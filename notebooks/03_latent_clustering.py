@@ -214,8 +214,8 @@ run.figure(
 # ## The first three dimensions
 #
 # Of all dimensions of the clustered space only three can be seen at once; groups that overlap here
-# may part in the others. In a space of thousands of dimensions three say nothing, and in one of
-# fewer than three there is nothing more to see than in the map: there the view is left out.
+# may part in the others. In a space of thousands of dimensions three say nothing, and a space of
+# one or two has no third: there the view is left out.
 
 # %% tags=["nbval-ignore-output"]
 if 3 <= projected.shape[1] <= 100:
