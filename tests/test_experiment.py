@@ -115,13 +115,6 @@ def test_more_components_than_features_are_refused(workspace):
         run.to_study_space(np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32))
 
 
-@pytest.mark.parametrize("n_dimensions", [1, 2])
-def test_a_space_of_few_dimensions_has_a_map(workspace, n_dimensions):
-    run = open_run("03_latent_clustering")
-    points = np.random.default_rng(0).normal(size=(60, n_dimensions)).astype(np.float32)
-    assert run.tsne("latents", points).shape == (60, 2)
-
-
 def test_a_cell_that_is_run_again_replaces_what_it_recorded(workspace):
     run = open_run("01_baseline_kmeans")
     pixels = run.pixels()

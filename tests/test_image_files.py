@@ -344,3 +344,12 @@ def test_an_empty_or_missing_folder_is_an_error(tmp_path):
 def test_any_name_can_be_printed():
     assert image_files.printable("caf\udce9.png") == "caf\\xe9.png"
     assert image_files.printable("写真.png") == "写真.png"
+
+
+def test_a_folder_and_a_table_may_lie_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/a.png").touch()
+    (tmp_path / "labels.csv").write_text("path,label\na.png,one\n")
+    assert image_files.find("~/pictures").names == ("a.png",)
+    assert image_files.find("~/pictures", "~/labels.csv").labels == ("one",)

@@ -115,12 +115,13 @@ def test_tsne_refuses_too_few_points():
         spaces.tsne(random_features(4, 3), seed=0)
 
 
-@pytest.mark.parametrize("scale", [0, 1, 1e6])
-def test_tsne_of_a_single_feature_is_a_map(scale):
-    xy = spaces.tsne(scale * random_features(30, 1), seed=0)
+@pytest.mark.parametrize(("n_features", "scale"), [(1, 0), (1, 1), (1, 1e6), (2, 1)])
+def test_tsne_of_one_or_two_features_is_a_map(n_features, scale):
+    features = scale * random_features(30, n_features)
+    xy = spaces.tsne(features, seed=0)
     assert xy.shape == (30, 2)
     assert np.isfinite(xy).all()
-    np.testing.assert_array_equal(spaces.tsne(scale * random_features(30, 1), seed=0), xy)
+    np.testing.assert_array_equal(spaces.tsne(features, seed=0), xy)
 
 
 def all_distances(features):
