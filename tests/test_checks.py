@@ -94,7 +94,6 @@ STUDY_MISTAKES = [
     ("cifar10-cae", "dropout: 0.3", "dropout: 1", "options.dropout", "from 0 to below 1"),
     ("mnist-cae", "{channels: [32, 64]}", "{channels: [9, 9, 9]}", "autoencoder.options",
      "sides must be multiples of 8: set images.resize"),
-    ("fashion-ae", "[128, 64, 32]", "[128, 64, 1]", "autoencoder.options", "allowed are 2 or more"),
     ("mnist-cae", "n_components: 50", "n_components: 3137", "space.n_components", "at most 1568"),
     ("mnist-cae", "pca, n_components: 50", "pca", "space.n_components", "belongs to 'name: pca'"),
     ("fashion-ae", "{name: raw}", "{name: raw, n_components: 2}", "n_components", "belongs to"),

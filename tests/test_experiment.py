@@ -105,7 +105,7 @@ def test_parameters_replace_the_studys_values_and_are_validated(workspace):
 
 
 def test_components_of_a_study_that_has_none_are_refused(workspace):
-    with pytest.raises(UserError, match="'n_components' belongs to name: pca, and only there"):
+    with pytest.raises(UserError, match="'raw', which has no components: leave it None"):
         experiment.open_run("03_latent_clustering", "fashion-ae", "quick", 0, n_components=2)
 
 

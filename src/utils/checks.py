@@ -32,8 +32,6 @@ REFERENCES = config.ROOT / "reports" / "template" / "references.bib"
 LEAST_IMAGES = 50
 # The maps are measured by the ten nearest neighbours of each point.
 LEAST_MAP_POINTS = 11
-# A map needs two dimensions.
-LEAST_LATENT = 2
 
 Mistakes = Iterator[tuple[Way, str]]
 
@@ -214,12 +212,6 @@ def _of_latent(study: Study, options: dict, way: Way) -> Mistakes:
         )
         return
     size = latent_size(architecture, options, shape)
-    if size < LEAST_LATENT:
-        yield _mistake(
-            way,
-            f"a latent of {size} number cannot be drawn as a map: allowed are {LEAST_LATENT} or "
-            "more",
-        )
     n_components = study.space.n_components
     if n_components is not None and n_components > size:
         yield _mistake(

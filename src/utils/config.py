@@ -108,12 +108,6 @@ class Space(_Model):
     name: Literal["raw", "pca"]
     n_components: int | None = Field(default=None, gt=0)
 
-    @model_validator(mode="after")
-    def _components_where_they_belong(self) -> Space:
-        if (self.name == "pca") != (self.n_components is not None):
-            raise ValueError("'n_components' belongs to name: pca, and only there")
-        return self
-
     @property
     def label(self) -> str:
         """Name of the space in every table: ``raw`` or, for 50 components, ``pca50``."""

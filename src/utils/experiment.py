@@ -182,6 +182,11 @@ def _changed(study: Study, changes: dict[str, Any]) -> Study:
         if name == "backbone":
             study = _with(study, backbones=[value])
         elif name in sections:
+            if name == "n_components" and study.space.name != "pca":
+                raise UserError(
+                    f"n_components = {value!r}: study {study.study} clusters in the space "
+                    f"{study.space.name!r}, which has no components: leave it None"
+                )
             section, key = sections[name]
             study = _with(study, **{section: {key: value}})
         else:
