@@ -17,7 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.artifacts import CHECKSUMS, atomic_path, write_checksums, write_json
+from utils.artifacts import (
+    CHECKSUMS,
+    atomic_path,
+    is_inside,
+    read_json,
+    write_checksums,
+    write_json,
+)
 from utils.config import ROOT
 
 if TYPE_CHECKING:
@@ -108,8 +115,7 @@ def run_notebook(
     import nbformat
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CHECKSUMS, "manifest.json", "failed.ipynb", "error.json"):
-        (folder / name).unlink(missing_ok=True)
+    _empty(folder)
     partial = folder / ".running.ipynb"
     try:
         executed = _execute(notebook, parameters, partial, say)
@@ -127,6 +133,18 @@ def run_notebook(
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier run left in its folder, as far as its manifest lists it."""
+    try:
+        listed = [name for name in read_json(folder / "manifest.json")["files"] if is_inside(name)]
+    except (OSError, ValueError, TypeError, KeyError):
+        listed = []  # the run did not finish; nothing that it left is in the next one's manifest
+    # The first two vouch for the others.
+    own = (CHECKSUMS, "manifest.json", "executed.ipynb", "failed.ipynb", "error.json")
+    for name in (*own, *listed):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _execute(
@@ -317,6 +335,7 @@ def _record_divergence(
             "seconds": round((ended - began).total_seconds(), 3),
             "started": began.isoformat(timespec="seconds"),
             "finished": ended.isoformat(timespec="seconds"),
+            "files": [],
             "failed": failure.error.removeprefix(DIVERGED),
         },
     )
