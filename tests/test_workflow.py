@@ -82,8 +82,8 @@ def make_repository(root):
     """Copy the real command line and workflow; replace what gets data, runs and reports."""
     package = root / "src" / "utils"
     package.mkdir(parents=True)
-    copied = ("__init__", "artifacts", "checks", "cli", "config", "names", "strict_yaml")
-    for name in (*copied, "vocabulary"):
+    copied = ("__init__", "artifacts", "checks", "cli", "config", "names", "ownership")
+    for name in (*copied, "strict_yaml", "vocabulary"):
         shutil.copy(ROOT / f"src/utils/{name}.py", package)
     (package / "datasets.py").write_text(DATA)
     (package / "experiment.py").write_text(EXPERIMENT)

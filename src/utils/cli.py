@@ -22,7 +22,6 @@ from commands.arguments import PROGRAM
 from utils.artifacts import (
     damaged_files,
     remove_leftovers,
-    report_files,
     sha256_file,
     update_json,
     write_json,
@@ -40,6 +39,14 @@ from utils.config import (
     note_on_ignored_files,
 )
 from utils.notebook_runner import MARK, PROGRESS_FILE, title_of
+from utils.ownership import (
+    read_manifest,
+    report_of_profile,
+    require_apart,
+    require_free,
+    require_own,
+    require_writable,
+)
 
 RUNS = ROOT / "runs"
 BENCHMARKS = ROOT / "benchmarks" / "run.py"
@@ -125,6 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.execv(sys.executable, [sys.executable, str(BENCHMARKS), *arguments[1:]])
         if arguments[:1] == ["recipe"]:
             return run_recipe(parse_recipe(arguments[1:]))
+        remove_leftovers()
         act = _action(arguments)
     except UserError as error:
         return _complain(str(error), USAGE_ERROR)
@@ -193,6 +201,8 @@ def parse(arguments: list[str]) -> Request:
     profile, out = load_profile(options.profile), options.out
     studies = tuple(load_topic(name) for name in options.studies)
     require_sound(studies, profile)
+    names = [name for name in RESULTS if Path(name).suffix]
+    prepare_out(out, report_of_profile(profile.profile), names)
     return Request(
         profile=profile,
         studies=studies,
@@ -202,6 +212,37 @@ def parse(arguments: list[str]) -> Request:
         offline=options.offline,
         for_snakemake=tuple(options.for_snakemake),
     )
+
+
+def prepare_out(out: Path, owner: str, names: Collection[str] = ()) -> None:
+    """See that a report may be written into a folder, and make it if it is missing.
+
+    Parameters
+    ----------
+    out : Path
+    owner : str
+        Whose the report is, as its manifest names it.
+    names : collection of str
+        Files that every such report has.
+
+    Raises
+    ------
+    UserError
+        If it may not; nothing was changed.
+    """
+    require_apart({"--out": out}, kept_places())
+    earlier = require_own(out, owner, "--out")
+    require_free(out, {*names, *earlier}, earlier)
+    require_writable(out, "--out")
+
+
+def kept_places() -> dict[str, Path]:
+    """Return the folders into which no report and no export goes, by their names in messages."""
+    return {
+        "the published numbers, which 'publish' alone writes": ROOT / "reports" / "published",
+        "the article's template": ROOT / "reports" / "template",
+        "the working state": RUNS,
+    }
 
 
 def open_lab(arguments: list[str]) -> NoReturn:
@@ -404,7 +445,6 @@ def run(request: Request, lock: IO[str]) -> int:
     if request.offline:
         os.environ["OFFLINE"] = "1"  # for the notebooks, see utils.config.is_offline
     not_run = prepare(request)
-    remove_leftovers_of_runs(ROOT / request.out)
     discard_damaged(request)
     log = request.runs / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -417,14 +457,6 @@ def run(request: Request, lock: IO[str]) -> int:
     if not outcome.started:
         log.unlink()
     return 0
-
-
-def remove_leftovers_of_runs(out: Path) -> None:
-    """Remove what killed runs left below ``runs``, and at the top of a report's folder `out`.
-
-    Not below that: it may be a large folder of somebody's.
-    """
-    remove_leftovers([*RUNS.rglob(".*"), *out.glob(".*")])
 
 
 def prepare(request: Request) -> dict[str, str]:
@@ -552,7 +584,8 @@ def snakemake_command(request: Request) -> list[str]:
 
 def _is_whole(out: Path) -> bool:
     """Tell whether a report has all its files, as they were written."""
-    noted = report_files(out)
+    manifest = read_manifest(out)
+    noted = manifest.files if manifest else {}
     return (
         bool(noted)
         and all((out / name).exists() for name in RESULTS)
