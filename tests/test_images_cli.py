@@ -142,12 +142,20 @@ def test_a_folder_is_clustered_reported_exported_and_used_again(folder, tmp_path
     assert tree(out) == before
 
 
-def test_an_error_of_the_notebook_is_said_in_a_line(folder, tmp_path, main, capfd):
-    labels = tmp_path / "labels.csv"
-    assert main(folder, "--labels", labels, "--out", tmp_path / "report") == 1
+def test_an_error_of_the_notebook_is_said_in_a_line(tmp_path, main, capfd):
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "not one.jpg").write_text("<html>")
+    assert main(tmp_path / "damaged", "--out", tmp_path / "report") == 1
     said = capfd.readouterr().err
-    assert said.startswith(f"run_all.sh: --labels {labels}: ")
+    assert said.startswith(f"run_all.sh: {tmp_path / 'damaged'}: 0 of 1 files can be read")
     assert said.count("\n") == 1
+
+
+def test_labels_that_are_not_there_are_told_at_once(folder, tmp_path, main, capfd):
+    labels = tmp_path / "labels.csv"
+    assert main(folder, "--labels", labels, "--out", tmp_path / "report") == cli.USAGE_ERROR
+    assert capfd.readouterr().err.startswith(f"run_all.sh: --labels {labels}: ")
+    assert not (tmp_path / "report").exists()
 
 
 def test_a_damaged_model_is_refused(folder, tmp_path, main, capfd):
