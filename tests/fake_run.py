@@ -222,8 +222,8 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
     for table in tables:
         _write(folder / table["csv"], table.pop("text"))
     rows, assignments = _scores(profile, study, seed, scored)
-    pd.DataFrame(rows).to_csv(folder / "metrics.csv", index=False)
     if assignments:
+        pd.DataFrame(rows).to_csv(folder / "metrics.csv", index=False)
         pd.concat(assignments).to_parquet(folder / "assignments.parquet", index=False)
         pd.concat(map(_confusion, assignments)).to_csv(folder / "confusion.csv", index=False)
     _write_json(folder / "executed.ipynb", _notebook(notebook))
@@ -244,6 +244,7 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
     if notebook == "03_latent_clustering":
         manifest["atlas"] = "atlas.parquet"
         atlas_table().to_parquet(folder / "atlas.parquet", index=False)
+    manifest["files"] = [name for name in artifacts.checksums(folder) if name != "executed.ipynb"]
     _write_json(folder / "manifest.json", manifest)
     artifacts.write_checksums(folder)
     return folder

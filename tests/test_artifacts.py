@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -534,36 +533,66 @@ def test_arrays_come_back_as_they_went_in(package, tmp_path_factory, array):
         np.testing.assert_array_equal(loaded[name], expected)
 
 
-def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+# --- temporary files ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def temporaries(tmp_path, monkeypatch):
+    monkeypatch.setattr(artifacts, "TEMPORARIES", tmp_path / "runs" / "temporary")
+    return artifacts.TEMPORARIES
+
+
+LEAVE = """
+import os, sys
+from pathlib import Path
+from utils import artifacts
+artifacts.TEMPORARIES = Path(sys.argv[1])
+with artifacts.atomic_path(Path(sys.argv[2])) as file:
+    with artifacts.temporary_place(Path(sys.argv[2]).parent) as folder:
+        (folder / "inside").mkdir(parents=True)
+        print(file, folder, flush=True)
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, temporaries):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    old, young = time.time() - 100, time.time()
-    for name, age in {
-        f"a/.thing-{dead.pid}-abcd1234.json": old,
-        f"a/.young-{dead.pid}-abcd1234.json": young,
-        f"a/.mine-{os.getpid()}-abcd1234.json": old,
-        "a/.complete": old,
-        f"a/thing-{dead.pid}-abcd1234.json": old,
-    }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (age, age))
-    folder = tmp_path / f".building-{dead.pid}-abcd1234"
-    (folder / "inside").mkdir(parents=True)
-    os.utime(folder, (old, old))
-    removed = {path.name for path in artifacts.remove_leftovers(tmp_path.rglob(".*"))}
-    assert removed == {f".thing-{dead.pid}-abcd1234.json", folder.name}
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 4
+    mine = (
+        *(".backup-2023-december", ".photos-1999-holidays", ".notes-2019-freezing.txt"),
+        *(f".building-{dead.pid}-abcd1234", f".thing-{10**20}-abcd1234.json", ".complete"),
+        f".{'0' * 32}",
+    )
+    (tmp_path / "out").mkdir()
+    for name in mine:
+        (tmp_path / "out" / name).write_text("mine")
+        os.utime(tmp_path / "out" / name, (0, 0))
+    command = [sys.executable, "-c", LEAVE, temporaries, tmp_path / "out" / "thing.json"]
+    left = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.split()
+    assert len(left) == 2 and all(map(os.path.exists, left))
+    assert sorted(map(str, artifacts.remove_leftovers())) == sorted(left)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(mine)
+    assert not list(temporaries.iterdir())
 
 
-def test_a_temporary_file_is_known_as_one(tmp_path, monkeypatch):
+def test_a_temporary_file_in_use_stays(tmp_path, temporaries):
     with artifacts.atomic_path(tmp_path / "thing.json") as temporary:
-        assert not artifacts.remove_leftovers(tmp_path.rglob(".*"))
-        os.utime(temporary, (0, 0))
-        monkeypatch.setattr(os, "kill", _no_such_process)
-        assert artifacts.remove_leftovers(tmp_path.rglob(".*")) == [temporary]
-        temporary.touch()
+        assert not artifacts.remove_leftovers()
+        assert temporary.exists()
+    assert not list(temporaries.iterdir())
 
 
-def _no_such_process(_pid, _signal):
-    raise ProcessLookupError
+def test_a_made_up_entry_removes_nothing(tmp_path, temporaries):
+    temporaries.mkdir(parents=True)
+    (tmp_path / "precious").mkdir()
+    token = "a" * 32
+    for content in (tmp_path / "precious", tmp_path, "precious", f"../.{token}", "", b"\xff\0"):
+        (temporaries / token).write_bytes(os.fsencode(content))
+        (temporaries / "notes.txt").write_text(str(tmp_path / "precious"))
+        assert not artifacts.remove_leftovers()
+    assert (tmp_path / "precious").is_dir() and (temporaries / "notes.txt").exists()
+
+
+def test_a_file_of_any_allowed_name_is_written(tmp_path):
+    artifacts.write_text(tmp_path / f"{'a' * 250}.csv", "text")
+    assert (tmp_path / f"{'a' * 250}.csv").read_text() == "text"

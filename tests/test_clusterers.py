@@ -419,3 +419,14 @@ def test_units_of_the_map_without_a_point_make_no_cluster():
     features, groups = np.repeat(corners, 40, axis=0), np.repeat([0, 1, 2], 40)
     found = clusterers.cluster("som", features, 3, seed=0).assignment
     assert metrics.external(found, groups)["ari"] == 1
+
+
+def test_equal_points_get_the_cluster_of_most_of_them():
+    groups = np.array([0, 1, 1, 1, 2, 3, 3])
+    result = clusterers.Result(
+        np.array([0, 2, 1, 2, 0, 1, -1], np.int32),
+        np.array([0.5, 0.6, 0.9, 0.8, 0.4, 0.3, 0], np.float32),
+    )
+    found = clusterers.with_equal_points_together(result, groups)
+    assert found.assignment.tolist() == [0, 1, 1, 1, 0, -1, -1]  # the cluster 1 is empty now
+    np.testing.assert_allclose(found.confidence, [0.5, 0.7, 0.7, 0.7, 0.4, 0, 0], rtol=1e-6)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from utils import cli, datasets, images_cli
+from utils import cli, datasets, images_cli, images_report, results
 from utils.artifacts import read_json
 from utils.config import UserError
 
@@ -67,7 +67,8 @@ def test_a_title_becomes_a_plain_name(title, name):
         (["{folder}", "--model", "m", "--clusters", "3"], "--clusters cannot be given with"),
         (["{folder}", "--out", "{folder}/report"], "lies in the folder of the pictures"),
         (["{folder}", "--export", "{folder}"], "lies in the folder of the pictures"),
-        (["{folder}", "--export", "{parent}"], "exists and is not empty"),
+        (["{folder}", "--export", "{parent}"], r"the folder of the pictures \(.*\) lies in it"),
+        (["{folder}", "--out", "{parent}"], r"the folder of the pictures \(.*\) lies in it"),
         (["{folder}/none"], "there is no such folder"),
         (["{folder}", "--what"], "unrecognized arguments: --what"),
     ],
@@ -135,16 +136,26 @@ def test_a_folder_is_clustered_reported_exported_and_used_again(folder, tmp_path
     # The same name for another folder.
     other = tmp_path / "Other"
     folder.rename(other)
-    assert main(other, "--name", "Digits <b>", "--out", out) == 1
+    before = tree(out)
+    assert main(other, "--name", "Digits <b>", "--out", out) == 2
     assert "has the report on" in capfd.readouterr().err
+    assert tree(out) == before
 
 
-def test_an_error_of_the_notebook_is_said_in_a_line(folder, tmp_path, main, capfd):
-    labels = tmp_path / "labels.csv"
-    assert main(folder, "--labels", labels, "--out", tmp_path / "report") == 1
+def test_an_error_of_the_notebook_is_said_in_a_line(tmp_path, main, capfd):
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "not one.jpg").write_text("<html>")
+    assert main(tmp_path / "damaged", "--out", tmp_path / "report") == 1
     said = capfd.readouterr().err
-    assert said.startswith(f"run_all.sh: --labels {labels}: ")
+    assert said.startswith(f"run_all.sh: {tmp_path / 'damaged'}: 0 of 1 files can be read")
     assert said.count("\n") == 1
+
+
+def test_labels_that_are_not_there_are_told_at_once(folder, tmp_path, main, capfd):
+    labels = tmp_path / "labels.csv"
+    assert main(folder, "--labels", labels, "--out", tmp_path / "report") == cli.USAGE_ERROR
+    assert capfd.readouterr().err.startswith(f"run_all.sh: --labels {labels}: ")
+    assert not (tmp_path / "report").exists()
 
 
 def test_a_damaged_model_is_refused(folder, tmp_path, main, capfd):
@@ -152,3 +163,16 @@ def test_a_damaged_model_is_refused(folder, tmp_path, main, capfd):
     status = main(folder, "--model", tmp_path / "m.safetensors", "--out", tmp_path / "new")
     assert status == 1 and "damaged" in capfd.readouterr().err
     assert not list(Path(tmp_path / "new").iterdir())
+
+
+def test_the_scores_of_an_earlier_run_with_labels_are_not_taken(tmp_path):
+    manifest = results.Manifest(
+        **{"notebook": "06_your_images", "study": "x", "profile": "images", "seed": 0},
+        **{"seconds": 1, "started": "now", "finished": "now", "files": []},
+    )
+    (tmp_path / "metrics.csv").write_text("metric,value\nari,1\n")
+    run = results.NotebookRun("x", 0, manifest.notebook, tmp_path, manifest)
+    assert images_report._scores(run) == {}
+    listed = manifest.model_copy(update={"files": ["metrics.csv"]})
+    run = results.NotebookRun("x", 0, manifest.notebook, tmp_path, listed)
+    assert images_report._scores(run) == {"ari": 1}

@@ -6,6 +6,7 @@ import time
 import pytest
 from made_notebooks import PARAMETERS, write_notebook
 
+from utils import notebook_runner
 from utils.artifacts import damaged_files, read_json, sha256_file
 from utils.config import ROOT
 from utils.notebook_runner import MARK, NotebookFailed, _ProgressLines, main, run_notebook
@@ -79,6 +80,23 @@ file.write_text(json.dumps(json.loads(file.read_text()) | {"seconds": -1, "finis
     manifest = read_json(tmp_path / "run/manifest.json")
     assert manifest["seconds"] > 0
     assert manifest["started"] <= manifest["finished"] < "never"
+
+
+def test_a_run_begins_with_what_is_not_its_own_alone(tmp_path):
+    ours = ("metrics.csv", "tables/a.csv", "executed.ipynb", "checksums.json", "error.json")
+    others = ("notes.txt", "tables/mine.csv", ".hidden", "../precious")
+    for name in (*ours, *others):
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text(name)
+    manifest = tmp_path / "run" / "manifest.json"
+    manifest.write_text('{"files": ["metrics.csv", "tables/a.csv", "gone.csv", "../precious"]}')
+    notebook_runner._empty(tmp_path / "run")
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"run/notes.txt", "run/tables/mine.csv", "run/.hidden", "precious"}
+    for text in ("", "[]", '{"files": 3}', '{"files": [3]}', "\x00"):
+        manifest.write_text(text)
+        notebook_runner._empty(tmp_path / "run")
+        assert not manifest.exists() and (tmp_path / "run/notes.txt").exists()
 
 
 def test_a_failing_cell_is_named_and_the_partial_notebook_kept(tmp_path, monkeypatch, capsys):

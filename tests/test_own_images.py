@@ -135,6 +135,31 @@ def test_copies_are_listed(folder, tmp_path, mean_colours):
     assert found["difference"].is_monotonic_increasing
 
 
+def test_identical_pictures_are_in_one_cluster(folder, tmp_path, mean_colours, monkeypatch):
+    """Although the network's last bits depend on the batch."""
+    from utils import pretrained
+
+    whole, random = pretrained.features, np.random.default_rng(1)
+    monkeypatch.setattr(
+        pretrained,
+        "features",
+        lambda *given: whole(*given) + random.normal(0, 1e-4, (len(given[1]), 1)).astype("float32"),
+    )
+    monkeypatch.setattr(own_images, "CHUNK", 20)
+    for number in range(6):
+        for name in ("blue", "red"):
+            path = folder / "green" / f"{name}-again-{number}.png"
+            path.write_bytes((folder / name / "05.png").read_bytes())
+    run = opened(folder, tmp_path, clusters=12)
+    for name in ("blue", "red"):
+        same = [n for n, path in enumerate(run.image_names) if f"{name}-again" in path]
+        same.append(run.image_names.index(f"{name}/05.png"))
+        assert len(np.unique(run.features[same], axis=0)) == 1
+        assert len(set(run.model.labels_[same])) == 1
+        assert len(set(run.model.probabilities_[same].round(5))) == 1
+    assert set(run.model.labels_) == set(range(run.model.n_clusters_))
+
+
 def test_a_wrong_label_is_noticed(folder, tmp_path, mean_colours):
     (folder / "blue/05.png").rename(folder / "red/wrong.png")
     run = opened(folder, tmp_path)
@@ -185,7 +210,7 @@ def test_names_of_any_bytes_are_kept_apart(folder, tmp_path, mean_colours):
     run = opened(folder, tmp_path)
     run.write_outputs(run.near_duplicates())
     paths = set(pd.read_csv(tmp_path / "run/assignments.csv")["path"])
-    assert {"red/caf\\xe9.png", 'red/写真\n"1" <b>.png', "red/a,b;'.png"} <= paths
+    assert {"red/caf\\xe9.png", 'red/写真\\x0a"1" <b>.png', "red/a,b;'.png"} <= paths
 
 
 @pytest.mark.parametrize("n", [0, 1])

@@ -61,7 +61,7 @@ def place(tmp_path):
     """A folder with an earlier published run, and a README."""
     folder = tmp_path / "kept/published"
     (folder / "figures").mkdir(parents=True)
-    (folder / "figures/old.png").write_bytes(b"old")
+    (folder / "figures/mnist-cae-old.png").write_bytes(b"old")
     (tmp_path / "README.md").write_text(TEXT)
     return folder, tmp_path / "README.md"
 
@@ -318,6 +318,16 @@ def test_a_missing_readme_changes_nothing(report, place):
     assert not readme.exists()
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "figures/holiday.png", ".hidden", "empty/x"])
+def test_a_folder_with_a_file_of_somebody_is_not_replaced(report, place, name):
+    (place[0] / name).parent.mkdir(exist_ok=True)
+    (place[0] / name).write_text("mine")
+    with pytest.raises(UserError, match="is not of a published run"):
+        published.publish(report, *place)
+    assert (place[0] / name).read_text() == "mine"
+    assert (place[0] / "figures/mnist-cae-old.png").exists()
+
+
 def test_too_large_figures_change_nothing(report, place, monkeypatch):
     monkeypatch.setattr(published, "LARGEST_FIGURES", 1000)
     refuse(report, place, "allowed are 1,000")
@@ -347,8 +357,8 @@ def test_a_readme_that_cannot_be_written_changes_nothing(report, place, monkeypa
 def test_a_picture_that_the_readme_shows_is_not_taken_away(report, place):
     folder, readme = place
     linked = TEXT + "\n![old](kept/published/figures/{}.png) ![other](elsewhere/x.png)\n"
-    readme.write_text(linked.format("old"))
-    refuse(report, place, "shows kept/published/figures/old.png")
+    readme.write_text(linked.format("mnist-cae-old"))
+    refuse(report, place, "shows kept/published/figures/mnist-cae-old.png")
     readme.write_text(linked.format("mnist-cae-tsne_label"))
     published.publish(report, folder, readme)
     assert (folder / "figures/mnist-cae-tsne_label.png").is_file()

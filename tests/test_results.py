@@ -162,6 +162,20 @@ def test_what_an_earlier_run_of_a_failed_notebook_left_is_no_result(runs):
 # --- files -------------------------------------------------------------------------------------
 
 
+def test_what_no_manifest_lists_is_no_result(runs):
+    expected = collect(runs)
+    for name in ("metrics.csv", "confusion.csv", "assignments.parquet", "costs.csv"):
+        for folder in runs.glob("*/*/*/02_train_autoencoder"):
+            (folder / name).write_text("of an earlier run")
+        for folder in runs.glob("*/*/*/*/"):
+            (folder / ".ipynb_checkpoints").mkdir(exist_ok=True)
+            (folder / ".ipynb_checkpoints/executed-checkpoint.ipynb").write_text("looked at")
+    found = results.collect("quick", STUDIES, (0, 1), runs)  # with the checksums as they were
+    for table in ("metrics", "confusion", "assignments", "costs"):
+        pd.testing.assert_frame_equal(getattr(found, table), getattr(expected, table))
+    assert found.gaps == expected.gaps
+
+
 def test_write_results_writes_every_table(runs, tmp_path):
     collected, out = collect(runs), tmp_path / "out"
     results.write_results(collected, out)

@@ -96,6 +96,7 @@ def make_repository(root):
         "hermetic",
         "last_resort",
         "names",
+        "ownership",
         "staleness",
     )
     for name in (*copied, "strict_yaml", "vocabulary"):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import signal
 import sys
-import tempfile
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -169,26 +169,32 @@ def _place(option: str, text: str) -> Path:
         raise WrongCall(f"{option} {text!r}: is not a path ({error})") from None
 
 
-def require_writable(folder: Path) -> None:
-    """Make a folder, if it is missing, and see that files can be written into it.
+def _require_place(out: Path) -> None:
+    """See that a folder can be made and written to, without making it.
 
     Raises
     ------
     WrongCall
-        If they cannot.
+        If it cannot.
     """
     # Snakemake reads them as its own in the names of results, which are relative to the checkout.
-    name = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    name = out.relative_to(ROOT) if out.is_relative_to(ROOT) else out
     if set(str(name)) & set("{}\n"):
         raise WrongCall(f"--out {str(name)!r}: braces and line breaks are not allowed in its path")
+    nearest = _nearest_that_exists(out)
+    reason = None if nearest.is_dir() else f"{nearest} is a file"
+    if reason is None and not os.access(nearest, os.W_OK | os.X_OK):
+        reason = f"{nearest} may not be written to"
+    if reason is not None:
+        raise WrongCall(f"cannot write to {out}: {reason}; name another folder with --out")
+
+
+def _nearest_that_exists(path: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x")
-    except OSError as error:
-        raise WrongCall(
-            f"cannot write to {folder}: {error.strerror}; name another folder with --out"
-        ) from None
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return _nearest_that_exists(path.parent)
+    return path
 
 
 # --- a run of the workflow ------------------------------------------------------------------------
@@ -258,7 +264,7 @@ def _run(words: Sequence[str]) -> argparse.Namespace:
     if options.out is not None and not options.out.strip():
         raise WrongCall("--out is empty: name a folder, or leave it out for reports/PROFILE")
     options.out = _place("--out", options.out or str(ROOT / "reports" / options.profile))
-    require_writable(options.out)
+    _require_place(options.out)
     options.for_snakemake = rest
     return options
 
@@ -368,7 +374,7 @@ def _images(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--copy", action="store_true", help="export copies instead of links")
     parser.add_argument("--model", metavar="FILE", help="put the pictures into these clusters")
     parser.add_argument(
-        "--out", metavar="DIR", help="folder of the report (default: reports/images)"
+        "--out", metavar="DIR", help="folder of the report (default: in reports/images)"
     )
     parser.add_argument("--seed", metavar="N", default="0")
     parser.add_argument("--offline", action="store_true", help="no network")
@@ -393,16 +399,16 @@ def _images(words: Sequence[str]) -> argparse.Namespace:
     options.backbone = options.backbone or BACKBONES[0]
     if not re.fullmatch("timm:[A-Za-z0-9_.]+", options.backbone):
         _one_of("--backbone", options.backbone, (*BACKBONES, "timm:MODEL"))
-    default = ROOT / "reports" / "images" / plain_name(options.name)
+    # What is put into known clusters is no report, and does not replace one.
+    kind = "" if options.model is None else "-assigned"
+    default = ROOT / "reports" / "images" / f"{plain_name(options.name)}{kind}"
     options.out = _place("--out", options.out or str(default))
     if options.export is not None:
         options.export = _place("--export", options.export)
     for option, place in (("--out", options.out), ("--export", options.export)):
         if place is not None and place.is_relative_to(options.folder):
             raise WrongCall(f"{option} {place}: lies in the folder of the pictures; name another")
-    if options.export is not None:
-        _require_new(options.export)
-    require_writable(options.out)
+    _require_place(options.out)
     return options
 
 
@@ -443,11 +449,6 @@ def plain_name(title: str) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", latin.lower()).strip("-")[:60].strip("-")
     digest = hashlib.sha256(title.encode("utf-8", "replace")).hexdigest()[:8]
     return name if name and title.isascii() else "-".join(filter(None, (name, digest)))
-
-
-def _require_new(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise WrongCall(f"--export {folder}: exists and is not empty; name a new folder")
 
 
 _SUB_COMMANDS: dict[str, Callable[[Sequence[str]], argparse.Namespace]] = {

@@ -7,12 +7,13 @@ fingerprint and its checksum both hold; anything else is computed again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHECKSUMS = "checksums.json"
-# Which files of its folder are the report's, and their checksums.
-REPORT_FILES = ".files.json"
-SECONDS_TO_GROW_OLD = 30
+# A file for each temporary file or folder of this checkout; it holds the path.
+TEMPORARIES = Path(__file__).resolve().parents[2] / "runs" / "temporary"
+TOKEN_BYTES = 16
+SECONDS_TO_REGISTER = 30
 
 
 @contextmanager
@@ -48,57 +50,80 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: several libraries choose the format by it.
-    prefix = temporary_prefix(path.stem)
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with temporary_place(path.parent, path.suffix) as temporary:
+        temporary.open("xb").close()
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        # mkstemp makes the file private; a result is as readable as any file of its user.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def temporary_prefix(name: str) -> str:
-    """Begin the name of a temporary file or folder: hidden, and with the process that makes it."""
-    return f".{name}-{os.getpid()}-"
+@contextmanager
+def temporary_place(folder: Path, suffix: str = "") -> Iterator[Path]:
+    """Yield a free path in `folder`; whatever is there when the block ends is removed.
 
+    The path has an unguessable name, which is registered before anything is made. That is how
+    `remove_leftovers` knows what a killed process has left, in any folder.
 
-def remove_leftovers(hidden: Iterable[Path]) -> list[Path]:
-    """Remove those of some hidden files and folders that killed processes left, and return them.
-
-    Those of processes that live, and very young ones, which may be of another machine, stay.
+    Parameters
+    ----------
+    folder : Path
+        It must exist.
+    suffix : str
+        End of the name.
     """
-    found = [path for path in hidden if _is_leftover(path)]
-    for path in found:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    return found
-
-
-def _is_leftover(path: Path) -> bool:
-    made_by = re.fullmatch(r"\..+-([0-9]+)-[a-z0-9_]{8}(\.[A-Za-z0-9]+)?", path.name)
-    if made_by is None or not path.exists():
-        return False
+    token = secrets.token_hex(TOKEN_BYTES)
+    place = Path(folder).resolve() / f".{token}{suffix}"
+    TEMPORARIES.mkdir(parents=True, exist_ok=True)
+    entry = TEMPORARIES / token
     try:
-        os.kill(int(made_by[1]), 0)
-    except ProcessLookupError:
-        return time.time() - path.stat().st_mtime > SECONDS_TO_GROW_OLD
-    except PermissionError:
-        return False  # it lives, as another user's
-    return False
+        with entry.open("xb") as file:
+            # Held as long as this process lives. Before it is held the entry is empty.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(os.fsencode(place))
+            file.flush()
+            try:
+                yield place
+            finally:
+                _remove(place)
+    finally:
+        if not os.path.lexists(place):
+            entry.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def remove_leftovers() -> list[Path]:
+    """Remove the temporary files and folders of killed processes, and return them.
+
+    Only what `temporary_place` registered is removed, whatever other files are called. What cannot
+    be removed now, for example on a disk that is read-only, stays registered.
+    """
+    removed = []
+    for entry in sorted(TEMPORARIES.glob("*")):
+        if re.fullmatch(f"[0-9a-f]{{{2 * TOKEN_BYTES}}}", entry.name) is None:
+            continue
+        try:
+            with entry.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                place = Path(os.fsdecode(file.read()))
+                # The token in both names: an entry that was made up can name nothing else.
+                if place.is_absolute() and place.name.startswith(f".{entry.name}"):
+                    if os.path.lexists(place):
+                        _remove(place)
+                        removed.append(place)
+                elif time.time() - entry.stat().st_mtime < SECONDS_TO_REGISTER:
+                    continue  # its process has made the entry and is about to fill it
+                entry.unlink(missing_ok=True)
+        except OSError:
+            # Its process lives (BlockingIOError) or has just ended, or the disk is read-only.
+            continue
+    return removed
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -160,35 +185,32 @@ def write_checksums(folder: Path) -> None:
 
 
 def damaged_files(folder: Path) -> list[str]:
-    """List the files of `folder` that are missing, new or other than `write_checksums` noted.
+    """List the files of `folder` that are missing or other than `write_checksums` noted.
 
-    If the note itself cannot be read, it is what is listed.
+    If the note itself cannot be read, it is what is listed. Other files do not count.
     """
     noted = read_state(folder / CHECKSUMS)
     if noted is None:
         return [CHECKSUMS]
-    found = checksums(folder)
-    return sorted(name for name in noted | found if noted.get(name) != found.get(name))
+    return sorted(
+        name
+        for name, digest in noted.items()
+        if not is_inside(name)
+        or not (folder / name).is_file()
+        or sha256_file(folder / name) != digest
+    )
 
 
 def checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file below `folder` by its path; logs and hidden files not."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        str(path.relative_to(folder)): sha256_file(path)
-        for path in files
-        if not path.name.startswith(".") and path.suffix != ".log" and path.name != CHECKSUMS
+        str(name): sha256_file(folder / name)
+        for name in (path.relative_to(folder) for path in files)
+        if not any(part.startswith(".") for part in name.parts)
+        and name.suffix != ".log"
+        and name.name != CHECKSUMS
     }
-
-
-def report_files(out: Path) -> dict[str, str | None]:
-    """Return the checksum of each of a report's files by its path in the folder `out`.
-
-    None stands for a file that was about to be written when something stopped it. Without a list
-    that can be read, nothing is known to be the report's.
-    """
-    noted = read_state(out / REPORT_FILES) or {}
-    return {name: digest for name, digest in noted.items() if is_inside(name)}
 
 
 def is_inside(name: str) -> bool:

@@ -495,9 +495,9 @@ class BoardRun(Recorder):
     def finish(self) -> None:
         """Write what was recorded, with the lines' costs; the manifest comes last."""
         if self._costs:
-            with atomic_path(self.folder / recording.COSTS) as temporary:
+            with atomic_path(self.new_file(recording.COSTS)) as temporary:
                 pd.DataFrame(self._costs.values()).to_csv(temporary, index=False)
-            with atomic_path(self.folder / recording.LABELS) as temporary:
+            with atomic_path(self.new_file(recording.LABELS)) as temporary:
                 pd.DataFrame({"class": self.labels}).to_parquet(temporary, index=False)
         super().finish()
 

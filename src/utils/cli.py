@@ -23,7 +23,6 @@ from utils.artifacts import (
     damaged_files,
     date_to_now,
     remove_leftovers,
-    report_files,
     sha256_file,
     update_json,
     write_json,
@@ -43,6 +42,14 @@ from utils.config import (
 from utils.hermetic import leave_out_personal_settings, make_paths_absolute
 from utils.last_resort import RUN_FAILED, complain, guarded
 from utils.notebook_runner import MARK, PROGRESS_FILE, title_of
+from utils.ownership import (
+    read_manifest,
+    report_of_profile,
+    require_apart,
+    require_free,
+    require_own,
+    require_writable,
+)
 from utils.staleness import is_stale, mend_records
 
 RUNS = ROOT / "runs"
@@ -126,6 +133,7 @@ def _main(arguments: list[str]) -> int:
         make_paths_absolute()
         if arguments[:1] != ["lab"]:
             leave_out_personal_settings()
+        remove_leftovers()
         act = _action(arguments)
     except UserError as error:
         return complain(str(error), USAGE_ERROR)
@@ -201,6 +209,8 @@ def parse(arguments: list[str]) -> Request:
     profile, out = load_profile(options.profile), options.out
     studies = tuple(load_topic(name) for name in options.studies)
     require_sound(studies, profile)
+    names = [name for name in RESULTS if Path(name).suffix]
+    prepare_out(out, report_of_profile(profile.profile), names)
     return Request(
         profile=profile,
         studies=studies,
@@ -210,6 +220,37 @@ def parse(arguments: list[str]) -> Request:
         offline=options.offline,
         for_snakemake=tuple(options.for_snakemake),
     )
+
+
+def prepare_out(out: Path, owner: str, names: Collection[str] = ()) -> None:
+    """See that a report may be written into a folder, and make it if it is missing.
+
+    Parameters
+    ----------
+    out : Path
+    owner : str
+        Whose the report is, as its manifest names it.
+    names : collection of str
+        Files that every such report has.
+
+    Raises
+    ------
+    UserError
+        If it may not; nothing was changed.
+    """
+    require_apart({"--out": out}, kept_places())
+    earlier = require_own(out, owner, "--out")
+    require_free(out, {*names, *earlier}, earlier)
+    require_writable(out, "--out")
+
+
+def kept_places() -> dict[str, Path]:
+    """Return the folders into which no report and no export goes, by their names in messages."""
+    return {
+        "the published numbers, which 'publish' alone writes": ROOT / "reports" / "published",
+        "the article's template": ROOT / "reports" / "template",
+        "the working state": RUNS,
+    }
 
 
 def open_lab(arguments: list[str]) -> NoReturn:
@@ -405,7 +446,6 @@ def run(request: Request, lock: IO[str]) -> int:
     if request.offline:
         os.environ["OFFLINE"] = "1"  # for the notebooks, see utils.config.is_offline
     not_run = prepare(request)
-    remove_leftovers_of_runs(ROOT / request.out)
     discard_damaged(request)
     date_to_now_what_is_compared(request)
     log = request.runs / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
@@ -419,14 +459,6 @@ def run(request: Request, lock: IO[str]) -> int:
     if not outcome.started:
         log.unlink()
     return 0
-
-
-def remove_leftovers_of_runs(out: Path) -> None:
-    """Remove what killed runs left below ``runs``, and at the top of a report's folder `out`.
-
-    Not below that: it may be a large folder of somebody's.
-    """
-    remove_leftovers([*RUNS.rglob(".*"), *out.glob(".*")])
 
 
 def prepare(request: Request) -> dict[str, str]:
@@ -587,7 +619,8 @@ def stale_manifests(request: Request) -> list[str]:
 
 def _is_whole(out: Path) -> bool:
     """Tell whether a report has all its files, as they were written."""
-    noted = report_files(out)
+    manifest = read_manifest(out)
+    noted = manifest.files if manifest else {}
     return (
         bool(noted)
         and all((out / name).exists() for name in RESULTS)

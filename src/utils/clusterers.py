@@ -104,6 +104,32 @@ def cluster(name: str, features: np.ndarray, n_clusters: int | None, seed: int) 
     return Result(_without_gaps(result.assignment), result.confidence)
 
 
+def with_equal_points_together(result: Result, groups: np.ndarray) -> Result:
+    """Put points that are equal into one cluster: that of most of them, with one confidence.
+
+    A layout places equal points near each other, not at one place, so that the border of two
+    clusters can run between them.
+
+    Parameters
+    ----------
+    result : Result
+    groups : ndarray of int, shape (N,)
+        Equal points have one number.
+    """
+    assignment = result.assignment.copy()
+    confidence = None if result.confidence is None else result.confidence.copy()
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order])) + 1
+    for points in np.split(order, starts):
+        if len(points) > 1:
+            found, sizes = np.unique(assignment[points], return_counts=True)
+            most = found[sizes.argmax()]
+            if confidence is not None:
+                confidence[points] = confidence[points][assignment[points] == most].mean()
+            assignment[points] = most
+    return Result(_without_gaps(assignment), confidence)
+
+
 def choose_k(
     features: np.ndarray, candidates: Sequence[int] = K_CANDIDATES, seed: int = 0
 ) -> tuple[int, pd.DataFrame]:

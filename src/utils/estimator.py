@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -74,6 +75,8 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
     Notes
     -----
+    Points that are equal are in one cluster: that of most of them.
+
     A new point is placed by its nearest points among those of `fit`, weighted by the inverse of
     their distances: `transform` is the mean of their positions, `predict` their vote.
     """
@@ -127,6 +130,7 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
             result = clusterers.Result(np.zeros(len(X), np.int32), np.ones(len(X), np.float32))
         else:
             result = clusterers.cluster(self.clusterer, layout, k, self.random_state)
+            result = clusterers.with_equal_points_together(result, equal_rows(X))
         self.labels_ = result.assignment
         self.n_clusters_ = int(self.labels_.max()) + 1
         self.probabilities_ = self._agreement() if result.confidence is None else result.confidence
@@ -246,6 +250,14 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         scale = np.linalg.norm(self.scores_, axis=1).max() or 1
         weights = 1 / np.maximum(distances, 1e-7 * scale)
         return rows, weights / weights.sum(axis=1, keepdims=True)
+
+
+def equal_rows(X: np.ndarray) -> np.ndarray:
+    """Give each row of an array a number from 0, equal rows the same one: int ``(N,)``."""
+    numbers: dict[bytes, int] = {}
+    # Adding 0 makes one zero of the two.
+    digests = (hashlib.blake2b((row + 0).tobytes(), digest_size=16).digest() for row in X)
+    return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests])
 
 
 def arrays_of(model: FeatureClusterer) -> dict[str, np.ndarray]:

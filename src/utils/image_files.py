@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import threading
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -159,8 +160,23 @@ def _listed(folder: Path, table: Path) -> Found:
 
 
 def printable(name: str) -> str:
-    r"""Return a file's name as text that tables can hold: bytes that are not UTF-8 as ``\xE9``."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    r"""Return a file's name as text for tables and terminals; no two names become the same.
+
+    Bytes that are not UTF-8 stand as ``\xe9``, control characters as ``\x0d`` or ``\u0085``, and a
+    backslash as two.
+    """
+    shown = name.replace("\\", "\\\\")
+    shown = "".join(_escaped(letter) if _is_control(letter) else letter for letter in shown)
+    return shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cc"
+
+
+def _escaped(letter: str) -> str:
+    # Beyond ASCII in another form than a byte that is not UTF-8.
+    return f"\\x{ord(letter):02x}" if letter.isascii() else f"\\u{ord(letter):04x}"
 
 
 def read(path: Path, side: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,18 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from commands.arguments import plain_name
-from utils import image_files
-from utils.artifacts import atomic_path, read_json, read_state, write_json
-from utils.cli import RUNS, checked, duration, remove_leftovers_of_runs, shown
+from utils import image_files, ownership
+from utils.artifacts import read_json
+from utils.cli import RUNS, checked, duration, kept_places, prepare_out, shown
 from utils.config import ROOT, UserError
+from utils.export import export, require_links
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 if TYPE_CHECKING:
     from utils.pretrained import Backbone
 
 ASSIGNED = "assigned.csv"
+MOST_LINES = 10  # of a list on the terminal
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,13 @@ class Request:
     seed: int
     offline: bool
 
+    @property
+    def owner(self) -> str:
+        """Name the owner of what is written into `out`, as its manifest does."""
+        if self.model is not None:
+            return ownership.assignment_of_pictures(self.folder)
+        return ownership.report_on_pictures(self.folder)
+
 
 def parse(arguments: Sequence[str]) -> Request:
     """Validate what follows ``images``.
@@ -63,7 +73,7 @@ def parse(arguments: Sequence[str]) -> Request:
         If anything is not as it must be; nothing was run.
     """
     options = checked(["images", *arguments])
-    return Request(
+    request = Request(
         folder=options.folder,
         title=options.name,
         study=plain_name(options.name),
@@ -78,6 +88,34 @@ def parse(arguments: Sequence[str]) -> Request:
         seed=options.seed,
         offline=options.offline,
     )
+    _require_apart(request)
+    image_files.find(request.folder, _labels_for(request))  # without pictures, told at once
+    prepare_out(request.out, request.owner)
+    if request.export is not None:
+        _prepare_export(request)
+    return request
+
+
+def _require_apart(request: Request) -> None:
+    """Refuse to write where the pictures, their labels or the model are."""
+    read = {"the folder of the pictures": request.folder}
+    if request.labels not in (None, "folders"):
+        read["the file of --labels"] = Path(_labels_for(request))
+    if request.model is not None:
+        read["the file of --model"] = request.model
+    written = {"--out": request.out}
+    if request.export is not None:
+        written["--export"] = request.export
+        ownership.require_apart({"--export": request.export}, kept_places())
+    ownership.require_apart(written, read)
+
+
+def _prepare_export(request: Request) -> None:
+    owner = ownership.export_of_pictures(request.folder)
+    ownership.require_own(request.export, owner, "--export")
+    ownership.require_writable(request.export, "--export")
+    if not request.copy:
+        require_links(request.export)
 
 
 def run(request: Request) -> int:
@@ -90,19 +128,23 @@ def run(request: Request) -> int:
     """
     if request.offline:
         os.environ["OFFLINE"] = "1"
-    remove_leftovers_of_runs(request.out)
     if request.model is not None:
         return _assign(request)
     from utils import images_report
     from utils.own_images import ASSIGNMENTS, NOTEBOOK
 
     run_dir = RUNS / "images" / request.study / NOTEBOOK
-    _require_same_folder(request, run_dir.parent / "folder.json")
     began = time.monotonic()
     _run_notebook(request, run_dir)
     print("  report …", flush=True)
     images_report.build(
-        run_dir, request.study, request.seed, request.title, request.clusterer, request.out
+        run_dir,
+        request.study,
+        request.seed,
+        request.title,
+        request.clusterer,
+        request.out,
+        request.owner,
     )
     counts = read_json(run_dir / "counts.json")
     table = _read(request.out / ASSIGNMENTS)
@@ -112,28 +154,15 @@ def run(request: Request) -> int:
     if counts["skipped"]:
         left_out = _counted(counts["skipped"], "file")
         print(f"{left_out} left out: {shown(request.out / 'skipped.csv')}")
-    _export(request, table)
     print(f"report: {shown(request.out / 'report.html')}")
     print(f"        {shown(request.out / 'report.pdf')}")
     print(f"        {shown(request.out / ASSIGNMENTS)}")
+    _export(request, table)
     return 0
 
 
 def _counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' if n != 1 else ''}"
-
-
-def _require_same_folder(request: Request, file: Path) -> None:
-    """Refuse to replace the report of another folder that has the same name."""
-    content = {"folder": str(request.folder)}
-    if request.out.joinpath("report.html").is_file():
-        earlier = read_state(file, "folder")
-        if earlier is not None and earlier != content:
-            raise UserError(
-                f"{shown(request.out)} has the report on {earlier['folder']}: give this one "
-                "another title with --name"
-            )
-    write_json(file, content)
 
 
 def _run_notebook(request: Request, run_dir: Path) -> None:
@@ -178,10 +207,6 @@ def _stderr_into(file: Path) -> Iterator[None]:
         os.close(terminal)
 
 
-def _names(request: Request) -> tuple[str, ...]:
-    return image_files.find(request.folder, _labels_for(request)).names
-
-
 def _labels_for(request: Request) -> str | None:
     """Return a CSV file's whole path: the notebook runs in another folder."""
     if request.labels in (None, "folders"):
@@ -191,6 +216,8 @@ def _labels_for(request: Request) -> str | None:
 
 def _assign(request: Request) -> int:
     """Put pictures into the clusters of a model."""
+    import pandas as pd
+
     from utils import estimator, own_images
 
     model, about = estimator.load(request.model)
@@ -198,7 +225,7 @@ def _assign(request: Request) -> int:
     found = image_files.find(request.folder)
     usable, reasons, features, _ = own_images.collect(found, network, request.study)
     skipped = own_images.left_out(found, reasons)
-    for path, reason in skipped.head(10).itertuples(index=False):
+    for path, reason in skipped.head(MOST_LINES).itertuples(index=False):
         print(f"left out: {path}: {reason}")
     if not len(usable):
         raise UserError(f"{request.folder}: none of its {len(found.names)} files can be read")
@@ -210,12 +237,12 @@ def _assign(request: Request) -> int:
             "confidence": shares.round(4),
         }
     )
-    with atomic_path(request.out / ASSIGNED) as temporary:
-        table.to_csv(temporary, index=False)
-    _export(request, table)
+    with ownership.replaced_together(request.out, request.owner) as folder:
+        table.to_csv(folder / ASSIGNED, index=False)
     left_out = f", {len(skipped):,} left out" if len(skipped) else ""
     print(f"{len(table):,} pictures put into {table['cluster'].nunique()} clusters{left_out}")
     print(f"{shown(request.out / ASSIGNED)}")
+    _export(request, table)
     return 0
 
 
@@ -248,6 +275,8 @@ def _network_of(request: Request, n_features: int, about: dict[str, str]) -> Bac
 
 
 def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.read_csv(path, dtype={"path": str, "cluster": str}, keep_default_na=False)
 
 
@@ -255,15 +284,29 @@ def _export(request: Request, table: pd.DataFrame) -> None:
     """Make a folder for each cluster, with links to its pictures or copies."""
     if request.export is None:
         return
-    # A name whose bytes are not UTF-8 stands in the table in a form that it can hold.
-    names = {image_files.printable(name): name for name in _names(request)}
-    for path, cluster in zip(table["path"], table["cluster"], strict=True):
-        place = "noise" if cluster == "-1" else f"cluster-{int(cluster):03}"
-        target = request.export / place / names[path]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if request.copy:
-            shutil.copy2(request.folder / names[path], target)
-        else:
-            target.symlink_to(request.folder / names[path])
+    # Tables have names in a form that can be printed.
+    found = image_files.find(request.folder, _labels_for(request))
+    names = {image_files.printable(name): name for name in found.names}
+    places = {
+        path: "noise" if cluster == "-1" else f"cluster-{int(cluster):03}"
+        for path, cluster in zip(table["path"], table["cluster"], strict=True)
+    }
+    clusters = {names[path]: place for path, place in places.items() if path in names}
+    done = export(request.folder, clusters, request.export, request.copy)
+    gone = {path: "no longer in the folder" for path in places.keys() - names.keys()}
+    left_out = gone | {image_files.printable(name): why for name, why in done.left_out.items()}
     kind = "copies of" if request.copy else "links to"
-    print(f"{shown(request.export)}: {kind} {len(table):,} pictures, a folder for each cluster")
+    number = _counted(done.n_pictures, "picture")
+    print(f"{shown(request.export)}: {kind} {number}, a folder for each cluster")
+    for path, reason in sorted(left_out.items())[:MOST_LINES]:
+        print(f"not exported: {path}: {reason}")
+    if len(left_out) > MOST_LINES:
+        print(f"not exported: {len(left_out) - MOST_LINES:,} more")
+    if done.kept:
+        n = len(done.kept)
+        stay = (
+            "1 earlier copy stays: its original is"
+            if n == 1
+            else f"{n:,} earlier copies stay: their originals are"
+        )
+        print(f"{shown(request.export)}: {stay} gone or changed")

@@ -8,15 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from utils import artifacts, atlas, clusterers, estimator, pages, results, sections
+from utils import artifacts, atlas, clusterers, estimator, ownership, pages, results, sections
 from utils.markdown import fixed
 from utils.own_images import ASSIGNMENTS, DUPLICATES, MODEL, NOTEBOOK, SKIPPED
+from utils.recording import METRICS
 
 FILES = (ASSIGNMENTS, DUPLICATES, SKIPPED, MODEL)
 SCORES = {"acc": "ACC", "ari": "ARI", "nmi": "NMI", "ami": "AMI", "purity": "purity"}
 
 
-def build(run_dir: Path, study: str, seed: int, title: str, clusterer: str, out: Path) -> None:
+def build(
+    run_dir: Path, study: str, seed: int, title: str, clusterer: str, out: Path, owner: str
+) -> None:
     """Write the report of one folder of pictures.
 
     Parameters
@@ -31,6 +34,8 @@ def build(run_dir: Path, study: str, seed: int, title: str, clusterer: str, out:
     clusterer : str
     out : Path
         Folder of the report. Nothing in it changes unless every part could be made.
+    owner : str
+        Whose the report is, as `ownership.report_on_pictures` names it.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def build(run_dir: Path, study: str, seed: int, title: str, clusterer: str, out:
     """
     run = results.notebook_run(run_dir / "manifest.json", "images", study, seed)
     _, about = estimator.load(run_dir / MODEL)
-    with pages.replaced_together(out) as folder:
+    with ownership.replaced_together(out, owner) as folder:
         for name in FILES:
             shutil.copyfile(run_dir / name, folder / name)
         for figure in run.manifest.figures:
@@ -86,10 +91,9 @@ def _context(run: results.NotebookRun, record: dict[str, Any], folder: Path) -> 
 
 
 def _scores(run: results.NotebookRun) -> dict[str, float]:
-    path = run.folder / "metrics.csv"
-    if not path.is_file():
+    if METRICS not in run.manifest.files:
         return {}
-    table = pd.read_csv(path).set_index("metric")["value"]
+    table = pd.read_csv(run.folder / METRICS).set_index("metric")["value"]
     return {name: float(table[name]) for name in SCORES if name in table}
 
 

@@ -20,7 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.artifacts import CHECKSUMS, atomic_path, read_json, write_checksums, write_json
+from utils.artifacts import (
+    CHECKSUMS,
+    atomic_path,
+    is_inside,
+    read_json,
+    write_checksums,
+    write_json,
+)
 from utils.config import ROOT
 from utils.hermetic import leave_out_personal_settings
 from utils.staleness import made_from
@@ -122,8 +129,7 @@ def run_notebook(
     import nbformat
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CHECKSUMS, "manifest.json", "failed.ipynb", "error.json"):
-        (folder / name).unlink(missing_ok=True)
+    _empty(folder)
     partial = folder / ".running.ipynb"
     manifest = folder / "manifest.json"
     began = datetime.now(UTC)
@@ -177,6 +183,18 @@ def _execution(began: datetime, parameters: dict[str, Any]) -> dict[str, Any]:
         "started": began.isoformat(timespec="seconds"),
         "finished": ended.isoformat(timespec="seconds"),
     }
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier run left in its folder, as far as its manifest lists it."""
+    try:
+        listed = [name for name in read_json(folder / "manifest.json")["files"] if is_inside(name)]
+    except (OSError, ValueError, TypeError, KeyError):
+        listed = []  # the run did not finish; nothing that it left is in the next one's manifest
+    # The first two vouch for the others.
+    own = (CHECKSUMS, "manifest.json", "executed.ipynb", "failed.ipynb", "error.json")
+    for name in (*own, *listed):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _execute(
@@ -386,6 +404,7 @@ def _record_divergence(
             "study": options.study,
             "profile": options.profile,
             "seed": options.seed,
+            "files": [],
             "failed": failure.error.removeprefix(DIVERGED),
         }
         | execution,

@@ -316,11 +316,11 @@ class OwnImages(Recorder):
             SKIPPED: self.skipped,
         }
         for name, table in tables.items():
-            with atomic_path(self.folder / name) as temporary:
+            with atomic_path(self.new_file(name)) as temporary:
                 table.to_csv(temporary, index=False)
-        estimator.save(self.model, self.folder / MODEL, self.backbone)
+        estimator.save(self.model, self.new_file(MODEL), self.backbone)
         write_json(
-            self.folder / "counts.json",
+            self.new_file("counts.json"),
             {"found": len(self.found.names), "skipped": len(self.skipped)},
         )
 
@@ -457,6 +457,7 @@ def collect(
     began, done_now = time.monotonic(), 0
     usable: list[int] = []
     reasons: dict[int, str] = {}
+    first_with: dict[bytes, int] = {}
     for start in range(0, total, CHUNK):
         rows = range(start, min(start + CHUNK, total))
         chunk, was_stored = _chunk(found, rows, network, topic)
@@ -469,6 +470,9 @@ def collect(
             thumbs = np.empty((total, THUMB, THUMB, 3), np.uint8)
         place = slice(len(usable), len(usable) + len(good))
         features[place], thumbs[place] = chunk["features"], chunk["thumbs"]
+        # Pictures of the same pixels have the same features to the last bit, whatever the batch.
+        for row, digest in enumerate(chunk["digests"], start=len(usable)):
+            features[row] = features[first_with.setdefault(digest.tobytes(), row)]
         usable += good
         done_now += 0 if was_stored else len(rows)
         said = _progress(rows.stop, total, len(reasons), done_now, time.monotonic() - began)
@@ -490,6 +494,7 @@ def _chunk(
 ) -> tuple[dict[str, np.ndarray], bool]:
     """Return what is known of some files, and whether it was stored before."""
     recipe = {"files": _state_of(found, rows), "network": network.name, "weights": network.weights}
+    recipe["holds"] = ["features", "thumbs", "digests", "reasons"]
     computed = []
 
     def compute() -> dict[str, np.ndarray]:
@@ -534,5 +539,11 @@ def _compute_chunk(found: Found, rows: range, network: Backbone) -> dict[str, np
         for picture in good
     ]
     thumbs = np.stack(small) if small else np.empty((0, THUMB, THUMB, 3), np.uint8)
+    digests = [hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in good]
     said = np.frombuffer(json.dumps(reasons).encode(), np.uint8)
-    return {"features": features, "thumbs": thumbs, "reasons": said}
+    return {
+        "features": features,
+        "thumbs": thumbs,
+        "digests": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16),
+        "reasons": said,
+    }

@@ -7,10 +7,8 @@ import gzip
 import hashlib
 import signal
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -375,33 +373,3 @@ def write_all(
     for page in waiting:
         page.result()
     source.unlink()
-
-
-@contextmanager
-def replaced_together(out: Path) -> Iterator[Path]:
-    """Yield an empty folder whose files replace those in `out` when the block ends well.
-
-    Files that an earlier report left and this one has no more are removed. Only those: `out` may
-    be a folder in which somebody keeps other things.
-    """
-    from utils import artifacts
-
-    out.mkdir(parents=True, exist_ok=True)
-    list_file = out / artifacts.REPORT_FILES
-    earlier = artifacts.report_files(out)
-    # Inside `out`, which may be on a disk of its own.
-    prefix = artifacts.temporary_prefix("building")
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=out) as name:
-        folder = Path(name)
-        yield folder
-        new = artifacts.checksums(folder)
-        # Until all are replaced, none of the new ones is vouched for.
-        artifacts.write_json(list_file, earlier | dict.fromkeys(new))
-        for path in new:
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).replace(out / path)
-        for path in earlier.keys() - new.keys():
-            # Only what is still the report's: somebody may have put another file there.
-            if (out / path).is_file() and artifacts.sha256_file(out / path) == earlier[path]:
-                (out / path).unlink()
-        artifacts.write_json(list_file, new)

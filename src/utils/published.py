@@ -204,7 +204,7 @@ def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> No
     report : Path
         Folder of a built report.
     folder : Path
-        Is replaced as a whole.
+        Is replaced as a whole, so that it must hold nothing else.
     readme : Path
         Has the markers `BEGIN` and `END`.
 
@@ -213,15 +213,17 @@ def publish(report: Path, folder: Path = PUBLISHED, readme: Path = README) -> No
     UserError
         If the run is no full one (a reduced profile, substitute data) or has uncommitted changes,
         a file of the report is missing or malformed, the figures are too large, a text names this
-        machine, or `readme` has no place for the table or shows a picture that would be gone.
-        Nothing was changed then.
+        machine, `folder` has a file that is not of a published run, or `readme` has no place for
+        the table or shows a picture that would be gone. Nothing was changed then.
     """
     report, folder, readme = Path(report), Path(folder), Path(readme)
     run = load(report)
     if run is None:
         raise config.UserError(f"{report / 'run.json'}: missing: build the report first")
     _require_full(run.record, report)
-    run = joined(run, load(folder))
+    earlier = load(folder)
+    _require_nothing_else(folder, earlier)
+    run = joined(run, earlier)
     text = _read_readme(readme)
     with _staging(folder) as (new, aside, drawn):
         _write_tables(run, new)
@@ -257,6 +259,23 @@ def _require_full(record: dict[str, Any], report: Path) -> None:
             f"{report}: was made from a checkout with changes that are not committed: commit them, "
             f"then make the report again with --profile {profile['profile']} -- --forcerun report"
         )
+
+
+def _require_nothing_else(folder: Path, earlier: Published | None) -> None:
+    """Refuse to replace a folder in which somebody keeps a file of another name than ours."""
+    tables = ("metrics", "facts", "reported_vs_reproduced", *leaderboards.TABLES)
+    ours = {"run.json", *(f"{name}.csv" for name in tables)}
+    record = earlier.record if earlier else {}
+    topics = [*config.study_names(), *config.leaderboard_names()]
+    topics += [*record.get("studies", []), *record.get("leaderboards", [])]
+    figure = re.compile(rf"figures/({'|'.join(map(re.escape, topics))})-\w+\.png")
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink() or not (name in {*ours, "figures"} or figure.fullmatch(name)):
+            raise config.UserError(
+                f"{path}: is not of a published run, and publishing replaces the whole folder: "
+                "move it elsewhere"
+            )
 
 
 def _read_readme(readme: Path) -> str:

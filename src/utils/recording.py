@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RUNS = ROOT / "runs"
 CACHE = RUNS / "cache"
 
+# Files of a notebook that scored something.
+METRICS, CONFUSION, ASSIGNMENTS = "metrics.csv", "confusion.csv", "assignments.parquet"
 # Files of a leaderboard's notebook: what each line cost, and the classes of the images.
 COSTS, LABELS = "costs.csv", "labels.parquet"
 CONFUSION_KEY = ("study", "seed", "representation", "space", "clusterer", "n")
@@ -85,6 +87,7 @@ class Recorder:
     _tenths_said: int = 0
     _started: float = field(default_factory=time.perf_counter)
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _files: set[str] = field(default_factory=set)
     # By name, so that a cell that is run again replaces what it recorded before.
     _figures: dict[str, dict] = field(default_factory=dict)
     _tables: dict[str, dict] = field(default_factory=dict)
@@ -92,6 +95,14 @@ class Recorder:
     _atlas: str | None = None
     _notes: list[str] = field(default_factory=list)
     _clusterings: dict[tuple, _Recorded] = field(default_factory=dict)
+
+    def new_file(self, name: str) -> Path:
+        """Return where a file of this run goes, and have the manifest list it.
+
+        Readers take what the manifest lists: what else lies in the folder is of an earlier run.
+        """
+        self._files.add(name)
+        return self.folder / name
 
     def map_rows(self, n: int | None = None) -> np.ndarray:
         """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same."""
@@ -216,17 +227,18 @@ class Recorder:
             kind: None if path is None else str(path.relative_to(self.folder))
             for kind, path in saved._asdict().items()
         }
+        self._files.update(name for name in files.values() if name is not None)
         described = {"name": name, "caption": caption, "alt": alt, "cell": _running_cell()}
         self._figures[name] = described | files
         return figure
 
     def table(self, frame: pd.DataFrame, name: str, caption: str) -> pd.DataFrame:
         """Save a table as CSV for the report and return it for display."""
-        path = self.folder / "tables" / f"{name}.csv"
-        with atomic_path(path) as temporary:
+        csv = f"tables/{name}.csv"
+        with atomic_path(self.new_file(csv)) as temporary:
             frame.to_csv(temporary, index=False)
         described = {"name": name, "caption": caption, "cell": _running_cell()}
-        self._tables[name] = described | {"csv": str(path.relative_to(self.folder))}
+        self._tables[name] = described | {"csv": csv}
         return frame
 
     def atlas(
@@ -260,7 +272,7 @@ class Recorder:
             None if self.image_names is None else [self.image_names[row] for row in rows],
         )
         self._atlas = "atlas.parquet"
-        with atomic_path(self.folder / self._atlas) as temporary:
+        with atomic_path(self.new_file(self._atlas)) as temporary:
             shown.to_parquet(temporary, index=False)
         return shown.drop(columns="image")
 
@@ -291,14 +303,14 @@ class Recorder:
         recorded = self._clusterings.values()
         scores = [row for clustering in recorded for row in clustering.scores]
         if recorded:
-            with atomic_path(self.folder / "metrics.csv") as temporary:
+            with atomic_path(self.new_file(METRICS)) as temporary:
                 pd.DataFrame(scores).to_csv(temporary, index=False)
             columns = [*CONFUSION_KEY, "class", "cluster", "count"]
             confusion = pd.concat([clustering.confusion for clustering in recorded])
-            with atomic_path(self.folder / "confusion.csv") as temporary:
+            with atomic_path(self.new_file(CONFUSION)) as temporary:
                 confusion[columns].to_csv(temporary, index=False)
             assignments = pd.concat([clustering.assignment for clustering in recorded])
-            with atomic_path(self.folder / "assignments.parquet") as temporary:
+            with atomic_path(self.new_file(ASSIGNMENTS)) as temporary:
                 assignments.to_parquet(temporary, index=False)
         manifest = {
             "notebook": self.notebook,
@@ -314,6 +326,7 @@ class Recorder:
             "facts": self._facts,
             "atlas": self._atlas,
             "notes": self._notes,
+            "files": sorted(self._files),
         }
         write_json(self.folder / "manifest.json", manifest)
         print(f"{self.notebook} recorded {len(self._figures)} figures, {len(scores)} values")

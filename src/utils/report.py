@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils import board_sections, config, pages, sections
+from utils import board_sections, config, ownership, pages, sections
 from utils.last_resort import explain
 from utils.markdown import Numbering, duration, escape, fixed
 
@@ -225,7 +225,8 @@ def build(
     from utils.results import collect, write_results
 
     results = collect(profile, studies, seeds, runs_dir)
-    with pages.replaced_together(Path(out)) as folder:
+    owner = ownership.report_of_profile(profile)
+    with ownership.replaced_together(Path(out), owner) as folder:
         write_results(results, folder)
         if results.boards:
             _write_leaderboards(results, folder)

@@ -30,7 +30,7 @@ from utils.comparisons import (
     values_of,
 )
 from utils.leaderboards import COST_COLUMNS
-from utils.recording import COSTS, LABELS
+from utils.recording import ASSIGNMENTS, CONFUSION, COSTS, LABELS, METRICS
 from utils.store.fingerprints import library_versions
 
 WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
@@ -63,7 +63,10 @@ class Table(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What one executed notebook left, and the parameters that it was executed with."""
+    """What one executed notebook left, and the parameters that it was executed with.
+
+    `files` are paths relative to its folder.
+    """
 
     notebook: str
     study: str
@@ -79,6 +82,7 @@ class Manifest(BaseModel):
     facts: dict[str, int | float | str | bool | None] = {}
     atlas: str | None = None
     notes: list[str] = []
+    files: list[str]
     failed: str | None = None
 
 
@@ -91,6 +95,10 @@ class NotebookRun:
     notebook: str
     folder: Path
     manifest: Manifest
+
+    def file(self, name: str) -> Path | None:
+        """Return a file that the notebook wrote; None if it wrote none of this name."""
+        return self.folder / name if name in self.manifest.files else None
 
 
 @dataclass(frozen=True)
@@ -249,7 +257,7 @@ def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun
     if found != expected:
         raise config.UserError(f"{path}: is of {found}, but lies in the folder of {expected}")
     files = [name for figure in manifest.figures for name in (figure.svg, figure.png, figure.csv)]
-    for name in [*files, *(table.csv for table in manifest.tables)]:
+    for name in [*files, *(table.csv for table in manifest.tables), *manifest.files]:
         if name is not None and not (path.parent / name).is_file():
             raise config.UserError(f"{path}: names {name!r}, which is missing: run it again")
     if damaged := artifacts.damaged_files(path.parent):
@@ -302,10 +310,11 @@ def _facts_of(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
 
 def _read_confusion(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
     types = {**WORDS, "class": "str"}
-    paths = [run.folder / "confusion.csv" for run in notebooks]
     # Class names such as "0" and "None" are words.
     tables = [
-        pd.read_csv(path, dtype=types, keep_default_na=False) for path in paths if path.is_file()
+        pd.read_csv(path, dtype=types, keep_default_na=False)
+        for run in notebooks
+        if (path := run.file(CONFUSION))
     ]
     if not tables:
         return pd.DataFrame(columns=list(CONFUSION_COLUMNS))
@@ -317,11 +326,10 @@ def _read_confusion(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
 
 
 def _read_costs(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
-    paths = [run.folder / COSTS for run in notebooks]
     tables = [
         pd.read_csv(path, dtype=WORDS | {"recipe": "str", "settings": "str"}, keep_default_na=False)
-        for path in paths
-        if path.is_file()
+        for run in notebooks
+        if (path := run.file(COSTS))
     ]
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     return joined.reindex(columns=list(COST_COLUMNS))
@@ -330,9 +338,9 @@ def _read_costs(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
 def _read_labels(notebooks: Iterable[NotebookRun]) -> dict[str, np.ndarray]:
     """Read the classes of each leaderboard's images; they are the same for all its seeds."""
     return {
-        run.study: pd.read_parquet(run.folder / LABELS)["class"].to_numpy()
+        run.study: pd.read_parquet(path)["class"].to_numpy()
         for run in notebooks
-        if (run.folder / LABELS).is_file()
+        if (path := run.file(LABELS))
     }
 
 
@@ -355,11 +363,11 @@ def _read_metrics(notebooks: Iterable[NotebookRun]) -> tuple[pd.DataFrame, list[
 
 
 def _read_metrics_of(run: NotebookRun) -> pd.DataFrame:
-    path = run.folder / "metrics.csv"
+    path = run.file(METRICS)
+    if path is None:
+        return pd.DataFrame(columns=list(METRIC_COLUMNS))  # this notebook scored nothing
     try:
         frame = pd.read_csv(path, dtype={**WORDS, "n": "int64", "seed": "int64", "value": "float"})
-    except (FileNotFoundError, pd.errors.EmptyDataError):
-        return pd.DataFrame(columns=list(METRIC_COLUMNS))  # this notebook scored nothing
     except ValueError as error:
         raise config.UserError(f"{path}: malformed ({error}): run the notebook again") from None
     absent = [column for column in METRIC_COLUMNS if column not in frame.columns]
@@ -372,8 +380,8 @@ def _read_assignments(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
     seen: set[tuple] = set()
     parts = []
     for run in notebooks:
-        path = run.folder / "assignments.parquet"
-        if not path.is_file():
+        path = run.file(ASSIGNMENTS)
+        if path is None:
             continue
         frame = pd.read_parquet(path, columns=list(ASSIGNMENT_COLUMNS))
         for key, part in frame.groupby([*COMBINATION, "seed"], observed=True, sort=False):

@@ -4,14 +4,14 @@ import os
 
 import pytest
 
-from utils import artifacts, cli, pages
+from utils import cli, ownership
 from utils.config import UserError
 
 NAMES = ("with spaces", 'it\'s "quoted"', "写真 été", "new\nline", "-dash", "$HOME `x`", "a" * 200)
 
 
 def make_report(out, text):
-    with pages.replaced_together(out) as folder:
+    with ownership.replaced_together(out, "the report of profile quick") as folder:
         (folder / "report.html").write_text(text)
         (folder / "figures").mkdir()
         (folder / "figures" / "a.svg").write_text(text)
@@ -43,7 +43,7 @@ def test_what_else_lies_there_stays(faults, tmp_path):
     make_report(tmp_path, "one")
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "figures" / "a.svg").write_text("drawn over by hand")
-    with pages.replaced_together(tmp_path) as folder:
+    with ownership.replaced_together(tmp_path, "the report of profile quick") as folder:
         (folder / "report.html").write_text("two")
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert (tmp_path / "figures" / "a.svg").read_text() == "drawn over by hand"
@@ -51,14 +51,15 @@ def test_what_else_lies_there_stays(faults, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{", '{"../precious": null}', "\x00", "null"])
-def test_a_damaged_list_of_files_removes_nothing(faults, tmp_path, content):
+def test_a_damaged_list_of_files_vouches_for_none(faults, tmp_path, content):
     faults.tried()
     (tmp_path / "precious").write_text("mine")
     make_report(tmp_path / "out", "one")
     (tmp_path / "out" / ".files.json").write_text(content)
-    make_report(tmp_path / "out", "two")
+    with pytest.raises(UserError):
+        make_report(tmp_path / "out", "two")
     assert (tmp_path / "precious").read_text() == "mine"
-    assert artifacts.report_files(tmp_path / "out").keys() == {"report.html", "figures/a.svg"}
+    assert (tmp_path / "out" / "report.html").read_text() == "one"
     faults.survived()
 
 

@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from snakemake.persistence.file import FilePersistence
 
-from utils import artifacts, estimator, experiment, recording, results, staleness, training
+from utils import (
+    artifacts,
+    estimator,
+    experiment,
+    ownership,
+    recording,
+    results,
+    staleness,
+    training,
+)
 from utils.config import Autoencoder, UserError
 from utils.estimator import FeatureClusterer
 from utils.store.fingerprints import notebook_fingerprint
@@ -184,7 +193,7 @@ def test_a_small_file_of_state_is_made_again(tmp_path, faults, monkeypatch, cont
     assert artifacts.read_json(data) == known
     assert experiment.data_of(None, None, data.parent / "seed-0" / "01") == known
     put(tmp_path / ".files.json", content)
-    assert artifacts.report_files(tmp_path) == {}
+    assert ownership.read_manifest(tmp_path) is None
     faults.survived()
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands import arguments as calls
 from utils import boards, cli, experiment, images_cli, own_images
 from utils.config import UserError
 
@@ -41,7 +40,9 @@ def monkeypatch_module(tmp_path_factory):
     """Let every folder that a command line names lie in a folder of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("here"))
-        patch.setattr(calls, "require_writable", lambda _folder: None)
+        patch.setattr(cli, "prepare_out", lambda *_: None)
+        patch.setattr(images_cli, "prepare_out", lambda *_: None)
+        patch.setattr(images_cli, "_prepare_export", lambda _request: None)
         yield patch
 
 
