@@ -42,7 +42,7 @@ def train():
     checkpoint.unlink()
     return found
 print("begun", flush=True)
-load_or_compute("network", {}, ("training",), train, folder)
+load_or_compute("network", {}, ("utils.training",), train, folder)
 print("stored", flush=True)
 """
 
@@ -140,7 +140,7 @@ def test_too_little_memory_stops_a_computation_and_leaves_no_half_result(tmp_pat
     from utils.artifacts import load_or_compute
     size = int(sys.argv[2])
     compute = lambda: {"a": np.ones((size, 1000))}
-    load_or_compute("network", {}, ("names",), compute, Path(sys.argv[1]))
+    load_or_compute("network", {}, ("utils.names",), compute, Path(sys.argv[1]))
     """
 
     def limit():

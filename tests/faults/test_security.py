@@ -108,7 +108,7 @@ def test_a_pickle_in_the_place_of_a_stored_result(faults, bombs, name):
     faults.tried()
     cache = folder / "cache"
     load = lambda: artifacts.load_or_compute(  # noqa: E731
-        "thing", {}, ("names",), lambda: {"a": np.arange(3)}, cache
+        "thing", {}, ("utils.names",), lambda: {"a": np.arange(3)}, cache
     )
     load()
     (path,) = cache.glob("*.safetensors")
