@@ -94,11 +94,11 @@ def test_only_what_out_names_must_be_without_braces(tmp_path, monkeypatch):
     root = tmp_path / "a {checkout}"
     root.mkdir()
     monkeypatch.setattr(calls, "ROOT", root)
-    calls.require_writable(root / "reports/quick")
+    calls.require_place(root / "reports/quick")
     with pytest.raises(calls.WrongCall, match="braces"):
-        calls.require_writable(root / "reports/{quick}")
+        calls.require_place(root / "reports/{quick}")
     with pytest.raises(calls.WrongCall, match="braces"):
-        calls.require_writable(tmp_path / "{elsewhere}")
+        calls.require_place(tmp_path / "{elsewhere}")
 
 
 def test_out_is_relative_to_the_repository_only_inside_it(root, tmp_path_factory, monkeypatch):

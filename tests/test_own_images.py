@@ -32,7 +32,7 @@ def mean_colours(monkeypatch):
 
     network = Backbone("colours", "colours", None, 32, (0,), (1,), "bilinear", 0, "none")
     monkeypatch.setattr("utils.pretrained.features", features)
-    monkeypatch.setattr("utils.pretrained.load_backbone", lambda name, offline: network)
+    monkeypatch.setattr("utils.pretrained.load_backbone", lambda name, offline=False: network)
     return calls
 
 

@@ -169,7 +169,7 @@ def _place(option: str, text: str) -> Path:
         raise WrongCall(f"{option} {text!r}: is not a path ({error})") from None
 
 
-def _require_place(out: Path) -> None:
+def require_place(out: Path) -> None:
     """See that a folder can be made and written to, without making it.
 
     Raises
@@ -264,7 +264,7 @@ def _run(words: Sequence[str]) -> argparse.Namespace:
     if options.out is not None and not options.out.strip():
         raise WrongCall("--out is empty: name a folder, or leave it out for reports/PROFILE")
     options.out = _place("--out", options.out or str(ROOT / "reports" / options.profile))
-    _require_place(options.out)
+    require_place(options.out)
     options.for_snakemake = rest
     return options
 
@@ -408,7 +408,7 @@ def _images(words: Sequence[str]) -> argparse.Namespace:
     for option, place in (("--out", options.out), ("--export", options.export)):
         if place is not None and place.is_relative_to(options.folder):
             raise WrongCall(f"{option} {place}: lies in the folder of the pictures; name another")
-    _require_place(options.out)
+    require_place(options.out)
     return options
 
 

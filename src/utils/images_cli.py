@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from commands.arguments import plain_name
 from utils import image_files, ownership
 from utils.artifacts import read_json
@@ -23,7 +21,6 @@ from utils.export import export, require_links
 if TYPE_CHECKING:
     import pandas as pd
 
-if TYPE_CHECKING:
     from utils.pretrained import Backbone
 
 ASSIGNED = "assigned.csv"
@@ -254,6 +251,8 @@ def _network_of(request: Request, n_features: int, about: dict[str, str]) -> Bac
     UserError
         If the model does not name it, its weights cannot be had, or its features are others.
     """
+    import numpy as np
+
     from utils.pretrained import features, load_backbone
 
     if "backbone" not in about:

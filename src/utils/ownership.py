@@ -135,10 +135,14 @@ def require_own(folder: Path, owner: str, option: str) -> dict[str, Any]:
     if manifest is None:
         if _is_empty(folder, option):
             return {}
-        has = f"a damaged {MANIFEST}" if (folder / MANIFEST).exists() else "other files in it"
+        if (folder / MANIFEST).exists():
+            raise UserError(
+                f"{option} {folder}: its {MANIFEST} is damaged, so that nothing tells which files "
+                "may be replaced; name a new folder, or remove this one if you need nothing in it"
+            )
         raise UserError(
-            f"{option} {folder}: has {has}, and nothing of yours is replaced; name a new or an "
-            "empty folder"
+            f"{option} {folder}: has files that are of no report, and they are not replaced; name "
+            "a new or an empty folder"
         )
     if not manifest.belongs_to(owner):
         raise UserError(
