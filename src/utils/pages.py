@@ -29,7 +29,7 @@ from utils.markdown import (
     words,
 )
 from utils.names import NAMES, describe
-from utils.notebook_runner import skip_iri_grammars
+from utils.warm_start import skip_iri_grammars
 
 if TYPE_CHECKING:
     import jinja2
