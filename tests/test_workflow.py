@@ -196,11 +196,19 @@ def test_a_network_is_trained_with_the_same_threads_in_every_notebook(finished):
     status, lines, errors = run(finished[0], *words)
     assert (status, errors) == (0, [])
     commands = [line.split(" 2> ")[0] for line in lines if "run notebook_runner" in line]
-    for command in commands:
-        trains = "02_train_autoencoder" in command.split("--run-dir")[0]
-        threads = "--threads 4" if trains else "--threads 2 --training-threads 4"
-        assert command.endswith(threads)
+    # Of a reduced profile also beside another notebook.
+    assert all(command.endswith("--threads 2 --training-threads 4") for command in commands)
     assert len(commands) == 18  # of two seeds
+
+
+def test_a_full_training_has_all_cores_for_itself(repository):
+    quick = repository / "config/profiles/quick.yaml"
+    quick.write_text(quick.read_text("utf-8").replace("reduced: true", "reduced: false"), "utf-8")
+    words = ("--cores", "4", "--", "--dry-run", "--printshellcmds", "--forceall")
+    _, lines, _ = run(repository, *words)
+    trainings = [line for line in lines if "run notebook_runner 02_train_autoencoder" in line]
+    assert trainings
+    assert all("--threads 4 2>" in line for line in trainings)
 
 
 def test_a_run_shows_progress_durations_and_the_report(finished):

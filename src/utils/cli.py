@@ -560,6 +560,8 @@ def snakemake_command(request: Request) -> list[str]:
     command = [sys.executable, "-m", "snakemake"]
     command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(ROOT)]
     command += ["--configfile", str(config), "--cores", str(request.cores or "all"), "--nocolor"]
+    # The other scheduler starts a solver each time that a notebook has ended.
+    command += ["--scheduler", "greedy"]
     forced = stale_manifests(request)
     noted = mend_records(ROOT / ".snakemake")
     if str(request.out / ".complete") not in noted or not _is_whole(ROOT / request.out):
