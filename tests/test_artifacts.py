@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from utils import artifacts
-from utils.artifacts import atomic_path, load_or_compute
+from utils.artifacts import atomic_path, load_or_compute, load_or_make
 from utils.store import fingerprints
 from utils.store.fingerprints import fingerprint
 
@@ -567,3 +567,21 @@ def test_a_temporary_file_is_known_as_one(tmp_path, monkeypatch):
 
 def _no_such_process(_pid, _signal):
     raise ProcessLookupError
+
+
+def test_stored_files_are_made_again_only_if_something_has_changed_or_they_are_damaged(tmp_path):
+    made = []
+
+    def make(content):
+        made.append(content)
+        return {"svg": content, "empty": b""}
+
+    def ask(recipe, content):
+        return load_or_make("a", recipe, ("names",), lambda: make(content), tmp_path)
+
+    assert ask({"n": 1}, b"one") == ask({"n": 1}, b"other") == {"svg": b"one", "empty": b""}
+    assert ask({"n": 2}, b"two")["svg"] == b"two"
+    for file in tmp_path.glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert ask({"n": 1}, b"again")["svg"] == b"again"
+    assert made == [b"one", b"two", b"again"]
