@@ -136,7 +136,7 @@ def notebooks(tmp_path):
     """A folder whose package has this project's modules and a program that runs a notebook."""
     folder = tmp_path / "src" / "utils"
     folder.mkdir(parents=True)
-    for path in Path(warm_start.__file__).parent.glob("*.py"):
+    for path in Path(warm_start.__file__).parent.iterdir():
         folder.joinpath(path.name).symlink_to(path)
     return folder.parent
 
