@@ -30,6 +30,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 # Names the socket at which forks are to be had; on Linux it is no file, so none is left behind.
@@ -113,7 +114,7 @@ def serve(command: list[str], threads: int) -> int:
 def _import_libraries(process: subprocess.Popen, threads: int) -> None:
     """Import the libraries, but stop when the command has ended."""
 
-    def stop_if_ended(_number: int, _frame: object) -> None:
+    def stop_if_ended(_number: int, _frame: FrameType | None) -> None:
         if process.poll() is not None:
             raise KeyboardInterrupt
 
@@ -122,6 +123,7 @@ def _import_libraries(process: subprocess.Popen, threads: int) -> None:
     os.environ |= imported_with
     signal.signal(signal.SIGCHLD, stop_if_ended)
     with suppress(KeyboardInterrupt):
+        stop_if_ended(signal.SIGCHLD, None)  # it may have been before it was listened for
         skip_iri_grammars()
         for name in LIBRARIES:
             importlib.import_module(name)
