@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from utils import artifacts
-from utils.artifacts import atomic_path, load_or_compute
+from utils.artifacts import atomic_path, load_or_compute, load_or_make
 from utils.store import fingerprints
 from utils.store.fingerprints import fingerprint
 
@@ -596,3 +596,21 @@ def test_a_made_up_entry_removes_nothing(tmp_path, temporaries):
 def test_a_file_of_any_allowed_name_is_written(tmp_path):
     artifacts.write_text(tmp_path / f"{'a' * 250}.csv", "text")
     assert (tmp_path / f"{'a' * 250}.csv").read_text() == "text"
+
+
+def test_stored_files_are_made_again_only_if_something_has_changed_or_they_are_damaged(tmp_path):
+    made = []
+
+    def make(content):
+        made.append(content)
+        return {"svg": content, "empty": b""}
+
+    def ask(recipe, content):
+        return load_or_make("a", recipe, ("utils.names",), lambda: make(content), tmp_path)
+
+    assert ask({"n": 1}, b"one") == ask({"n": 1}, b"other") == {"svg": b"one", "empty": b""}
+    assert ask({"n": 2}, b"two")["svg"] == b"two"
+    for file in tmp_path.glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert ask({"n": 1}, b"again")["svg"] == b"again"
+    assert made == [b"one", b"two", b"again"]

@@ -103,6 +103,9 @@ def make_repository(root):
         shutil.copy(ROOT / f"src/utils/{name}.py", package)
     for folder in ("src/commands", "src/utils/store"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    warm_start = (ROOT / "src/utils/warm_start.py").read_text("utf-8")
+    libraries = warm_start[warm_start.index("LIBRARIES = (") :].partition("\n)\n")[0]
+    (package / "warm_start.py").write_text(warm_start.replace(libraries, 'LIBRARIES = (\n"json",'))
     (package / "datasets.py").write_text(DATA)
     (package / "experiment.py").write_text(EXPERIMENT)
     (package / "notebook_runner.py").write_text(RUNNER)
@@ -193,12 +196,20 @@ def test_a_network_is_trained_with_the_same_threads_in_every_notebook(finished):
     words = ("--cores", "4", "--", "--dry-run", "--printshellcmds", "--forceall")
     status, lines, errors = run(finished[0], *words)
     assert (status, errors) == (0, [])
-    commands = [line.split(" 2> ")[0] for line in lines if "utils.notebook_runner" in line]
-    for command in commands:
-        trains = "02_train_autoencoder" in command.split("--run-dir")[0]
-        threads = "--threads 4" if trains else "--threads 2 --training-threads 4"
-        assert command.endswith(threads)
+    commands = [line.split(" 2> ")[0] for line in lines if "run notebook_runner" in line]
+    # Of a reduced profile also beside another notebook.
+    assert all(command.endswith("--threads 2 --training-threads 4") for command in commands)
     assert len(commands) == 18  # of two seeds
+
+
+def test_a_full_training_has_all_cores_for_itself(repository):
+    quick = repository / "config/profiles/quick.yaml"
+    quick.write_text(quick.read_text("utf-8").replace("reduced: true", "reduced: false"), "utf-8")
+    words = ("--cores", "4", "--", "--dry-run", "--printshellcmds", "--forceall")
+    _, lines, _ = run(repository, *words)
+    trainings = [line for line in lines if "run notebook_runner 02_train_autoencoder" in line]
+    assert trainings
+    assert all("--threads 4 2>" in line for line in trainings)
 
 
 def test_a_run_shows_progress_durations_and_the_report(finished):
@@ -471,18 +482,23 @@ def test_after_a_stop_the_next_run_goes_on(repository, number):
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
-def test_a_killed_workflow_leaves_nothing_running(repository):
+@pytest.mark.parametrize("is_parent", [False, True], ids=["snakemake", "what jobs are forked from"])
+def test_a_killed_workflow_leaves_nothing_running(repository, is_parent):
     (repository / "make-notebooks-slow").touch()
     (repository / "notebooks/01_baseline_kmeans.py").write_text("# changed")
     with start(repository, "--seeds", "1", "--studies", "one") as process:
         while not process.stdout.readline().startswith("[1/"):
             assert process.poll() is None
         (workflow,) = [
-            pid for pid, command in processes_in(repository).items() if "-m snakemake" in command
+            pid
+            for pid, command in processes_in(repository).items()
+            if "-m snakemake" in command and "warm_start serve" not in command
         ]
-        os.kill(workflow, signal.SIGKILL)
+        parent = int(Path(f"/proc/{workflow}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(parent if is_parent else workflow, signal.SIGKILL)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and errors.startswith("run_all.sh: ")
+    assert errors.count("\n") == 1 and "the workflow was killed (SIGKILL)" in errors
     assert not processes_in(repository)
 
 

@@ -311,6 +311,26 @@ def load_or_compute(
     return ordered
 
 
+def load_or_make(
+    name: str,
+    recipe: dict[str, Any],
+    code: tuple[str, ...],
+    make: Callable[[], dict[str, bytes]],
+    cache: Path,
+) -> dict[str, bytes]:
+    """Return stored files by name if what made them is unchanged, otherwise make and store them.
+
+    The parameters are those of `load_or_compute`, and so are the checks of what is stored.
+    """
+    import numpy as np
+
+    def compute() -> dict[str, np.ndarray]:
+        return {key: np.frombuffer(content, np.uint8) for key, content in make().items()}
+
+    stored = load_or_compute(name, recipe, code, compute, cache)
+    return {key: array.tobytes() for key, array in stored.items()}
+
+
 def with_prefix(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Pick the arrays or tensors whose names begin with `prefix`, and take it off their names."""
     return {

@@ -547,14 +547,14 @@ def run_workflow(request: Request, log: Path, lock: IO[str]) -> Outcome:
     try:
         with (
             log.open("a", encoding="utf-8") as log_file,
-            _group(snakemake_command(request), log_file, lock) as process,
+            _group(warm_command(request), log_file, lock) as process,
         ):
             outcome = follow(_lines_while(process, progress), log_file)
             status = process.wait()
     finally:
         progress.unlink()
     if status != 0:
-        first, *more = outcome.failures or [_complaint_in(log)]
+        first, *more = outcome.failures or [_killed(status) or _complaint_in(log)]
         others = f" (and {len(more)} more)" if more else ""
         raise UserError(f"{first}{others}; log: {shown(log)}")
     return outcome
@@ -592,6 +592,8 @@ def snakemake_command(request: Request) -> list[str]:
     command = [sys.executable, "-m", "snakemake"]
     command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(ROOT)]
     command += ["--configfile", str(config), "--cores", str(request.cores or "all"), "--nocolor"]
+    # The other scheduler starts a solver each time that a notebook has ended.
+    command += ["--scheduler", "greedy"]
     forced = stale_manifests(request)
     noted = mend_records(ROOT / ".snakemake")
     if str(request.out / ".complete") not in noted or not _is_whole(ROOT / request.out):
@@ -615,6 +617,15 @@ def stale_manifests(request: Request) -> list[str]:
         for manifest in sorted((request.runs / study.name / f"seed-{seed}").glob("*/manifest.json"))
     ]
     return [str(path.relative_to(ROOT)) for path in manifests if is_stale(path)]
+
+
+def warm_command(request: Request) -> list[str]:
+    """Return the command line of the workflow under a process that its jobs are forked from."""
+    on_linux = hasattr(os, "sched_getaffinity")
+    cores = request.cores or (len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1)
+    command = [sys.executable, "-P", "-m", "utils.warm_start", "serve"]
+    # As many as the Snakefile gives to most notebooks.
+    return [*command, "--threads", str(max(1, cores // 2)), *snakemake_command(request)]
 
 
 def _is_whole(out: Path) -> bool:
@@ -676,6 +687,16 @@ def _show(message: str, outcome: Outcome) -> None:
     elif word == "failed":
         outcome.failures.append(text)
         print("      failed; what already runs is finished first", flush=True)
+
+
+def _killed(status: int) -> str | None:
+    """Say by what the workflow was killed; None if it ended by itself."""
+    # Of the workflow itself as a shell gives it, of the process that runs it as Python does.
+    number = -status if status < 0 else status - 128
+    if number <= 0:
+        return None
+    name = signal.Signals(number).name
+    return f"the workflow was killed ({name}): out of memory, or stopped from outside"
 
 
 def _complaint_in(log: Path) -> str:

@@ -31,6 +31,7 @@ from utils.artifacts import (
 from utils.config import ROOT
 from utils.hermetic import leave_out_personal_settings
 from utils.staleness import made_from
+from utils.warm_start import skip_iri_grammars
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -76,17 +77,6 @@ class NotebookFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error)
         self.failure = failure
-
-
-def skip_iri_grammars() -> None:
-    """Have jsonschema do without ``rfc3987_syntax``; to be called before it is imported.
-
-    Papermill and nbformat import both. That package compiles 38 grammars on import, for longer than
-    all else that papermill imports takes (1.5 of 2.1 seconds). They check IRIs, of which a
-    notebook's schema has none.
-    """
-    # A name that is None there cannot be imported; to jsonschema the package is not installed.
-    sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def title_of(notebook: str, study: str, seed: int) -> str:
@@ -209,8 +199,10 @@ def _execute(
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    from utils.forked_kernels import forked_kernel
+
     try:
-        with _no_ipython_settings():
+        with _no_ipython_settings(), forked_kernel():
             return papermill.execute_notebook(
                 partial,
                 partial,

@@ -27,16 +27,18 @@ from utils.markdown import (
     words,
 )
 from utils.names import NAMES, describe
-from utils.notebook_runner import skip_iri_grammars
+from utils.warm_start import skip_iri_grammars
 
 if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
+    from nbconvert import HTMLExporter
     from nbformat import NotebookNode
 
     from utils.results import NotebookRun
 
 TEMPLATE = config.ROOT / "reports" / "template"
+NOTEBOOK_TEMPLATE, STYLE = "notebook.html.j2", "style.css"
 # Neither raw HTML nor raw TeX is read, so that no text of a run can become markup.
 MARKDOWN = "markdown-raw_html-raw_tex-raw_attribute-smart"
 # Places in page.html.
@@ -272,42 +274,71 @@ def write_notebook_pages(runs: Iterable[NotebookRun], out: Path) -> None:
     UserError
         If an executed notebook is missing.
     """
+    for run in runs:
+        notebook = run.folder / "executed.ipynb"
+        if not notebook.is_file():
+            raise config.UserError(f"{notebook}: missing: run the notebook again")
+        target = out / sections.notebook_href(run)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(_notebook_page(run))
+
+
+def _notebook_page(run: NotebookRun) -> bytes:
+    """Return the page of an executed notebook, kept from an earlier report if nothing changed."""
+    from utils import artifacts, recording
+
+    recipe = {
+        "notebook": artifacts.sha256_file(run.folder / "executed.ipynb"),
+        "run": [run.notebook, run.study, run.seed, run.manifest.seconds],
+        "template": {n: artifacts.sha256_file(TEMPLATE / n) for n in (NOTEBOOK_TEMPLATE, STYLE)},
+    }
+    made = artifacts.load_or_make(
+        f"{run.study}-{run.notebook}-seed{run.seed}-page",
+        recipe,
+        ("utils.pages",),
+        lambda: {"page": _converted(run).encode()},
+        recording.CACHE,
+    )
+    return made["page"]
+
+
+def _converted(run: NotebookRun) -> str:
     skip_iri_grammars()
     import nbformat
-    from nbconvert import HTMLExporter
-    from nbconvert.filters import clean_html
     from pygments.formatters import HtmlFormatter
 
-    exporter = HTMLExporter(
+    content = nbformat.read(run.folder / "executed.ipynb", as_version=4)
+    body, _ = _exporter().from_notebook_node(content)
+    colours = {
+        name: HtmlFormatter(style=style).get_style_defs(".highlight")
+        for name, style in (("light", "default"), ("dark", "github-dark"))
+    }
+    return (
+        _page_environment()
+        .get_template(NOTEBOOK_TEMPLATE)
+        .render(
+            title=f"{run.notebook}: {run.study}, seed {run.seed}",
+            body=body,
+            style=(TEMPLATE / STYLE).read_text(encoding="utf-8"),
+            colours=colours,
+            parameters=_parameters(content),
+            duration=duration(run.manifest.seconds),
+        )
+    )
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    skip_iri_grammars()
+    from nbconvert import HTMLExporter
+    from nbconvert.filters import clean_html
+
+    return HTMLExporter(
         template_name="basic",
         raw_template=CELL_TEMPLATE,
         # A notebook that ran for seven studies has the same cells seven times.
         filters={"markdown2html": cache(_markdown_cell), "clean_html": cache(clean_html)},
     )
-    page = _page_environment().get_template("notebook.html.j2")
-    colours = {
-        name: HtmlFormatter(style=style).get_style_defs(".highlight")
-        for name, style in (("light", "default"), ("dark", "github-dark"))
-    }
-    style = (TEMPLATE / "style.css").read_text(encoding="utf-8")
-    for run in runs:
-        notebook = run.folder / "executed.ipynb"
-        if not notebook.is_file():
-            raise config.UserError(f"{notebook}: missing: run the notebook again")
-        content = nbformat.read(notebook, as_version=4)
-        body, _ = exporter.from_notebook_node(content)
-        target = out / sections.notebook_href(run)
-        target.parent.mkdir(exist_ok=True)
-        title = f"{run.notebook}: {run.study}, seed {run.seed}"
-        html = page.render(
-            title=title,
-            body=body,
-            style=style,
-            colours=colours,
-            parameters=_parameters(content),
-            duration=duration(run.manifest.seconds),
-        )
-        target.write_text(html, encoding="utf-8")
 
 
 def _parameters(notebook: NotebookNode) -> dict[str, str]:

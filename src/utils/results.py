@@ -8,17 +8,19 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from utils import artifacts, config
+from utils import artifacts, config, recording
 from utils.comparisons import (
     ASSIGNMENT_COLUMNS,
     COMBINATION,
@@ -32,6 +34,9 @@ from utils.comparisons import (
 from utils.leaderboards import COST_COLUMNS
 from utils.recording import ASSIGNMENTS, CONFUSION, COSTS, LABELS, METRICS
 from utils.store.fingerprints import library_versions
+
+if TYPE_CHECKING:
+    from utils import figures
 
 WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
 CPUINFO = Path("/proc/cpuinfo")
@@ -481,7 +486,25 @@ def draw_forests(
         ]
         estimates = [estimate for estimate in estimates if estimate.seeds]
         if estimates:
-            figures.save(figures.forest(estimates, study.title), folder, f"{study.study}-forest")
+            drawn = artifacts.load_or_make(
+                f"{study.study}-forest",
+                {"title": study.title, "estimates": [list(one) for one in estimates]},
+                ("utils.figures",),
+                partial(_forest, estimates, study.title),
+                recording.CACHE,
+            )
+            for suffix, content in drawn.items():
+                with artifacts.atomic_path(folder / f"{study.study}-forest.{suffix}") as temporary:
+                    temporary.write_bytes(content)
+
+
+def _forest(estimates: list[figures.Estimate], title: str) -> dict[str, bytes]:
+    """Return the files of the figure that `draw_forests` draws, by suffix."""
+    from utils import figures
+
+    with tempfile.TemporaryDirectory() as folder:
+        saved = figures.save(figures.forest(estimates, title), Path(folder), "forest")
+        return {path.suffix[1:]: path.read_bytes() for path in saved if path is not None}
 
 
 def copy_figure(folder: Path, figure: Figure, target: Path) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,10 +157,20 @@ def _is_own(module: str) -> bool:
     return (SOURCE / module.partition(".")[0]).is_dir()
 
 
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Go through a tree and the statements in it, far less than `ast.walk` goes through."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, block, ())
+
+
 def _imports_in(tree: ast.AST, package: str) -> dict[str, Definition]:
     """Map each name that `tree` imports from our own packages to what it stands for."""
     found: dict[str, Definition] = {}
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if _is_own(alias.name):
@@ -190,7 +200,7 @@ def _imported(module: str, name: str) -> Definition:
 def _libraries_in(tree: ast.AST) -> dict[str, str]:
     """Map each name that `tree` imports from elsewhere to the top-level package behind it."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             pairs = [(a.asname or a.name.partition(".")[0], a.name) for a in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -236,7 +246,7 @@ class _Source:
 
     def __init__(self, module: str, path: Path) -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
+        for node in _statements(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list) and body and _is_docstring(body[0]):
                 del body[0]
@@ -249,7 +259,8 @@ class _Source:
             if not isinstance(statement, _DEFINITIONS):
                 self.imported |= _imports_in(statement, self.package)
                 self.libraries |= _libraries_in(statement)
-        self.defined = {name for node in self.statements for name in _names_defined_by(node)}
+        self._definitions = [(_names_defined_by(node), node) for node in self.statements]
+        self.defined = {name for names, _ in self._definitions for name in names}
 
     def statements_of(self, name: str | None) -> list[ast.stmt]:
         """Return the statements behind a definition; all if `name` is None or not defined here.
@@ -258,8 +269,7 @@ class _Source:
         """
         if name not in self.defined:
             return self.statements
-        names = [(_names_defined_by(node), node) for node in self.statements]
-        return [node for defined, node in names if not defined or name in defined]
+        return [node for defined, node in self._definitions if not defined or name in defined]
 
     def references(self, statement: ast.stmt) -> list[Definition]:
         """List what a statement uses of our own code."""
