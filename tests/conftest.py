@@ -1,7 +1,19 @@
-"""Settings of all tests."""
+"""Settings of all tests, how they are shared between workers, and the count of the faults tried."""
+
+import os
+from collections import Counter
+
+# Workers share the cores: with more threads than cores they only wait for each other. Networks are
+# trained by all cores, as the workflow does it. Kernels and commands of the tests inherit this, and
+# it comes before any library that reads it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TRAINING_THREADS", str(os.cpu_count()))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from utils import recording
 
@@ -16,3 +28,68 @@ def cache_of_the_tests(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "CACHE", tmp_path_factory.mktemp("cache"))
         yield
+
+
+# --- sharing the tests between workers --------------------------------------------------------
+
+
+class SharedByFile(LoadScopeScheduling):
+    """Give each worker whole files, whose tests share fixtures, and one of them all notebooks.
+
+    A notebook's cells share a kernel, and the notebooks share what they train and store.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "notebooks" if file.endswith(".ipynb") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return SharedByFile(config, log)
+
+
+# --- the faults that were tried ---------------------------------------------------------------
+
+TRIED, SURVIVED = Counter(), Counter()
+
+
+class Faults:
+    """A kind of fault. `tried` goes before each one; what follows without a failure survives it."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def tried(self) -> None:
+        TRIED[self.kind] += 1
+
+    def survived(self) -> None:
+        SURVIVED[self.kind] += 1
+
+
+@pytest.fixture(scope="module")
+def faults(request):
+    """Count faults under the first line of the module's docstring."""
+    return Faults(request.module.__doc__.splitlines()[0].partition(":")[0])
+
+
+def pytest_sessionfinish(session):
+    """Send a worker's counts to the process that prints the summary."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["faults"] = (dict(TRIED), dict(SURVIVED))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    tried, survived = getattr(node, "workeroutput", {}).get("faults", ({}, {}))
+    TRIED.update(tried)
+    SURVIVED.update(survived)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if TRIED:
+        terminalreporter.section("faults: tried, survived")
+        for kind, n in TRIED.items():
+            terminalreporter.line(f"{kind}: {n}, {SURVIVED[kind]}")
+        total, well = sum(TRIED.values()), sum(SURVIVED.values())
+        terminalreporter.line(f"in all: {total}, {well}")

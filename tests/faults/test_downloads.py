@@ -5,17 +5,17 @@ import http.server
 import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
+import torchvision.models
+from processes import Forked
 
 from utils import datasets, pretrained
 from utils.artifacts import sha256_file
-from utils.config import ROOT, UserError
+from utils.config import UserError
 
 CONTENT = os.urandom(3_000_000)
 START = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -60,11 +60,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
-        for start in range(0, len(CONTENT), 30_000):
+        for start in range(0, len(CONTENT), 100_000):
             try:
-                self.wfile.write(CONTENT[start : start + 30_000])
+                self.wfile.write(CONTENT[start : start + 100_000])
             except OSError:
                 return
+            if start > len(CONTENT) / 2:
+                self.server.half_sent.set()
             time.sleep(0.03)
 
     def log_message(self, *_args):
@@ -74,8 +76,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
-        made.fault = None
-        thread = threading.Thread(target=made.serve_forever, daemon=True)
+        made.fault, made.half_sent = None, threading.Event()
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield made
         made.shutdown()
@@ -125,56 +127,44 @@ def test_a_server_that_is_not_there(faults, server, weights, monkeypatch, tmp_pa
     faults.survived()
 
 
-CHILD = """
-import sys
-from types import SimpleNamespace
-import torchvision.models
-from utils import pretrained
-version = SimpleNamespace(IMAGENET1K_V2=SimpleNamespace(url=sys.argv[1]))
-torchvision.models.ResNet50_Weights = version
-pretrained._RESNET50_SHA256_START = sys.argv[2]
-print("begun", flush=True)
-print(pretrained._resnet50_weights(offline=False))
-"""
+def fetch(url, start_of_hash, folder):
+    """Get the weights, in a process of its own."""
+    version = SimpleNamespace(IMAGENET1K_V2=SimpleNamespace(url=url))
+    torchvision.models.ResNet50_Weights = version
+    pretrained._RESNET50_SHA256_START = start_of_hash
+    os.environ["DATA_DIR"] = str(folder)
+    os.environ.pop("RESNET50_WEIGHTS", None)
+    print(pretrained._resnet50_weights(offline=False), flush=True)
 
 
 def start(server, folder, limit=None):
     url = f"http://127.0.0.1:{server.server_port}/weights.pth"
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, url, START],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "DATA_DIR": str(folder)},
-        preexec_fn=limit,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Forked(fetch, url, START, folder, limit=limit)
 
 
 def test_killed_half_way(faults, server, tmp_path):
     server.fault = "slowness"
-    with start(server, tmp_path) as process:
-        assert process.stdout.readline() == "begun\n"
-        time.sleep(1)
-        faults.tried()
-        process.send_signal(signal.SIGKILL)
+    process = start(server, tmp_path)
+    assert server.half_sent.wait(300)
+    faults.tried()
+    process.kill()
     assert not list(tmp_path.rglob("resnet50-*.pth"))
     server.fault = None
-    with start(server, tmp_path) as process:
-        said, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    status, said, errors = start(server, tmp_path).wait(60)
+    assert status == 0, errors
     assert open(said.split()[-1], "rb").read() == CONTENT  # noqa: PTH123, SIM115
     faults.survived()
 
 
-def test_a_full_disk(faults, server, tmp_path):
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+def allow_small_files_only():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 
+
+def test_a_full_disk(faults, server, tmp_path):
     faults.tried()
-    with start(server, tmp_path, limit) as process:
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0
+    status, _, errors = start(server, tmp_path, allow_small_files_only).wait(60)
+    assert status != 0
     assert "File too large" in errors
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     faults.survived()
@@ -185,8 +175,8 @@ def test_two_at_once(faults, server, tmp_path):
     faults.tried()
     processes = [start(server, tmp_path) for _ in range(2)]
     for process in processes:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
+        status, _, errors = process.wait(60)
+        assert status == 0, errors
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert sha256_file(path)[:8] in path.name or path.read_bytes() == CONTENT
     faults.survived()

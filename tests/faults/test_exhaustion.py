@@ -1,6 +1,5 @@
 """Kills, full disks, no memory: what was finished stays, and the next run ends with the same."""
 
-import json
 import os
 import random
 import re
@@ -8,23 +7,18 @@ import resource
 import signal
 import subprocess
 import sys
-import textwrap
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 from made_notebooks import write_notebook
+from processes import Forked
 from safetensors.numpy import load_file
 
-from utils.config import ROOT
-
-# Trains a little network as a notebook does, and stores its losses and weights.
-TRAINING = """
-import sys
-from pathlib import Path
-import numpy as np
 from utils import training
 from utils.artifacts import load_or_compute
+<<<<<<< HEAD
 from utils.config import Autoencoder
 folder = Path(sys.argv[1])
 images = np.random.default_rng(0).integers(0, 255, (600, 28, 28), dtype=np.uint8)
@@ -45,17 +39,43 @@ print("begun", flush=True)
 load_or_compute("network", {}, ("utils.training",), train, folder)
 print("stored", flush=True)
 """
+=======
+from utils.config import ROOT, Autoencoder
+from utils.notebook_runner import NotebookFailed, run_notebook
+>>>>>>> refs/heads/tests
 
 
-def start(code, *arguments, limit=None):
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
-        preexec_fn=limit,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def train_and_store(folder):
+    """Train a little network as a notebook does, and store its losses and weights."""
+    images = np.random.default_rng(0).integers(0, 255, (600, 28, 28), dtype=np.uint8)
+    protocol = Autoencoder.model_validate(
+        {
+            "architecture": "conv_batchnorm",
+            "options": {"channels": [8, 16]},
+            "loss": "binary_cross_entropy",
+            "optimizer": {"name": "adam", "learning_rate": 1e-2},
+            "batch_size": 20,
+            "epochs": 8,
+        }
     )
+
+    def train():
+        checkpoint = folder / "checkpoint.safetensors"
+        run = training.train(
+            images,
+            protocol,
+            0,
+            checkpoint=checkpoint,
+            on_epoch=lambda epoch, _values: print("epoch", epoch, flush=True),
+        )
+        found = {name: value.numpy() for name, value in run.model.state_dict().items()}
+        found["loss"] = np.array(run.history["loss"])
+        checkpoint.unlink()
+        return found
+
+    print("begun", flush=True)
+    load_or_compute("network", {}, ("utils.training",), train, folder)
+    print("stored", flush=True)
 
 
 def stored(folder):
@@ -66,9 +86,8 @@ def stored(folder):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    with start(TRAINING, folder) as process:
-        said, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    status, said, errors = Forked(train_and_store, folder).wait(300)
+    assert status == 0, errors
     assert said.split()[-1] == "stored"
     return stored(folder)
 
@@ -86,54 +105,54 @@ def test_killed_again_and_again_a_training_ends_as_an_undisturbed_one(
     random.seed(0)
     epochs_before = 0
     for _ in range(12):
-        with start(TRAINING, tmp_path) as process:
-            assert process.stdout.readline() == "begun\n"
+        process = Forked(train_and_store, tmp_path)
+        assert process.stdout.readline() == "begun\n"
+        first = process.stdout.readline()
+        if first.startswith("training goes on"):
             first = process.stdout.readline()
-            if first.startswith("training goes on"):
-                first = process.stdout.readline()
-            # At most one epoch was lost.
-            if first.startswith("epoch"):
-                assert int(first.split()[1]) >= epochs_before + 1
-            time.sleep(random.uniform(0, 0.4))
-            faults.tried()
-            process.send_signal(signal.SIGKILL)
-            rest = process.stdout.read()
+        # At most one epoch was lost.
+        if first.startswith("epoch"):
+            assert int(first.split()[1]) >= epochs_before + 1
+        time.sleep(random.uniform(0, 0.4))
+        faults.tried()
+        process.kill()
+        rest = process.stdout.read()
         epochs = [int(line.split()[1]) for line in (first + rest).splitlines() if "epoch " in line]
         # The last one that was said to be done is in the checkpoint.
         epochs_before = max([epochs_before, *epochs])
         faults.survived()
         if "stored" in rest:
             break
-    with start(TRAINING, tmp_path) as process:
-        _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    status, _, errors = Forked(train_and_store, tmp_path).wait(300)
+    assert status == 0, errors
     assert_same(stored(tmp_path), undisturbed)
     # Nothing half-written is left but hidden files that the next write of their like replaces.
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("checkpoint")]
+
+
+def limit_file_size(most_bytes):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
 
 @pytest.mark.parametrize("most_bytes", [10, 1_000, 20_000])
 def test_a_full_disk_stops_a_training_and_leaves_no_half_result(
     tmp_path, faults, undisturbed, most_bytes
 ):
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails, as on a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-
     faults.tried()
-    with start(TRAINING, tmp_path, limit=limit) as process:
-        said, _errors = process.communicate(timeout=300)
-    assert process.returncode != 0 and "stored" not in said
+    limit = partial(limit_file_size, most_bytes)
+    status, said, _errors = Forked(train_and_store, tmp_path, limit=limit).wait(300)
+    assert status != 0 and "stored" not in said
     assert not list(tmp_path.glob("network-*"))
-    with start(TRAINING, tmp_path) as process:
-        _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    status, _, errors = Forked(train_and_store, tmp_path).wait(300)
+    assert status == 0, errors
     assert_same(stored(tmp_path), undisturbed)
     faults.survived()
 
 
 def test_too_little_memory_stops_a_computation_and_leaves_no_half_result(tmp_path, faults):
     code = """
+<<<<<<< HEAD
     import sys
     from pathlib import Path
     import numpy as np
@@ -142,21 +161,39 @@ def test_too_little_memory_stops_a_computation_and_leaves_no_half_result(tmp_pat
     compute = lambda: {"a": np.ones((size, 1000))}
     load_or_compute("network", {}, ("utils.names",), compute, Path(sys.argv[1]))
     """
+=======
+import sys
+from pathlib import Path
+import numpy as np
+from utils.artifacts import load_or_compute
+size = int(sys.argv[2])
+compute = lambda: {"a": np.ones((size, 1000))}
+load_or_compute("network", {}, ("utils.names",), compute, Path(sys.argv[1]))
+"""
+>>>>>>> refs/heads/tests
 
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
 
+    def compute(rows):
+        return subprocess.run(
+            [sys.executable, "-c", code, tmp_path, str(rows)],
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
+            preexec_fn=limit,
+            capture_output=True,
+            text=True,
+        )
+
     faults.tried()
-    with start(code, tmp_path, 10**6, limit=limit) as process:
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode != 0 and "Unable to allocate" in errors
+    done = compute(10**6)
+    assert done.returncode != 0 and "Unable to allocate" in done.stderr
     assert not list(tmp_path.iterdir())
-    with start(code, tmp_path, 100, limit=limit) as process:
-        process.communicate(timeout=120)
+    assert compute(100).returncode == 0
     assert stored(tmp_path)["a"].shape == (100, 1000)
     faults.survived()
 
 
+<<<<<<< HEAD
 NOTEBOOK = """
 import json, sys
 from pathlib import Path
@@ -167,21 +204,23 @@ try:
 except NotebookFailed as failed:
     print(json.dumps([failed.failure.cell, failed.failure.error]))
 """
+=======
+def fail_to_run(folder):
+    """Run the notebook `a` of a folder; return how it failed."""
+    with pytest.raises(NotebookFailed) as failed:
+        run_notebook(folder / "a.ipynb", {"run_dir": "x"}, folder / "run", print)
+    return failed.value.failure.error
+>>>>>>> refs/heads/tests
 
 
+@pytest.mark.usefixtures("capfd")  # the log is the file that this process's errors go to
 def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
     dying = "import os, signal; os.write(2, b'allocator: no page left\\n'); os.kill(os.getpid(), 9)"
     write_notebook(tmp_path / "a.py", dying)
     faults.tried()
-    with (tmp_path / "stderr.log").open("w") as log:
-        output = subprocess.check_output(
-            [sys.executable, "-c", NOTEBOOK, str(tmp_path)],
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-            stderr=log,
-            text=True,
-        )
-    assert "the kernel died" in output and "the log ends: " in output
-    assert "allocator: no page left" in output
+    said = fail_to_run(tmp_path)
+    assert "the kernel died" in said and "the log ends: " in said
+    assert "allocator: no page left" in said
     faults.survived()
 
 
@@ -199,13 +238,9 @@ def test_the_tail_of_a_dead_kernels_log_is_in_the_message(tmp_path, faults):
 def test_a_notebook_that_dies_is_reported_and_no_result(tmp_path, faults, code, said):
     write_notebook(tmp_path / "a.py", "print('before')", code)
     faults.tried()
-    with start(NOTEBOOK, tmp_path) as process:
-        output, errors = process.communicate(timeout=120)
-    assert output, errors
-    _cell, error = json.loads(output.splitlines()[-1])
-    assert re.search(said, error), errors
+    assert re.search(said, fail_to_run(tmp_path))
     assert not (tmp_path / "run" / "manifest.json").exists()
     assert not (tmp_path / "run" / "executed.ipynb").exists()
-    partial = (tmp_path / "run" / "failed.ipynb").read_text()
-    assert "before" in partial
+    partial_notebook = (tmp_path / "run" / "failed.ipynb").read_text()
+    assert "before" in partial_notebook
     faults.survived()
