@@ -18,31 +18,8 @@ from safetensors.numpy import load_file
 
 from utils import training
 from utils.artifacts import load_or_compute
-<<<<<<< HEAD
-from utils.config import Autoencoder
-folder = Path(sys.argv[1])
-images = np.random.default_rng(0).integers(0, 255, (600, 28, 28), dtype=np.uint8)
-protocol = Autoencoder.model_validate({
-    "architecture": "conv_batchnorm", "options": {"channels": [8, 16]},
-    "loss": "binary_cross_entropy", "optimizer": {"name": "adam", "learning_rate": 1e-2},
-    "batch_size": 20, "epochs": 8,
-})
-def train():
-    checkpoint = folder / "checkpoint.safetensors"
-    run = training.train(images, protocol, 0, checkpoint=checkpoint,
-        on_epoch=lambda epoch, _values: print("epoch", epoch, flush=True))
-    found = {name: value.numpy() for name, value in run.model.state_dict().items()}
-    found["loss"] = np.array(run.history["loss"])
-    checkpoint.unlink()
-    return found
-print("begun", flush=True)
-load_or_compute("network", {}, ("utils.training",), train, folder)
-print("stored", flush=True)
-"""
-=======
 from utils.config import ROOT, Autoencoder
 from utils.notebook_runner import NotebookFailed, run_notebook
->>>>>>> refs/heads/tests
 
 
 def train_and_store(folder):
@@ -152,16 +129,6 @@ def test_a_full_disk_stops_a_training_and_leaves_no_half_result(
 
 def test_too_little_memory_stops_a_computation_and_leaves_no_half_result(tmp_path, faults):
     code = """
-<<<<<<< HEAD
-    import sys
-    from pathlib import Path
-    import numpy as np
-    from utils.artifacts import load_or_compute
-    size = int(sys.argv[2])
-    compute = lambda: {"a": np.ones((size, 1000))}
-    load_or_compute("network", {}, ("utils.names",), compute, Path(sys.argv[1]))
-    """
-=======
 import sys
 from pathlib import Path
 import numpy as np
@@ -170,7 +137,6 @@ size = int(sys.argv[2])
 compute = lambda: {"a": np.ones((size, 1000))}
 load_or_compute("network", {}, ("utils.names",), compute, Path(sys.argv[1]))
 """
->>>>>>> refs/heads/tests
 
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
@@ -193,24 +159,11 @@ load_or_compute("network", {}, ("utils.names",), compute, Path(sys.argv[1]))
     faults.survived()
 
 
-<<<<<<< HEAD
-NOTEBOOK = """
-import json, sys
-from pathlib import Path
-from utils.notebook_runner import NotebookFailed, run_notebook
-folder = Path(sys.argv[1])
-try:
-    run_notebook(folder / "a.py", {"run_dir": "x"}, folder / "run", print)
-except NotebookFailed as failed:
-    print(json.dumps([failed.failure.cell, failed.failure.error]))
-"""
-=======
 def fail_to_run(folder):
     """Run the notebook `a` of a folder; return how it failed."""
     with pytest.raises(NotebookFailed) as failed:
-        run_notebook(folder / "a.ipynb", {"run_dir": "x"}, folder / "run", print)
+        run_notebook(folder / "a.py", {"run_dir": "x"}, folder / "run", print)
     return failed.value.failure.error
->>>>>>> refs/heads/tests
 
 
 @pytest.mark.usefixtures("capfd")  # the log is the file that this process's errors go to
