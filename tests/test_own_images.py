@@ -75,7 +75,7 @@ def test_what_cannot_be_listed_or_named_is_skipped(folder, tmp_path, mean_colour
     (tmp_path / "labels.csv").write_text("path,label\n" + lines)
     run = opened(folder, tmp_path, labels=str(tmp_path / "labels.csv"))
     assert len(run.images) == len(names)
-    assert [path[:3] for path in run.skipped["path"]] == ["xxx", "a\0."]
+    assert [path[:6] for path in run.skipped["path"]] == ["xxxxxx", "a\\x00."]
     found = image_files.find(folder)
     found.unlisted["locked"] = "the folder cannot be listed: Permission denied"
     monkeypatch.setattr(image_files, "find", lambda *_: found)
