@@ -25,8 +25,6 @@ from pathlib import Path
 import pandas as pd
 from processes import processes_in
 
-from utils.artifacts import SECONDS_TO_GROW_OLD
-
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("metrics.csv", "reported_vs_reproduced.csv", "confusion.csv")
 KILLS = {"the command": "utils.cli", "the workflow": "snakemake", "a kernel": "ipykernel_launcher"}
@@ -48,7 +46,6 @@ def main(n_runs: int, study: str) -> int:
             if left:
                 print(*left.values(), sep="\n")
                 return 1
-        _make_old(stormy)
         _finish(_start(stormy, study))
         faults = [*_differences(calm, stormy), *_leftovers(stormy)]
     print(*(f"{what}: {n}" for what, n in sorted(done.items())), sep="\n")
@@ -147,13 +144,6 @@ def _differences(calm: Path, stormy: Path) -> list[str]:
     if not one.equals(other):
         said.append("assignments.parquet differs")
     return said
-
-
-def _make_old(clone: Path) -> None:
-    """Date what the last run left half-written back, so that it counts as left for good."""
-    past = time.time() - 2 * SECONDS_TO_GROW_OLD
-    for path in _hidden(clone):
-        os.utime(path, (past, past))
 
 
 def _leftovers(clone: Path) -> list[str]:
