@@ -27,7 +27,9 @@ from processes import processes_in
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("metrics.csv", "reported_vs_reproduced.csv", "confusion.csv")
-KILLS = {"the command": "utils.cli", "the workflow": "snakemake", "a kernel": "ipykernel_launcher"}
+# A notebook, its kernel and what they are forked from have one command line: one of them is killed.
+FORKS = "utils.warm_start serve"
+KILLS = {"the command": "utils.cli", "the workflow": "snakemake", "a fork": FORKS}
 DAMAGES = ("truncated", "flipped", "zeroed", "removed")
 SECONDS_TO_END = 60
 
@@ -116,6 +118,8 @@ def _kill_after(process: subprocess.Popen, clone: Path, word: str, seconds: floa
         process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         targets = [pid for pid, command in processes_in(clone).items() if word in command]
+        if targets and word == FORKS:
+            targets = [random.choice(targets)]
         for pid in targets or [process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
