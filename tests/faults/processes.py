@@ -9,10 +9,17 @@ from multiprocessing import forkserver
 from pathlib import Path
 from unittest import mock
 
+from utils.config import ROOT
+
 # A server imports once what takes seconds; each process is a fork of it, as good as a fresh one,
 # and computes with one thread.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torchvision.models", "utils.pretrained", "utils.training"])
+FORKS.set_forkserver_preload(["killable"])
+SERVER = {
+    "OMP_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent, ROOT / "src"))),
+}
 
 
 class Forked:
@@ -22,7 +29,7 @@ class Forked:
     """
 
     def __init__(self, function: Callable, *arguments, limit: Callable | None = None) -> None:
-        with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
+        with mock.patch.dict(os.environ, SERVER):
             forkserver.ensure_running()
         self._output, output = FORKS.Pipe(duplex=False)
         self._errors, errors = FORKS.Pipe(duplex=False)

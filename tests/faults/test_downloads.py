@@ -10,7 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-import torchvision.models
+from killable import fetch
 from processes import Forked
 
 from utils import datasets, pretrained
@@ -125,16 +125,6 @@ def test_a_server_that_is_not_there(faults, server, weights, monkeypatch, tmp_pa
         weights()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     faults.survived()
-
-
-def fetch(url, start_of_hash, folder):
-    """Get the weights, in a process of its own."""
-    version = SimpleNamespace(IMAGENET1K_V2=SimpleNamespace(url=url))
-    torchvision.models.ResNet50_Weights = version
-    pretrained._RESNET50_SHA256_START = start_of_hash
-    os.environ["DATA_DIR"] = str(folder)
-    os.environ.pop("RESNET50_WEIGHTS", None)
-    print(pretrained._resnet50_weights(offline=False), flush=True)
 
 
 def start(server, folder, limit=None):

@@ -12,47 +12,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from killable import train_and_store
 from made_notebooks import write_notebook
 from processes import Forked
 from safetensors.numpy import load_file
 
-from utils import training
-from utils.artifacts import load_or_compute
-from utils.config import ROOT, Autoencoder
+from utils.config import ROOT
 from utils.notebook_runner import NotebookFailed, run_notebook
-
-
-def train_and_store(folder):
-    """Train a little network as a notebook does, and store its losses and weights."""
-    images = np.random.default_rng(0).integers(0, 255, (600, 28, 28), dtype=np.uint8)
-    protocol = Autoencoder.model_validate(
-        {
-            "architecture": "conv_batchnorm",
-            "options": {"channels": [8, 16]},
-            "loss": "binary_cross_entropy",
-            "optimizer": {"name": "adam", "learning_rate": 1e-2},
-            "batch_size": 20,
-            "epochs": 8,
-        }
-    )
-
-    def train():
-        checkpoint = folder / "checkpoint.safetensors"
-        run = training.train(
-            images,
-            protocol,
-            0,
-            checkpoint=checkpoint,
-            on_epoch=lambda epoch, _values: print("epoch", epoch, flush=True),
-        )
-        found = {name: value.numpy() for name, value in run.model.state_dict().items()}
-        found["loss"] = np.array(run.history["loss"])
-        checkpoint.unlink()
-        return found
-
-    print("begun", flush=True)
-    load_or_compute("network", {}, ("utils.training",), train, folder)
-    print("stored", flush=True)
 
 
 def stored(folder):
