@@ -85,7 +85,8 @@ def library_versions(*modules: str) -> dict[str, str]:
     dict of str to str
         Version by the name of the distribution, sorted. The standard library is left out.
     """
-    packages = _reach(Definition(module, None) for module in modules).libraries
+    reached = _reach(Definition(module, None) for module in modules)
+    packages = {package for one in reached.statements for package in _libraries_of(*one)}
     names = {name for package in packages for name in _distributions().get(package, ())}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
 
@@ -96,10 +97,10 @@ def _distributions() -> dict[str, list[str]]:
 
 
 class _Reached(NamedTuple):
-    """Code that was followed to its end, and the top-level packages of others that it imports."""
+    """Code that was followed to its end: the text of each definition, and every statement."""
 
     code: dict[Definition, list[str]]
-    libraries: set[str]
+    statements: list[tuple[ast.stmt, _Source]]
 
     def fingerprint(self) -> str:
         return fingerprint({f"{m}.{name or '*'}": code for (m, name), code in self.code.items()})
@@ -108,7 +109,7 @@ class _Reached(NamedTuple):
 def _reach(steps: Iterable[Definition]) -> _Reached:
     """Follow definitions to everything that they use."""
     sources: dict[str, _Source] = {}
-    reached = _Reached({}, set())
+    reached = _Reached({}, [])
     waiting = list(steps)
     while waiting:
         step = waiting.pop()
@@ -125,7 +126,7 @@ def _reach(steps: Iterable[Definition]) -> _Reached:
         reached.code[step] = [_code_of(statement) for statement in statements]
         for statement in statements:
             waiting += _used_by(statement, source)
-            reached.libraries.update(_libraries_of(statement, source))
+            reached.statements.append((statement, source))
     return reached
 
 
