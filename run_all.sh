@@ -7,4 +7,4 @@ check_arguments "$@"
 make_environment
 # Until the command line can say in words that it was stopped, Python would print a trace.
 trap '' INT
-exec "$venv/bin/python" -P -m utils "$@"
+exec "$venv/bin/python" -P -m commands "$@"

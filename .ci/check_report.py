@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from utils import datasets
-from utils.artifacts import read_json
-from utils.cli import RESULTS
-from utils.config import ROOT, Reported, load_study
-from utils.markdown import amount
+from commands.request import RESULTS
+from report.markdown import amount
+from utils.config.load import load_study
+from utils.config.schema import Reported
+from utils.data import datasets
+from utils.places import ROOT
+from utils.store.files import read_json
 
 LINE = ["representation", "space", "clusterer"]
 COMBINATION = ["study", "seed", "representation", "space", "clusterer", "n"]

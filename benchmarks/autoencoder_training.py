@@ -14,7 +14,9 @@ from torchvision import transforms
 from torchvision.datasets import MNIST
 
 from measure import OURS, Result, in_turn
-from utils import autoencoders, config, datasets, training
+from utils import config
+from utils.data import datasets
+from utils.representations import autoencoders, training
 
 EPOCHS = 2
 ROUNDS = 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from measure import OURS, Result, in_turn
-from utils import clusterers, datasets, metrics, spaces
+from utils import clustering, metrics, spaces
+from utils.data import datasets
 
 ROUNDS = 2
 NEIGHBOURS, DIMENSIONS, CLUSTERS = 10, 10, 10
@@ -21,7 +22,7 @@ def run() -> Result:
     def pipeline(layout) -> tuple[np.ndarray, np.ndarray]:
         projected, _ = spaces.pca(pixels, 50)
         points = layout(projected)
-        return points, clusterers.cluster("gmm", points, CLUSTERS, seed=0).assignment
+        return points, clustering.cluster("gmm", points, CLUSTERS, seed=0).assignment
 
     ways = {
         OURS: lambda: pipeline(lambda x: spaces.umap(x, DIMENSIONS, NEIGHBOURS, seed=0)),

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from utils.config import ROOT
+from utils.places import ROOT
 
 COLD, WARM, NOTHING = "fresh clone", "results removed, data and environment kept", "nothing changed"
 

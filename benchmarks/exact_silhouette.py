@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.metrics import silhouette_score
 
 from measure import OURS, Result, in_turn
-from utils import clusterers, datasets, metrics, spaces
+from utils import clustering, metrics, spaces
+from utils.data import datasets
 
 ROUNDS = 2
 THEIRS = "scikit-learn"
@@ -18,7 +19,7 @@ def run() -> Result:
     images = datasets.load("mnist").images
     pixels = images.reshape(len(images), -1).astype(np.float32) / 255
     points, _ = spaces.pca(pixels, 50)
-    assignment = clusterers.kmeans(points, 10, 1, seed=0).assignment
+    assignment = clustering.kmeans(points, 10, 1, seed=0).assignment
     ways = {
         OURS: lambda: metrics.silhouette(assignment, points),
         THEIRS: lambda: float(silhouette_score(points, assignment)),

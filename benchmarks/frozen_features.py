@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from measure import OURS, Result, in_turn
-from utils import datasets, pretrained
+from utils.data import datasets
+from utils.representations import pretrained
 
 IMAGES = 1000
 ROUNDS = 3

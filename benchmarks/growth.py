@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from utils import clusterers, config, datasets, metrics, spaces, training
+from utils import clustering as clusterers
+from utils import config, metrics, spaces
+from utils.data import datasets
+from utils.representations import training
 
 SIZES = (5_000, 10_000, 20_000, 40_000, 70_000)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from measure import OURS, Result, in_turn
-from utils import clusterers, datasets, joint, metrics, representations, spaces
-from utils.handmade import views
+from utils import clustering, metrics, spaces
+from utils.clustering import joint
+from utils.data import datasets
+from utils.representations import registry
+from utils.spaces.views import views
 
 IMAGES = 10_000
 ROUNDS = 1
@@ -16,8 +19,8 @@ THEIRS = "ClustPy's N2D"
 
 def _recipe(images: np.ndarray) -> np.ndarray:
     """Pixels and gradients of slant-corrected images, UMAP, Gaussian mixture."""
-    features = views(*(representations.features(name, images) for name in VIEWS))
-    return clusterers.cluster("gmm", spaces.umap(features), 10, seed=0).assignment
+    features = views(*(registry.features(name, images) for name in VIEWS))
+    return clustering.cluster("gmm", spaces.umap(features), 10, seed=0).assignment
 
 
 def run() -> Result:

@@ -7,7 +7,7 @@ with TF32 off. Results are written as they come, so that a run that is cut off k
 
 The small batches of `mnist-conv-ae` leave most of a GPU idle. Its networks therefore train
 together, step by step, as one stack of weights. Initial weights, the order of the images and early
-stopping are those of `utils.training`, and a test compares the two.
+stopping are those of `utils.representations.training`, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from torch.nn import functional
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from utils import autoencoders, config, training  # noqa: E402
+from utils import config  # noqa: E402
+from utils.representations import autoencoders, training  # noqa: E402
 
 NETWORKS = ROOT / "benchmarks" / "gpu_networks.yaml"
 N_TRAIN = 60_000
@@ -316,7 +317,7 @@ def run_conv_ae(images: np.ndarray, out: Path, device: torch.device, until: floa
 
 
 def run_cae(images: Path, out: Path, processes: int, until: float) -> None:
-    """Train the networks of `mnist-cae` with `utils.training`, several processes at a time."""
+    """Train the networks of `mnist-cae` as the CPU does, several processes at a time."""
     networks = read_networks("mnist-cae")
     jobs = [
         (network, seed)
@@ -377,7 +378,7 @@ def read_images(path: Path) -> np.ndarray:
 
 def pack(path: Path) -> None:
     """Write the verified images of MNIST into one compressed file."""
-    from utils import datasets
+    from utils.data import datasets
 
     np.savez_compressed(path, images=datasets.load("mnist").images)
 

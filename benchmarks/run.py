@@ -13,9 +13,10 @@ from typing import Any
 
 from commands.arguments import BENCHMARKS, parse
 from measure import Result
-from utils import artifacts, results
-from utils.config import ROOT
-from utils.published import update_readme
+from report import provenance
+from report.readme import update_readme
+from utils.places import ROOT
+from utils.store import files
 
 FOUND = Path(__file__).with_name("results.json")
 README, SCALING = ROOT / "README.md", ROOT / "docs" / "scaling.md"
@@ -46,19 +47,19 @@ def update_pages() -> None:
     """Write the tables of what is kept into the README and the page on scaling."""
     for page, block in ((README, table(load())), (SCALING, growth_tables(load()))):
         text = update_readme(page.read_text(encoding="utf-8"), block, BEGIN, END)
-        artifacts.write_text(page, text)
+        files.write_text(page, text)
 
 
 def keep(name: str, found: dict[str, Any]) -> None:
     """Write what a benchmark found beside what the others have, with where it was measured."""
-    versions = {lib: v for lib, v in results.versions().items() if lib in (*LIBRARIES, "python")}
+    versions = {lib: v for lib, v in provenance.versions().items() if lib in (*LIBRARIES, "python")}
     where = {"made": datetime.now(UTC).isoformat(timespec="seconds")}
-    where |= {"hardware": results.hardware(), "versions": versions}
-    artifacts.write_json(FOUND, load() | {name: found | where})
+    where |= {"hardware": provenance.hardware(), "versions": versions}
+    files.write_json(FOUND, load() | {name: found | where})
 
 
 def load() -> dict[str, Any]:
-    return artifacts.read_json(FOUND) if FOUND.is_file() else {}
+    return files.read_json(FOUND) if FOUND.is_file() else {}
 
 
 def table(found: dict[str, Any]) -> str:

@@ -17,8 +17,11 @@ import on_gpu
 import pandas as pd
 import torch
 
-from utils import autoencoders, clusterers, config, datasets, metrics, spaces, training
-from utils.artifacts import atomic_path, with_prefix
+from utils import clustering, config, metrics, spaces
+from utils.data import datasets
+from utils.representations import autoencoders, training
+from utils.store.cache import with_prefix
+from utils.store.files import atomic_path
 
 KMEANS_SEEDS = range(3)
 
@@ -55,7 +58,7 @@ def score_network(
     scores, confusions = [], []
     for kmeans_seed in KMEANS_SEEDS:
         key = {"network": network["name"], "seed": seed, "kmeans_seed": kmeans_seed}
-        found = clusterers.kmeans(
+        found = clustering.kmeans(
             points, study.kmeans.n_clusters, study.kmeans.n_init, kmeans_seed
         ).assignment
         values = metrics.score(found, data.labels, points)

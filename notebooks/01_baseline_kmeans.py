@@ -35,10 +35,12 @@ n_clusters = None  # None: the study's own
 # %% tags=["nbval-ignore-output"]
 import numpy as np
 
-from utils import experiment, figures, metrics, names, spaces
+from utils import figures, metrics, spaces
+from utils.figures import clusters
+from utils.runs import study as study_module
 
 figures.use_style()
-run = experiment.open_run(
+run = study_module.open_run(
     "01_baseline_kmeans", study, profile, seed, run_dir, n_clusters=n_clusters
 )
 
@@ -113,12 +115,8 @@ run.score("pixels", "raw", "kmeans", baseline.assignment, pixels).to_frame().T.r
 table = metrics.majority_order(run.labels, baseline.assignment)
 found = [run.class_names[i] for i in table.majority]
 missing = [name for name in run.class_names if name not in found]
-confusion = figures.confusion(
-    table.counts,
-    found,
-    [run.class_names[i] for i in table.classes],
-    "k-means on raw pixels",
-)
+column_names = [run.class_names[i] for i in table.classes]
+confusion = figures.confusion(table.counts, found, column_names, "k-means on raw pixels")
 run.figure(
     confusion,
     "confusion_pixels",
@@ -130,7 +128,7 @@ run.figure(
     ),
     f"Sorted confusion matrix of raw-pixel k-means: {len(set(found))} of {len(run.class_names)} "
     "classes are the majority of a cluster, and "
-    f"{names.largest_confusion(table.counts, found, [run.class_names[i] for i in table.classes])}.",
+    f"{clusters.largest_confusion(table.counts, found, column_names)}.",
 )
 run.fact("classes_found_pixels", len(set(found)))
 

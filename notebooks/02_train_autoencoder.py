@@ -36,10 +36,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from utils import autoencoders, experiment, figures, training
+from utils import figures
+from utils.representations import autoencoders, training
+from utils.runs import study as study_module
 
 figures.use_style()
-run = experiment.open_run("02_train_autoencoder", study, profile, seed, run_dir, epochs=epochs)
+run = study_module.open_run("02_train_autoencoder", study, profile, seed, run_dir, epochs=epochs)
 
 # %%
 protocol = run.study.autoencoder

@@ -34,10 +34,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from utils import atlas, clusterers, experiment, figures, metrics, names
+from utils import clustering as clusterers
+from utils import figures, metrics
+from utils.figures import atlas
+from utils.figures import clusters as clusters_module
+from utils.runs import study as study_module
 
 figures.use_style()
-run = experiment.open_run(
+run = study_module.open_run(
     "03_latent_clustering",
     study,
     profile,
@@ -86,7 +90,7 @@ run.score("autoencoder", space, "kmeans", clustering.assignment, projected).to_f
 
 # %% tags=["nbval-ignore-output"]
 repeats = run.kmeans_by_seed(projected)
-for name in experiment.SPREAD_METRICS:
+for name in study_module.SPREAD_METRICS:
     run.fact(f"kmeans_sd_{name}", float(repeats[name].std()))
 run.table(
     repeats, "kmeans_seeds", "The same latents, clustered by k-means from different seeds."
@@ -121,7 +125,7 @@ run.figure(
     "Autoencoder latents and k-means: clusters (rows, matched one to one with classes by the "
     "Hungarian algorithm) against classes.",
     "Matched confusion matrix of k-means on the autoencoder's latents; "
-    f"{names.largest_confusion(table.counts, row_names, column_names)}.",
+    f"{clusters_module.largest_confusion(table.counts, row_names, column_names)}.",
 )
 
 # %% tags=["nbval-ignore-output"]

@@ -41,10 +41,11 @@ backbone_images = None  # None: the profile's; how many images, from the first
 import pandas as pd
 from IPython.display import display
 
-from utils import experiment, figures, metrics
+from utils import figures, metrics
+from utils.runs import study as study_module
 
 figures.use_style()
-run = experiment.open_run(
+run = study_module.open_run(
     "04_pretrained_comparison",
     study,
     profile,

@@ -38,10 +38,12 @@ recipe = None  # None: every line of the profile; a recipe's name: this one alon
 import pandas as pd
 from IPython.display import display
 
-from utils import boards, figures, metrics, names
+from utils import figures, metrics
+from utils.figures import clusters
+from utils.runs import leaderboard
 
 figures.use_style()
-run = boards.open_board("05_beyond_the_papers", study, profile, seed, run_dir)
+run = leaderboard.open_board("05_beyond_the_papers", study, profile, seed, run_dir)
 rows = run.rows(recipe)
 
 # %%
@@ -80,7 +82,7 @@ run.figure(
     "best_confusion",
     f"Clusters (rows, matched with classes) of the best line of seed {seed}, {title}.",
     "Matched confusion matrix of the best line; "
-    f"{names.largest_confusion(table.counts, row_names, column_names)}.",
+    f"{clusters.largest_confusion(table.counts, row_names, column_names)}.",
 )
 
 # %% tags=["nbval-ignore-output"]

@@ -37,11 +37,13 @@ clusterer = "gmm"  # "gmm", "hdbscan", or another one of utils.clusterers
 # %% tags=["nbval-ignore-output"]
 from IPython.display import display
 
-from utils import figures, metrics, names, own_images
+from utils import figures, metrics
+from utils.figures import clusters as clusters_module
+from utils.runs import pictures
 
 figures.use_style()
-run = own_images.open_folder(
-    folder or own_images.example_folder(),
+run = pictures.open_folder(
+    folder or pictures.example_folder(),
     labels,
     backbone,
     clusters,
@@ -65,7 +67,7 @@ print(f"{len(run.usable):,} pictures, {len(run.skipped):,} files left out")
 
 # %% tags=["nbval-ignore-output"]
 if len(run.skipped):
-    display(run.table(own_images.first_lines(run.skipped), "skipped", "Files that were left out"))
+    display(run.table(pictures.first_lines(run.skipped), "skipped", "Files that were left out"))
 
 # %% tags=["nbval-ignore-output"]
 run.figure(
@@ -160,7 +162,7 @@ for cluster, rows in run.sheets():
 duplicates = run.near_duplicates()
 run.fact("pairs of near duplicates", len(duplicates))
 if len(duplicates):
-    pairs = own_images.first_lines(duplicates[["path", "other", "difference"]])
+    pairs = pictures.first_lines(duplicates[["path", "other", "difference"]])
     display(run.table(pairs, "near_duplicates", "The most alike pairs"))
     display(
         run.figure(
@@ -191,7 +193,7 @@ if run.labels is not None:
             "confusion",
             "Clusters (rows, named after the class that they are matched with) and classes.",
             "Matched confusion matrix; "
-            f"{names.largest_confusion(table.counts, row_names, column_names)}.",
+            f"{clusters_module.largest_confusion(table.counts, row_names, column_names)}.",
         )
     )
 
@@ -202,7 +204,7 @@ if run.labels is not None:
     if len(doubtful):
         display(
             run.table(
-                own_images.first_lines(doubtful.drop(columns="row")),
+                pictures.first_lines(doubtful.drop(columns="row")),
                 "mislabelled",
                 "Labels that are likely wrong",
             ),

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from contextlib import ExitStack
 
 # It comes before any library that reads it; kernels and commands of the tests inherit it. Threads
 # that spin while they wait take a shared core from the one that they wait for: seven times slower.
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from utils import recording
+from utils import places
 
 # A loaded machine is slow, not wrong; and the same examples are tried everywhere.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -23,11 +24,17 @@ settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def cache_of_the_tests(tmp_path_factory):
-    """Keep what tests compute out of the cache of real runs; one test may use another's results."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recording, "CACHE", tmp_path_factory.mktemp("cache"))
+def runs_of_the_tests(tmp_path_factory):
+    """Keep what tests run out of the real runs; one test may use another's stored results."""
+    with places.elsewhere(runs=tmp_path_factory.mktemp("runs")):
         yield
+
+
+@pytest.fixture
+def elsewhere():
+    """Let the repository, or a part of it, lie elsewhere until the test ends."""
+    with ExitStack() as stack:
+        yield lambda *root, **parts: stack.enter_context(places.elsewhere(*root, **parts))
 
 
 # --- sharing the tests between workers --------------------------------------------------------

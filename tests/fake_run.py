@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils import artifacts, atlas, config, metrics, results
+from report import collect
+from utils import config, metrics
+from utils.figures import atlas
+from utils.store import files
 
 VERDICT = "{confidence: 0.95, resamples: 1000, statement: inside the widened interval}"
 HOSTILE = (
@@ -131,13 +134,13 @@ BOARD_ROWS = (
 BOARD_IMAGES = 300
 
 
-def with_leaderboards(collected: results.Results) -> results.Results:
+def with_leaderboards(collected: collect.Results) -> collect.Results:
     """Add made-up leaderboards to what was collected of a made-up run."""
     own = {field.name: getattr(collected, field.name) for field in dataclasses.fields(collected)}
     added = leaderboards()
     for name in ("metrics", "assignments"):
         added[name] = pd.concat([own[name], added[name]], ignore_index=True)
-    return results.Results(**(own | added))
+    return collect.Results(**(own | added))
 
 
 def leaderboards() -> dict:
@@ -244,9 +247,9 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
     if notebook == "03_latent_clustering":
         manifest["atlas"] = "atlas.parquet"
         atlas_table().to_parquet(folder / "atlas.parquet", index=False)
-    manifest["files"] = [name for name in artifacts.checksums(folder) if name != "executed.ipynb"]
+    manifest["files"] = [name for name in files.checksums(folder) if name != "executed.ipynb"]
     _write_json(folder / "manifest.json", manifest)
-    artifacts.write_checksums(folder)
+    files.write_checksums(folder)
     return folder
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from commands.arguments import WrongCall
-from utils.config import ROOT
+from utils.places import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import jupytext
 import nbformat
 import pytest
 
-from utils import own_images
-from utils.config import ROOT
+from utils.config.vocabulary import PICTURES_NOTEBOOK
+from utils.places import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 IDS = [path.stem for path in NOTEBOOKS]
@@ -37,8 +37,8 @@ def test_there_is_one_parameters_cell_with_the_common_names(path):
     lines = tagged[0].source.splitlines()
     names = [line.split("=")[0].strip() for line in lines]
     assert names[:4] == ["study", "profile", "seed", "run_dir"]
-    # What the workflow does not give is None, see notebook_runner.every_parameter.
-    if path.stem != own_images.NOTEBOOK:
+    # What the workflow does not give is None, see commands.notebook.every_parameter.
+    if path.stem != PICTURES_NOTEBOOK:
         values = [line.split("=")[1].split("#")[0].strip() for line in lines[4:]]
         assert values == ["None"] * len(values)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils import training
+from utils.representations import training
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import on_gpu

@@ -2,7 +2,7 @@
 
 Only the standard library is imported: ``run_all.sh`` runs this file with the system's Python before
 there is an environment, so that ``--help`` and every wrong call are answered at once. The command
-line itself (`utils.cli`) parses with the same functions.
+line itself (`commands.run`) parses with the same functions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parents[2]
+if not __package__:  # run_all.sh runs this file alone, with nothing of ours on the path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from utils import places
+
 PROGRAM = "run_all.sh"
 USAGE = (
     f"{PROGRAM} [images DIR | lab | bench [NAME ...] | recipe NAME | publish [--profile NAME]"
@@ -69,7 +72,9 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         import tomllib
 
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        project = tomllib.loads((places.root() / "pyproject.toml").read_text(encoding="utf-8"))[
+            "project"
+        ]
         print(f"{project['name']} {project['version']}")
         parser.exit()
 
@@ -132,7 +137,7 @@ def names_in(folder: str) -> list[str]:
     """List the studies, leaderboards or profiles that have a file in ``config/<folder>``."""
     return sorted(
         path.stem
-        for path in (ROOT / "config" / folder).glob("*.yaml")
+        for path in (places.config() / folder).glob("*.yaml")
         if re.fullmatch("[a-z0-9][a-z0-9_-]*", path.stem) and path.is_file()
     )
 
@@ -143,7 +148,7 @@ def recipes() -> dict[str, str]:
         recipe: board
         for board in names_in("leaderboards")
         for recipe in _RECIPE.findall(
-            (ROOT / "config" / "leaderboards" / f"{board}.yaml").read_text(encoding="utf-8")
+            (places.config() / "leaderboards" / f"{board}.yaml").read_text(encoding="utf-8")
         )
     }
 
@@ -154,7 +159,7 @@ def _require_known(kind: str, name: str, allowed: Sequence[str], where: str = ""
 
 
 def _require_profile(name: str) -> None:
-    folder = ROOT / "config" / "profiles"
+    folder = places.config() / "profiles"
     _require_known("profile", name, names_in("profiles"), f" ({folder})")
 
 
@@ -178,7 +183,7 @@ def require_place(out: Path) -> None:
         If it cannot.
     """
     # Snakemake reads them as its own in the names of results, which are relative to the checkout.
-    name = out.relative_to(ROOT) if out.is_relative_to(ROOT) else out
+    name = out.relative_to(places.root()) if out.is_relative_to(places.root()) else out
     if set(str(name)) & set("{}\n"):
         raise WrongCall(f"--out {str(name)!r}: braces and line breaks are not allowed in its path")
     nearest = _nearest_that_exists(out)
@@ -257,13 +262,13 @@ def _run(words: Sequence[str]) -> argparse.Namespace:
     else:
         wanted = {name.strip() for name in options.studies.split(",")}
         for name in sorted(wanted):
-            folders = f" ({ROOT / 'config' / 'studies'}, {ROOT / 'config' / 'leaderboards'})"
+            folders = f" ({places.config() / 'studies'}, {places.config() / 'leaderboards'})"
             _require_known("study", name, [*studies, *boards], folders)
         # In the order of the files: the same studies make the same report.
         options.studies = sorted(wanted, key=lambda name: (name in boards, name))
     if options.out is not None and not options.out.strip():
         raise WrongCall("--out is empty: name a folder, or leave it out for reports/PROFILE")
-    options.out = _place("--out", options.out or str(ROOT / "reports" / options.profile))
+    options.out = _place("--out", options.out or str(places.root() / "reports" / options.profile))
     require_place(options.out)
     options.for_snakemake = rest
     return options
@@ -401,7 +406,7 @@ def _images(words: Sequence[str]) -> argparse.Namespace:
         _one_of("--backbone", options.backbone, (*BACKBONES, "timm:MODEL"))
     # What is put into known clusters is no report, and does not replace one.
     kind = "" if options.model is None else "-assigned"
-    default = ROOT / "reports" / "images" / f"{plain_name(options.name)}{kind}"
+    default = places.root() / "reports" / "images" / f"{plain_name(options.name)}{kind}"
     options.out = _place("--out", options.out or str(default))
     if options.export is not None:
         options.export = _place("--export", options.export)

@@ -1,1 +1,1 @@
-"""Shared by the notebooks: data → representation → space → clusterer → metrics → report."""
+"""Shared by the notebooks: data → representation → space → clusterer → metrics."""

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from utils import clusterers, spaces
-from utils.artifacts import atomic_path, sha256_arrays
-from utils.config import UserError
+from utils import clustering, spaces
+from utils.errors import UserError
+from utils.store.files import atomic_path, sha256_arrays
 
 AUTO = "auto"
 # Fewer points have no neighbourhoods to lay out: they are clustered as they are projected.
@@ -126,11 +126,11 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         self.layout_ = self.scores_ if all_alike else self._lay_out(self.scores_)
         layout = self.layout_.astype(np.float32)
         k = 1 if all_alike else self._choose_k(layout)
-        if all_alike or (k == 1 and self.clusterer not in clusterers.FINDS_K):
-            result = clusterers.Result(np.zeros(len(X), np.int32), np.ones(len(X), np.float32))
+        if all_alike or (k == 1 and self.clusterer not in clustering.FINDS_K):
+            result = clustering.Result(np.zeros(len(X), np.int32), np.ones(len(X), np.float32))
         else:
-            result = clusterers.cluster(self.clusterer, layout, k, self.random_state)
-            result = clusterers.with_equal_points_together(result, equal_rows(X))
+            result = clustering.cluster(self.clusterer, layout, k, self.random_state)
+            result = clustering.with_equal_points_together(result, equal_rows(X))
         self.labels_ = result.assignment
         self.n_clusters_ = int(self.labels_.max()) + 1
         self.probabilities_ = self._agreement() if result.confidence is None else result.confidence
@@ -169,11 +169,11 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         k = self.n_clusters
         if k != AUTO and (not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1):
             raise UserError(f"n_clusters must be 'auto' or a whole number from 1, not {k!r}")
-        finds_k = self.clusterer in clusterers.FINDS_K
+        finds_k = self.clusterer in clustering.FINDS_K
         if k != AUTO and k > n_points and not finds_k:
             raise UserError(f"{k} clusters of {n_points} points: ask for {n_points} at most")
-        if self.clusterer not in clusterers.CLUSTERERS:
-            allowed = ", ".join(clusterers.CLUSTERERS)
+        if self.clusterer not in clustering.CLUSTERERS:
+            allowed = ", ".join(clustering.CLUSTERERS)
             raise UserError(f"unknown clusterer {self.clusterer!r}: allowed are {allowed}")
         for name in ("n_components", "layout_components", "n_neighbors"):
             value = getattr(self, name)
@@ -224,9 +224,9 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
     def _choose_k(self, layout: np.ndarray) -> int:
         if self.n_clusters != AUTO:
             return int(self.n_clusters)
-        if len(layout) < 3 or self.clusterer in clusterers.FINDS_K:
+        if len(layout) < 3 or self.clusterer in clustering.FINDS_K:
             return 1
-        k, curve = clusterers.choose_k(layout, seed=self.random_state)
+        k, curve = clustering.choose_k(layout, seed=self.random_state)
         self.k_candidates_ = curve["k"].to_numpy()
         self.k_silhouettes_ = curve["silhouette"].to_numpy()
         return k

@@ -7,13 +7,13 @@ import numba
 import numpy as np
 import torchvision.models
 
-from utils import pretrained, training
-from utils.artifacts import load_or_compute
-from utils.config import Autoencoder
+from utils.config.schema import Autoencoder
+from utils.representations import pretrained, training
+from utils.store.cache import load_or_compute
 from utils.store.fingerprints import library_versions
 
 # What each process would do again, and what takes seconds.
-library_versions("utils.training")
+library_versions("utils.representations.training")
 numba.njit(lambda: None)()
 
 
@@ -46,7 +46,7 @@ def train_and_store(folder):
         return found
 
     print("begun", flush=True)
-    load_or_compute("network", {}, ("utils.training",), train, folder)
+    load_or_compute("network", {}, ("utils.representations.training",), train, folder)
     print("stored", flush=True)
 
 

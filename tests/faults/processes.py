@@ -9,7 +9,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from unittest import mock
 
-from utils.config import ROOT
+from utils.places import ROOT
 
 # A server imports once what takes seconds; each process is a fork of it, as good as a fresh one,
 # and computes with one thread.

@@ -13,9 +13,10 @@ import pytest
 from killable import fetch
 from processes import Forked
 
-from utils import datasets, pretrained
-from utils.artifacts import sha256_file
-from utils.config import UserError
+from utils.data import sources
+from utils.errors import UserError
+from utils.representations import pretrained
+from utils.store.files import sha256_file
 
 CONTENT = os.urandom(3_000_000)
 START = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -91,7 +92,7 @@ def weights(server, monkeypatch, tmp_path):
     version = SimpleNamespace(IMAGENET1K_V2=SimpleNamespace(url=url))
     monkeypatch.setattr("torchvision.models.ResNet50_Weights", version)
     monkeypatch.setattr(pretrained, "_RESNET50_SHA256_START", START)
-    monkeypatch.setattr(datasets, "_NETWORK_TIMEOUT", 0.3)
+    monkeypatch.setattr(sources, "_NETWORK_TIMEOUT", 0.3)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.delenv("RESNET50_WEIGHTS", raising=False)
     return lambda: pretrained._resnet50_weights(offline=False)

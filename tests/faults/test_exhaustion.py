@@ -17,8 +17,8 @@ from made_notebooks import write_notebook
 from processes import Forked
 from safetensors.numpy import load_file
 
-from utils.config import ROOT
-from utils.notebook_runner import NotebookFailed, run_notebook
+from commands.notebook import NotebookFailed, run_notebook
+from utils.places import ROOT
 
 
 def stored(folder):
@@ -98,10 +98,10 @@ def test_too_little_memory_stops_a_computation_and_leaves_no_half_result(tmp_pat
 import sys
 from pathlib import Path
 import numpy as np
-from utils.artifacts import load_or_compute
+from utils.store.cache import load_or_compute
 size = int(sys.argv[2])
 compute = lambda: {"a": np.ones((size, 1000))}
-load_or_compute("network", {}, ("utils.names",), compute, Path(sys.argv[1]))
+load_or_compute("network", {}, ("utils.config.vocabulary",), compute, Path(sys.argv[1]))
 """
 
     def limit():

@@ -2,20 +2,21 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from utils import cli, last_resort
-from utils.config import ROOT
+from commands import last_resort, main
+from utils.places import ROOT
 
 # A command that does what its only argument says, guarded as the real one is.
 COMMAND = """
 import os, sys, time
-from utils import last_resort
-last_resort.LOGS = last_resort.Path(sys.argv[1])
+from commands import last_resort
+last_resort.places.logs = lambda: last_resort.Path(sys.argv[1])
 def act():
     exec(sys.argv[2])
     return 0
@@ -168,15 +169,14 @@ def test_names_do_not_steer_the_terminal(tmp_path, faults):
 
 def test_an_interrupt_during_the_imports_is_one_line(tmp_path, faults):
     """The interrupt comes while the command line's own modules are imported."""
-    (tmp_path / "utils").mkdir()
-    for name in ("__main__", "last_resort"):
-        (tmp_path / f"utils/{name}.py").write_text((ROOT / f"src/utils/{name}.py").read_text())
-    (tmp_path / "utils/__init__.py").touch()
+    (tmp_path / "commands").mkdir()
+    for name in ("__init__", "__main__", "arguments", "last_resort"):
+        shutil.copy(ROOT / f"src/commands/{name}.py", tmp_path / "commands")
     slow = "import time; print('importing', flush=True); time.sleep(60)"
-    (tmp_path / "utils/cli.py").write_text(slow)
+    (tmp_path / "commands/main.py").write_text(slow)
     faults.tried()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "utils"],
+        [sys.executable, "-P", "-m", "commands"],
         env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -191,16 +191,16 @@ def test_an_interrupt_during_the_imports_is_one_line(tmp_path, faults):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "Input/output error")])
 @pytest.mark.parametrize("part", ["recipe", "bench"])
-def test_every_subcommand_is_guarded(faults, monkeypatch, tmp_path, capsys, part, error):
+def test_every_subcommand_is_guarded(faults, monkeypatch, tmp_path, capsys, part, error, elsewhere):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(last_resort, "LOGS", tmp_path)
-    monkeypatch.setattr(cli, "run_recipe", fail)
-    monkeypatch.setattr(cli, "run_benchmarks", fail)
+    elsewhere(runs=tmp_path)
+    monkeypatch.setattr(main, "run_recipe", fail)
+    monkeypatch.setattr(main, "run_benchmarks", fail)
     faults.tried()
     words = {"recipe": ["recipe", "mnist-pixels"], "bench": ["bench", "growth"]}
-    status = cli.main(words[part])
+    status = main.main(words[part])
     assert status == (130 if isinstance(error, KeyboardInterrupt) else 1)
     assert_one_line(capsys.readouterr().err)
     faults.survived()

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from utils import cli, ownership
-from utils.config import UserError
+from commands import request
+from utils.errors import UserError
+from utils.store import ownership
 
 NAMES = ("with spaces", 'it\'s "quoted"', "写真 été", "new\nline", "-dash", "$HOME `x`", "a" * 200)
 
@@ -69,7 +70,7 @@ def test_a_place_that_cannot_be_is_refused(faults, tmp_path, monkeypatch, text):
     (tmp_path / "file").write_text("a file")
     faults.tried()
     with pytest.raises(UserError):
-        cli.parse(["--out", text.format(file=tmp_path / "file") if "file" in text else text])
+        request.parse(["--out", text.format(file=tmp_path / "file") if "file" in text else text])
     faults.survived()
 
 
@@ -79,5 +80,5 @@ def test_a_folder_that_may_not_be_written_to(faults, tmp_path):
     tmp_path.chmod(0o500)
     faults.tried()
     with pytest.raises(UserError, match="cannot write"):
-        cli.parse(["--out", str(tmp_path / "out")])
+        request.parse(["--out", str(tmp_path / "out")])
     faults.survived()

@@ -10,8 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from utils import artifacts, estimator, image_files, images_cli, markdown, pages, pretrained
-from utils.config import ROOT, Study, UserError, _validate
+from commands import images
+from report import markdown, pages
+from utils import estimator
+from utils.config.load import _validate
+from utils.config.schema import Study
+from utils.data import picture_files
+from utils.errors import UserError
+from utils.places import ROOT
+from utils.representations import pretrained
+from utils.store import cache as cache_module
+from utils.store import files
 
 SOURCES = sorted([*ROOT.glob("src/utils/*.py"), *ROOT.glob("notebooks/*.py")])
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
@@ -81,7 +90,7 @@ def test_a_pickle_in_the_place_of_weights(faults, bombs, monkeypatch, name):
     folder, trace = bombs
     faults.tried()
     # Even one whose checksum is right.
-    start = artifacts.sha256_file(folder / name)[:8]
+    start = files.sha256_file(folder / name)[:8]
     with pytest.raises(Exception, match=r"Weights only|Unsupported|magic|pickle|file"):
         pretrained._load_weights(folder / name, start)
     with pytest.raises(UserError, match="SHA-256"):
@@ -96,8 +105,8 @@ def test_a_pickle_in_the_place_of_a_model_or_a_picture(faults, bombs, name):
     faults.tried()
     with pytest.raises(UserError, match="damaged"):
         estimator.load(folder / name)
-    with pytest.raises(image_files.Unreadable):
-        image_files.read(folder / name, 8)
+    with pytest.raises(picture_files.Unreadable):
+        picture_files.read(folder / name, 8)
     assert not trace.exists()
     faults.survived()
 
@@ -107,8 +116,8 @@ def test_a_pickle_in_the_place_of_a_stored_result(faults, bombs, name):
     folder, trace = bombs
     faults.tried()
     cache = folder / "cache"
-    load = lambda: artifacts.load_or_compute(  # noqa: E731
-        "thing", {}, ("utils.names",), lambda: {"a": np.arange(3)}, cache
+    load = lambda: cache_module.load_or_compute(  # noqa: E731
+        "thing", {}, ("utils.config.vocabulary",), lambda: {"a": np.arange(3)}, cache
     )
     load()
     (path,) = cache.glob("*.safetensors")
@@ -166,7 +175,7 @@ def test_a_name_in_a_page_is_only_text(faults, tmp_path, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_title_stays_in_its_folder(faults, name):
     faults.tried()
-    assert re.fullmatch(r"[a-z0-9-]{1,80}", images_cli.plain_name(name))
+    assert re.fullmatch(r"[a-z0-9-]{1,80}", images.plain_name(name))
     faults.survived()
 
 
@@ -176,8 +185,8 @@ def test_an_archive_in_the_place_of_a_picture(faults, tmp_path):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../../out.txt", "out")
     (tmp_path / "a.png").write_bytes(buffer.getvalue())
-    with pytest.raises(image_files.Unreadable):
-        image_files.read(tmp_path / "a.png", 8)
+    with pytest.raises(picture_files.Unreadable):
+        picture_files.read(tmp_path / "a.png", 8)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     faults.survived()
 

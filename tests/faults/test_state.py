@@ -12,18 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from snakemake.persistence.file import FilePersistence
 
-from utils import (
-    artifacts,
-    estimator,
-    experiment,
-    ownership,
-    recording,
-    results,
-    staleness,
-    training,
-)
-from utils.config import Autoencoder, UserError
+from commands import staleness
+from report import collect
+from utils import estimator, places
+from utils.config.schema import Autoencoder
+from utils.data import prepared
+from utils.errors import UserError
 from utils.estimator import FeatureClusterer
+from utils.representations import training
+from utils.store import cache, files, ownership
 from utils.store.fingerprints import notebook_fingerprint
 
 slow = settings(
@@ -67,7 +64,9 @@ def test_a_stored_result(tmp_path, faults, how, suffix, seed):
 
     def load():
         compute = lambda: {"a": expected.copy()}  # noqa: E731
-        return artifacts.load_or_compute("thing", {"seed": seed}, ("utils.names",), compute, folder)
+        return cache.load_or_compute(
+            "thing", {"seed": seed}, ("utils.config.vocabulary",), compute, folder
+        )
 
     load()
     (path,) = folder.glob(f"*.{suffix}")
@@ -160,7 +159,7 @@ def test_what_a_notebook_left(tmp_path, faults, runs, how, name):
     faults.tried()
     if damage(path, *how):
         try:
-            collected = results.collect("quick", ["mnist-cae"], [0], copy)
+            collected = collect.collect("quick", ["mnist-cae"], [0], copy)
         except UserError as error:
             assert str(path.parent) in str(error)
         else:
@@ -183,15 +182,15 @@ def put(path, content):
 def test_a_small_file_of_state_is_made_again(tmp_path, faults, monkeypatch, content):
     """Data and reason of a study, and the owner of a report."""
     known = {"dataset": "digits", "requested": "digits", "substituted": False, "reason": None}
-    monkeypatch.setattr(experiment, "prepare_data", lambda *_: known)
+    monkeypatch.setattr(prepared, "prepare_data", lambda *_: known)
     data = tmp_path / "one" / "data.json"
     faults.tried()
     put(data, content)
-    assert experiment.data_of(None, None, data.parent / "seed-0" / "01") == known
+    assert prepared.data_of(None, None, data.parent / "seed-0" / "01") == known
     put(data, content)
-    artifacts.update_json(data, known)
-    assert artifacts.read_json(data) == known
-    assert experiment.data_of(None, None, data.parent / "seed-0" / "01") == known
+    files.update_json(data, known)
+    assert files.read_json(data) == known
+    assert prepared.data_of(None, None, data.parent / "seed-0" / "01") == known
     put(tmp_path / ".files.json", content)
     manifest = ownership.read_manifest(tmp_path)
     assert manifest is None or not manifest.files
@@ -227,9 +226,7 @@ def test_a_note_of_snakemake_is_reset_alone(tmp_path, faults, result, content):
     assert other.is_file() and (tmp_path / "metadata" / "not base 64").is_file()
     assert not record_of(tmp_path / "metadata", result).exists()
     # What is half done stays known as such.
-    assert artifacts.read_json(record_of(tmp_path / "incomplete", result)) == {
-        "external_jobid": None
-    }
+    assert files.read_json(record_of(tmp_path / "incomplete", result)) == {"external_jobid": None}
     faults.survived()
 
 
@@ -245,18 +242,21 @@ def test_files_in_the_place_of_snakemakes_folders(tmp_path, faults):
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(tmp_path, monkeypatch, elsewhere):
     """A repository with a script and a lock, and the manifest of a notebook made from them."""
-    monkeypatch.setattr(staleness, "ROOT", tmp_path)
-    put(tmp_path / "notebooks" / "01_a.py", b"from utils import names\nnames.describe\n")
+    elsewhere(tmp_path)
+    put(
+        tmp_path / "notebooks" / "01_a.py",
+        b"from utils.config import vocabulary\nvocabulary.describe\n",
+    )
     put(tmp_path / "requirements.lock", b"numpy==1.0")
     manifest = tmp_path / "runs/quick/one/seed-0/01_a/manifest.json"
     code = notebook_fingerprint(tmp_path / "notebooks" / "01_a.py")
     note = staleness.made_from(code, ["requirements.lock"])
     manifest.parent.mkdir(parents=True)
-    artifacts.write_json(manifest, {"made_from": note})
+    files.write_json(manifest, {"made_from": note})
     yield manifest
-    staleness._code_of.cache_clear()
+    staleness.code_of.cache_clear()
     staleness._digest_of.cache_clear()
 
 
@@ -272,7 +272,10 @@ def test_a_change_shows_without_snakemakes_notes(tmp_path, faults, made, how):
     elif how == "no input":
         (tmp_path / "requirements.lock").unlink()
     elif how == "code":
-        put(tmp_path / "notebooks" / "01_a.py", b"from utils import names\nnames.NAMES\n")
+        put(
+            tmp_path / "notebooks" / "01_a.py",
+            b"from utils.config import vocabulary\nvocabulary.NAMES\n",
+        )
     else:
         content = {"no note": b"{}", "empty": b"", "bytes": b"\xff", "other": b'{"made_from": []}'}
         put(made, content[how])
@@ -284,27 +287,27 @@ def test_a_result_that_may_not_be_read(tmp_path, faults):
     if os.geteuid() == 0:
         pytest.skip("the superuser may read everything")
     compute = lambda: {"a": np.zeros(3)}  # noqa: E731
-    artifacts.load_or_compute("thing", {}, ("utils.names",), compute, tmp_path)
+    cache.load_or_compute("thing", {}, ("utils.config.vocabulary",), compute, tmp_path)
     faults.tried()
     for path in tmp_path.iterdir():
         path.chmod(0)
-    found = artifacts.load_or_compute("thing", {}, ("utils.names",), compute, tmp_path)
+    found = cache.load_or_compute("thing", {}, ("utils.config.vocabulary",), compute, tmp_path)
     np.testing.assert_array_equal(found["a"], np.zeros(3))
     faults.survived()
 
 
 def test_a_clock_that_was_moved_back(tmp_path, faults):
     compute = lambda: {"a": np.arange(3)}  # noqa: E731
-    artifacts.load_or_compute("thing", {}, ("utils.names",), compute, tmp_path)
+    cache.load_or_compute("thing", {}, ("utils.config.vocabulary",), compute, tmp_path)
     faults.tried()
     for path in tmp_path.iterdir():
         os.utime(path, (2**31, 2**31))  # from the year 2038
     before = {path: path.stat().st_mtime for path in tmp_path.iterdir()}
-    found = artifacts.load_or_compute("thing", {}, ("utils.names",), pytest.fail, tmp_path)
+    found = cache.load_or_compute("thing", {}, ("utils.config.vocabulary",), pytest.fail, tmp_path)
     np.testing.assert_array_equal(found["a"], np.arange(3))
     assert {path: path.stat().st_mtime for path in tmp_path.iterdir()} == before
     faults.survived()
 
 
 def test_no_cache_is_shared_with_the_tests():
-    assert recording.CACHE.is_absolute()
+    assert places.cache().is_absolute()

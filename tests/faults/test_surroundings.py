@@ -9,13 +9,17 @@ import matplotlib as mpl
 import pytest
 from made_notebooks import write_notebook
 
-from utils import config, figures, hermetic, pretrained, results
-from utils.config import ROOT, UserError
+from commands import hermetic
+from report import provenance
+from utils import figures, places
+from utils.errors import UserError
+from utils.places import ROOT
+from utils.representations import pretrained
 
 RUNNER = """
 import sys
 from pathlib import Path
-from utils.notebook_runner import run_notebook
+from commands.notebook import run_notebook
 folder = Path(sys.argv[1])
 run_notebook(folder / "notebooks/a.py", {"run_dir": "../run"}, folder / "run", print)
 """
@@ -83,14 +87,14 @@ def test_a_figure_is_drawn_in_the_reports_style_alone(faults):
 
 
 def test_git_tells_of_this_checkout_whatever_the_variables_name(tmp_path, monkeypatch, faults):
-    before = results.git_state(ROOT)[0]
+    before = provenance.git_state(ROOT)[0]
     faults.tried()
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "")
     hermetic.leave_out_personal_settings()
-    assert results.git_state(ROOT)[0] == before
+    assert provenance.git_state(ROOT)[0] == before
     assert Path(os.environ["MATPLOTLIBRC"]).is_file()
     faults.survived()
 
@@ -110,7 +114,7 @@ def test_elsewhere_a_relative_path_counts_from_the_repository(tmp_path, monkeypa
     faults.tried()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATA_DIR", "mine")
-    assert config.data_dir() == ROOT / "mine"
+    assert places.data_dir() == ROOT / "mine"
     monkeypatch.setenv("RESNET50_WEIGHTS", "mine/weights.pth")
     with pytest.raises(UserError, match=f"there is no file {ROOT}/mine/weights.pth"):
         pretrained.load_backbone("resnet50")

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import cli, images_cli, ownership
-from utils.artifacts import write_json
-from utils.config import ROOT, UserError
-from utils.export import export
+from commands import images, main
+from commands import request as request_module
+from commands.export import export
+from utils.errors import UserError
+from utils.places import ROOT
+from utils.store import ownership
+from utils.store.files import write_json
 
 HIDDEN = (".backup-2023-december", ".photos-1999-holidays", ".building-1-abcd1234")
 PLAIN = (
@@ -49,10 +52,9 @@ def hashed(folder):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, elsewhere):
     """A folder of pictures, some folders of the user, a report and an export of other pictures."""
-    monkeypatch.setattr(cli, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(images_cli, "RUNS", tmp_path / "runs")
+    elsewhere(runs=tmp_path / "runs")
     (tmp_path / "runs").mkdir()
     for number, folder in enumerate(("A/holiday", "B/holiday", "X/figures")):
         (tmp_path / folder).mkdir(parents=True)
@@ -138,7 +140,7 @@ def test_what_is_refused_is_told_in_a_line_and_changes_nothing(faults, place, ca
     }
     before, published = hashed(place), hashed(ROOT / "reports" / "published")
     faults.tried()
-    assert cli.main([word.format(**named) for word in words.split()]) == cli.USAGE_ERROR
+    assert main.main([word.format(**named) for word in words.split()]) == request_module.USAGE_ERROR
     complaint = capsys.readouterr().err
     assert complaint.startswith("run_all.sh: ") and complaint.count("\n") == 1
     assert hashed(place) == before
@@ -153,7 +155,7 @@ def test_what_is_allowed_changes_nothing_else(faults, place):
     fill(place / "export-a/cluster-000/mine")
     before = [hashed(place / name) for name in ("A", "report-a/mine", "export-a/cluster-000/mine")]
     faults.tried()
-    request = images_cli.parse(
+    request = images.parse(
         [str(holiday), "--out", str(place / "report-a"), "--export", str(place / "export-a")]
     )
     with ownership.replaced_together(request.out, request.owner) as folder:
@@ -238,8 +240,8 @@ def test_a_report_of_an_earlier_version_is_known(faults, tmp_path, files, record
 def test_a_folder_without_pictures_is_told_before_anything_heavy_is_loaded(faults, tmp_path):
     code = """
     import sys
-    from utils import cli
-    status = cli.main(["images", sys.argv[1], "--out", sys.argv[2]])
+    from commands import main
+    status = main.main(["images", sys.argv[1], "--out", sys.argv[2]])
     heavy = {"torch", "sklearn", "pandas", "numba", "papermill", "matplotlib"} & set(sys.modules)
     print(status, sorted(heavy))
     """

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils import boards, cli, experiment, images_cli, own_images
-from utils.config import UserError
+from commands import images, publish, recipe, request
+from utils.errors import UserError
+from utils.runs import leaderboard, pictures
+from utils.runs import study as study_module
 
 OPTIONS = (
     *("--profile", "--studies", "--seeds", "--out", "--cores", "--offline", "--", "--clusters"),
@@ -19,7 +21,7 @@ words = st.one_of(st.sampled_from(OPTIONS), st.sampled_from(VALUES), st.text(max
 
 
 @pytest.mark.parametrize(
-    "parse", [cli.parse, cli.parse_publish, cli.parse_recipe, images_cli.parse]
+    "parse", [request.parse, publish.parse_publish, recipe.parse_recipe, images.parse]
 )
 @settings(max_examples=80)
 @given(arguments=st.lists(words, max_size=6))
@@ -40,9 +42,9 @@ def monkeypatch_module(tmp_path_factory):
     """Let every folder that a command line names lie in a folder of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("here"))
-        patch.setattr(cli, "prepare_out", lambda *_: None)
-        patch.setattr(images_cli, "prepare_out", lambda *_: None)
-        patch.setattr(images_cli, "_prepare_export", lambda _request: None)
+        patch.setattr(request, "prepare_out", lambda *_: None)
+        patch.setattr(images, "prepare_out", lambda *_: None)
+        patch.setattr(images, "_prepare_export", lambda _request: None)
         yield patch
 
 
@@ -56,7 +58,7 @@ any_value = st.one_of(
 def test_parameters_of_a_study(faults, study, profile, seed):
     faults.tried()
     with pytest.raises(UserError):
-        experiment.open_run("01_baseline_kmeans", study, profile, seed)
+        study_module.open_run("01_baseline_kmeans", study, profile, seed)
     faults.survived()
 
 
@@ -65,7 +67,7 @@ def test_parameters_of_a_study(faults, study, profile, seed):
 def test_parameters_of_a_leaderboard(faults, board, profile, seed):
     faults.tried()
     with pytest.raises(UserError):
-        boards.open_board("05_beyond_the_papers", board, profile, seed, None)
+        leaderboard.open_board("05_beyond_the_papers", board, profile, seed, None)
     faults.survived()
 
 
@@ -79,7 +81,5 @@ def test_parameters_of_a_leaderboard(faults, board, profile, seed):
 def test_parameters_of_a_folder(faults, folder, labels, backbone, seed):
     faults.tried()
     with pytest.raises(UserError):
-        own_images.open_folder(
-            f"/nowhere/{folder}", labels, backbone, "auto", "gmm", "x", seed, None
-        )
+        pictures.open_folder(f"/nowhere/{folder}", labels, backbone, "auto", "gmm", "x", seed, None)
     faults.survived()

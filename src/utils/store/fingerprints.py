@@ -39,7 +39,7 @@ def source_files(*modules: str) -> list[Path]:
     Parameters
     ----------
     *modules : str
-        Names of modules, for example ``"utils.training"``.
+        Names of modules, for example ``"utils.representations.training"``.
 
     Returns
     -------

@@ -1,0 +1,111 @@
+"""One run at a time, and its processes: started as a group, ended with the run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from utils import places
+from utils.errors import UserError
+
+SECONDS_TO_STOP = 10
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+# --- one run at a time, and stopping it -----------------------------------------------------------
+
+
+@contextmanager
+def only_run() -> Iterator[IO[str]]:
+    """Hold this checkout's lock; the workflow inherits it and holds it as long as it lives."""
+    places.runs().mkdir(exist_ok=True)
+    with (places.runs() / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(
+                f"another run is going on in {places.root()} (process {lock.read().strip()}): "
+                "wait for its end, or stop it"
+            ) from None
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
+        yield lock
+
+
+@contextmanager
+def group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subprocess.Popen]:
+    """Start a command as a group of its own, which never outlives this block or this process.
+
+    What it prints goes into `log`.
+    A watcher, whose input is a pipe from this process, ends the group even if that is killed.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        pass_fds=[lock.fileno()],
+    )
+    watcher = subprocess.Popen(
+        ["bash", "-c", 'read -r; kill -- "-$0"', str(process.pid)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    except BaseException:
+        _stop(process)
+        raise
+    finally:
+        _end_group(process.pid)
+        watcher.kill()
+        watcher.wait()
+
+
+def _end_group(group: int) -> None:
+    """End what a workflow that was killed alone has left running."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        ends = time.monotonic() + SECONDS_TO_STOP
+        with suppress(ProcessLookupError):
+            os.killpg(group, number)
+            while time.monotonic() < ends:
+                os.killpg(group, 0)
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End the group of `process`; its kernels are in other groups and end with their parents."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=SECONDS_TO_STOP)
+            return
+
+
+def lines_while(process: subprocess.Popen, file: Path) -> Iterator[str]:
+    """Yield each line that is written into `file` until the process has ended."""
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        begun = ""
+        while True:
+            is_running = process.poll() is None
+            for part in stream:
+                begun += part
+                if begun.endswith("\n"):
+                    yield begun
+                    begun = ""
+            if not is_running:
+                return
+            time.sleep(SECONDS_BETWEEN_LOOKS)

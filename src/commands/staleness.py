@@ -1,0 +1,117 @@
+"""What results were made from, and whether that has changed since.
+
+Snakemake notes in ``.snakemake`` what each result was made from. That folder can be lost or
+damaged, so the manifest of each notebook has the same note, and the command compares it.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from utils import places
+from utils.store.files import read_state, sha256_file, write_json
+from utils.store.fingerprints import notebook_fingerprint
+
+# What Snakemake's model of a record expects where a value is given.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("input", "log", "params"), list),
+    **dict.fromkeys(("rule", "shellcmd", "code", "conda_env", "container_img_url"), str),
+    **dict.fromkeys(("software_stack_hash", "external_jobid"), str),
+    **dict.fromkeys(("record_format_version", "job_hash", "starttime", "endtime"), (int, float)),
+    "input_checksums": dict,
+}
+
+
+def made_from(code: str, inputs: Iterable[str]) -> dict[str, Any]:
+    """Return the note for the manifest of a notebook that is about to run.
+
+    Parameters
+    ----------
+    code : str
+        The `notebook_fingerprint` of its script.
+    inputs : iterable of str
+        Files that its results depend on, relative to the repository.
+    """
+    return {"code": code, "inputs": {name: sha256_file(places.root() / name) for name in inputs}}
+
+
+def is_stale(manifest: Path) -> bool:
+    """Tell whether a notebook's code or inputs are no longer those that its manifest notes.
+
+    A manifest without such a note is stale: nothing shows what it was made from.
+    """
+    script = places.root() / "notebooks" / f"{manifest.parent.name}.py"
+    if not script.is_file():
+        return False  # of a notebook that is no longer there: nothing could make it again
+    noted = (read_state(manifest, "made_from") or {}).get("made_from")
+    if not isinstance(noted, dict) or not isinstance(noted.get("inputs"), dict):
+        return True
+    return code_of(script) != noted.get("code") or any(
+        _digest_of(places.root() / name) != digest for name, digest in noted["inputs"].items()
+    )
+
+
+# Many manifests name the same files, and within one command these do not change.
+@cache
+def code_of(script: Path) -> str:
+    """Return the fingerprint of the code behind a notebook's script."""
+    return notebook_fingerprint(script)
+
+
+@cache
+def _digest_of(path: Path) -> str | None:
+    return sha256_file(path) if path.is_file() else None
+
+
+def mend_records(folder: Path) -> set[str]:
+    """Reset those of Snakemake's notes that it could not read, and list the results that have one.
+
+    Parameters
+    ----------
+    folder : Path
+        Snakemake's ``.snakemake``.
+
+    Returns
+    -------
+    set of str
+        Results, as the workflow names them, whose note can be read.
+    """
+    for place in (folder, folder / "metadata", folder / "incomplete"):
+        if place.exists() and not place.is_dir():
+            place.unlink()
+    readable = set()
+    for path, result in _records(folder / "metadata"):
+        if _is_record(read_state(path)):
+            readable.add(result)
+        else:
+            path.unlink()
+    for path, _ in _records(folder / "incomplete"):
+        if not _is_record(read_state(path)):
+            write_json(path, {"external_jobid": None})  # the result stays marked as incomplete
+    return readable
+
+
+def _records(folder: Path) -> list[tuple[Path, str]]:
+    """List Snakemake's files of notes, each with the result whose name it has in base 64."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_file():
+            # A long name is cut into folders, whose names begin with @.
+            name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
+            try:
+                found.append((path, urlsafe_b64decode(name).decode()))
+            except (binascii.Error, ValueError):
+                continue  # not one of Snakemake's, which never looks for it
+    return found
+
+
+def _is_record(content: dict[str, Any] | None) -> bool:
+    return content is not None and all(
+        content.get(name) is None or isinstance(content[name], kind)
+        for name, kind in _TYPES.items()
+    )

@@ -1,0 +1,1 @@
+"""From recorded tables to an article: reads files, never trains or clusters."""

@@ -1,0 +1,291 @@
+"""What the article shows of each leaderboard."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from report.markdown import duration, fixed, number
+from report.notebook_parts import FigureView, Page, own_figure, page_of
+from report.sections import INTERNAL
+from utils import config
+from utils.config.vocabulary import describe, describe_parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.collect import Results
+    from report.published import Published
+
+# Rows of a leaderboard in its section; all of them stand at the end.
+TOP_ROWS = 12
+KEPT_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a leaderboard's best row was to reach by one score, and what it has."""
+
+    score: str
+    aim: float
+    value: float
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the score is at least what was aimed at."""
+        return self.value >= self.aim
+
+
+@dataclass(frozen=True)
+class BoardView:
+    """One leaderboard's section: rows of its tables, and what its sentences are chosen by.
+
+    A row that a sentence names is a named tuple of the columns of `leaderboards.TABLES`.
+    """
+
+    name: str
+    title: str
+    n_clusters: int
+    common_space: int
+    internal_images: int
+    n_rows: int = 0
+    n_images: int = 0
+    n_seeds: int = 0
+    best: Any = None
+    next: Any = None
+    n_compared: int = 0
+    n_beaten: int = 0
+    top_rows: list[list[object]] = field(default_factory=list)
+    difference_rows: list[list[object]] = field(default_factory=list)
+    ranking_rows: list[list[object]] = field(default_factory=list)
+    found_rows: list[list[object]] = field(default_factory=list)
+    all_rows: list[list[object]] = field(default_factory=list)
+    settings_rows: list[list[object]] = field(default_factory=list)
+    picks: list[Any] = field(default_factory=list)
+    front: list[Any] = field(default_factory=list)
+    figure: FigureView | None = None
+    n_found: int = 0
+    n_right_k: int = 0
+    best_found: Any = None
+    best_given: Any = None
+    recipes: list[Any] = field(default_factory=list)
+    kept_rows: list[list[object]] = field(default_factory=list)
+    aims: list[Goal] = field(default_factory=list)
+    kept_aims: list[Goal] = field(default_factory=list)
+    attempt_rows: list[list[object]] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+
+    @property
+    def is_one_seed(self) -> bool:
+        """Whether no row has more than one seed."""
+        return self.n_seeds == 1
+
+
+def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: Path) -> BoardView:
+    """Gather what the section of a leaderboard shows.
+
+    Parameters
+    ----------
+    board : Leaderboard
+    tables : dict of str to DataFrame
+        What `leaderboards.read_tables` returned.
+    out : Path
+        Folder of the report, in which the leaderboard's figure lies.
+    """
+    from report.leaderboards import pareto_front
+
+    name = board.leaderboard
+    plain = BoardView(
+        name, board.title, board.n_clusters, board.common_space, board.internal_images
+    )
+    own = [table[table["study"] == name] for table in tables.values()]
+    rows, differences, rankings = (table.drop(columns="study") for table in own)
+    if rows["ari"].isna().all():
+        return plain
+    rows = rows.assign(place=range(1, len(rows) + 1), n=rows["n"].astype(int))
+    listed = list(rows.itertuples(index=False))
+    compared = list(differences.itertuples(index=False))
+    found = [row for row in listed if not row.k_given]
+    given = [row for row in listed if row.k_given]
+    on_front = rows[pareto_front(rows)].sort_values("seconds")
+    return replace(
+        plain,
+        n_rows=len(rows),
+        n_images=int(rows["n"].max()),
+        n_seeds=int(rows["n_seeds"].max()),
+        best=listed[0],
+        next=compared[0] if compared else None,
+        n_compared=len(compared),
+        n_beaten=sum(row.excludes_zero and row.difference > 0 for row in compared),
+        top_rows=[_top_row(row) for row in listed[:TOP_ROWS]],
+        difference_rows=[_difference_row(row) for row in compared],
+        ranking_rows=[_ranking_row(row) for row in rankings.itertuples(index=False)],
+        found_rows=[_found_row(row) for row in found],
+        all_rows=[_board_row(row) for row in listed],
+        settings_rows=[
+            [row_name(row), row.recipe or "–", _with_reason(row, board)] for row in listed
+        ],
+        picks=list(rankings.itertuples(index=False)),
+        front=list(on_front.itertuples(index=False)),
+        figure=_pareto_view(board, on_front, out) if len(on_front) else None,
+        n_found=len(found),
+        n_right_k=sum(row.k_low == row.k_high == board.n_clusters for row in found),
+        best_found=found[0] if found else None,
+        best_given=given[0] if given else None,
+        recipes=[row for row in listed if row.recipe],
+        attempt_rows=[_attempt_row(attempt) for attempt in board.attempts],
+        aims=_goals(board, listed[0]),
+    )
+
+
+def board_views(results: Results, published: Published | None, out: Path) -> list[BoardView]:
+    """Gather what the section of every leaderboard shows; `out` holds the copied figures."""
+    from report.board_tables import read_tables
+
+    if not results.boards:
+        return []
+    tables = read_tables(out)
+    return [
+        replace(
+            board_view(board, tables, out),
+            kept_rows=_kept_rows(name, published),
+            kept_aims=_kept_goals(board, published),
+            pages=[page_of(results, run, out) for run in results.first_runs(name)],
+        )
+        for name, board in results.boards.items()
+    ]
+
+
+def _goals(board: config.Leaderboard, best: Any) -> list[Goal]:
+    if board.aim is None:
+        return []
+    return [Goal(key.upper(), aim, getattr(best, key)) for key, aim in board.aim]
+
+
+def kept_board(name: str, published: Published | None) -> list[Any]:
+    """List the rows of a leaderboard's published run, the best first."""
+    if published is None or not published.boards:
+        return []
+    table = published.boards["leaderboard"]
+    own = table[table["study"] == name].sort_values("ari", ascending=False, kind="stable")
+    return list(own.itertuples(index=False))
+
+
+def _kept_goals(board: config.Leaderboard, published: Published | None) -> list[Goal]:
+    """Compare the best row of a leaderboard's published run with what was aimed at."""
+    rows = kept_board(board.leaderboard, published)
+    return _goals(board, rows[0]) if rows else []
+
+
+def _kept_rows(name: str, published: Published | None) -> list[list[object]]:
+    """Show the best rows of a leaderboard's published run, and its named ones."""
+    rows = kept_board(name, published)
+    shown = [row for place, row in enumerate(rows) if place < KEPT_ROWS or row.recipe]
+    return [
+        [row_name(row), number(row.n), row.n_seeds]
+        + [score_and_interval(row, score) for score in ("acc", "ari")]
+        + [fixed(row.stability, 3), _seconds(row)]
+        for row in shown
+    ]
+
+
+def _with_reason(row: Any, board: config.Leaderboard) -> str:
+    """Join a row's settings and, where the leaderboard's file says it, what the row is to show."""
+    key = (row.representation, row.space, row.clusterer)
+    reasons = [r.why for r in board.rows if (r.representation, r.space, r.method) == key and r.why]
+    return "; ".join([row.settings, *(f"the idea: {reason}" for reason in reasons)])
+
+
+def _attempt_row(attempt: config.Attempt) -> list[object]:
+    scores = map(fixed, (attempt.acc, attempt.ari))
+    return [attempt.what, number(attempt.images), *scores, attempt.outcome]
+
+
+def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> FigureView:
+    stem = f"{board.leaderboard}-pareto"
+    points = "; ".join(
+        f"{row_name(row)}: {fixed(row.ari)} after {duration(row.seconds)}"
+        for row in front.itertuples(index=False)
+    )
+    return own_figure(
+        out,
+        stem,
+        caption=(
+            f"{board.title}: ARI of every row against the seconds that the whole row takes. Joined "
+            "and named: rows that no other is as quick and as good as"
+        ),
+        alt=f"ARI against seconds; rows that no other beats in both: {points}",
+    )
+
+
+def row_name(row: Any) -> str:
+    """Name a row of a leaderboard in the words of the article."""
+    return describe(row.representation, row.space, row.clusterer)
+
+
+def _top_row(row: Any) -> list[object]:
+    return [
+        *describe_parts(row.representation, row.space, row.clusterer),
+        *(score_and_interval(row, score) for score in ("acc", "ari", "nmi")),
+        *(_clusters_of(row), fixed(row.stability, 3), _seconds(row)),
+    ]
+
+
+def score_and_interval(row: Any, score: str) -> str:
+    """Write the mean of a score and, where there is one, its interval over the seeds."""
+    mean, low, high = (getattr(row, f"{score}{end}") for end in ("", "_low", "_high"))
+    if math.isnan(low):
+        return fixed(mean, 3)
+    return f"{mean:.3f} ({low:.3f}\u00a0to\u00a0{high:.3f})"
+
+
+def _clusters_of(row: Any) -> str:
+    return _k_range(row) + ("" if row.k_given else "*")
+
+
+def _k_range(row: Any) -> str:
+    return number(row.k_low) if row.k_low == row.k_high else f"{row.k_low}–{row.k_high}"
+
+
+def clusters_in_words(row: Any) -> str:
+    """Write how many clusters a row found: over the seeds, from least to most."""
+    return f"{_k_range(row)} cluster{'' if row.k_high == 1 else 's'}"
+
+
+def _seconds(row: Any) -> str:
+    return "–" if math.isnan(row.seconds) else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
+
+
+def _difference_row(row: Any) -> list[object]:
+    interval = "–" if math.isnan(row.ci_low) else f"{fixed(row.ci_low)} to {fixed(row.ci_high)}"
+    scores = [fixed(value) for value in (row.best_ari, row.ari, row.difference)]
+    tested = "not tested" if row.n_seeds == 0 else "yes" if row.excludes_zero else "no"
+    return [row_name(row), number(row.n_seeds), *scores, interval, tested]
+
+
+def _ranking_row(row: Any) -> list[object]:
+    counts = [number(n) for n in (row.n_rows, row.n_partial, row.n_undefined)]
+    picked = row_name(row) if row.n_rows else "–"
+    lost = [fixed(value) for value in (row.ari, row.best_ari, row.regret)]
+    return [INTERNAL[row.index], fixed(row.tau, 3), *counts, picked, *lost]
+
+
+def _found_row(row: Any) -> list[object]:
+    covered = f"{100 * row.coverage:.1f} %"
+    # Without noise the covered points are all points.
+    ari_covered = row.ari if row.coverage == 1 else row.ari_covered
+    return [row_name(row), _k_range(row), covered, fixed(row.ari), fixed(ari_covered)]
+
+
+def _board_row(row: Any) -> list[object]:
+    scores = (row.acc, row.ari, row.nmi, row.ami, row.silhouette, row.davies_bouldin)
+    chosen = fixed(row.calinski_harabasz, 0)
+    memory = "–" if math.isnan(row.peak_memory_mb) else number(round(row.peak_memory_mb))
+    return [
+        *(row_name(row), number(row.n_seeds)),
+        *(fixed(value, 3) for value in scores),
+        *(chosen, _clusters_of(row), fixed(row.coverage, 2), fixed(row.stability, 2)),
+        *(_seconds(row), memory),
+    ]

@@ -1,0 +1,394 @@
+"""The folders that runs leave, read into one set of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from report.leaderboards import COST_COLUMNS
+from utils import config, errors, places
+from utils.store import files as files_module
+from utils.store.tables import (
+    ASSIGNMENT_COLUMNS,
+    ASSIGNMENTS,
+    COMBINATION,
+    CONFUSION,
+    CONFUSION_COLUMNS,
+    COSTS,
+    FACT_COLUMNS,
+    FAILED,
+    LABELS,
+    METRIC_COLUMNS,
+    METRICS,
+)
+
+if TYPE_CHECKING:
+    pass
+
+WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
+
+
+class Figure(BaseModel):
+    """A figure of one notebook; its files are paths relative to the notebook's folder.
+
+    `csv` has the numbers that it shows, `cell` is the number of the cell that drew it.
+    """
+
+    name: str
+    caption: str
+    alt: str
+    cell: int | None = None
+    svg: str | None = None
+    png: str | None = None
+    csv: str | None = None
+
+
+class Table(BaseModel):
+    """A table of one notebook; `csv` is a path relative to the notebook's folder."""
+
+    name: str
+    caption: str
+    cell: int | None = None
+    csv: str
+
+
+class Manifest(BaseModel):
+    """What one executed notebook left, and the parameters that it was executed with.
+
+    `files` are paths relative to its folder.
+    """
+
+    notebook: str
+    study: str
+    profile: str
+    seed: int
+    seconds: float
+    peak_memory_mb: float | None = None
+    started: str
+    finished: str
+    parameters: dict[str, int | float | str | bool | None] = {}
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    facts: dict[str, int | float | str | bool | None] = {}
+    atlas: str | None = None
+    notes: list[str] = []
+    files: list[str]
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """One executed notebook of one study and seed, and the folder that it left."""
+
+    study: str
+    seed: int
+    notebook: str
+    folder: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path | None:
+        """Return a file that the notebook wrote; None if it wrote none of this name."""
+        return self.folder / name if name in self.manifest.files else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that the runs of a profile left.
+
+    `studies` and `boards` have each study and leaderboard that was asked for; those in `not_run`
+    (name to reason) have no results. `data` maps one that was run to its ``data.json``, `labels` a
+    leaderboard that was run to the classes of its images. `gaps` says in words what is missing or
+    doubtful.
+    """
+
+    profile: config.Profile
+    studies: dict[str, config.Study]
+    boards: dict[str, config.Leaderboard]
+    seeds: tuple[int, ...]
+    notebooks: tuple[NotebookRun, ...]
+    data: dict[str, dict[str, Any]]
+    not_run: dict[str, str]
+    gaps: tuple[str, ...]
+    metrics: pd.DataFrame
+    assignments: pd.DataFrame
+    confusion: pd.DataFrame
+    facts: pd.DataFrame
+    costs: pd.DataFrame
+    labels: dict[str, np.ndarray]
+
+    @property
+    def topics(self) -> list[str]:
+        """Names of the studies and of the leaderboards."""
+        return [*self.studies, *self.boards]
+
+    @property
+    def substituted(self) -> list[str]:
+        """Names of the studies that got other data than their protocol asks for."""
+        return [study for study, data in self.data.items() if data["substituted"]]
+
+    def first_runs(self, study: str) -> list[NotebookRun]:
+        """List each notebook of `study` once, from the first seed that finished it well."""
+        first: dict[str, NotebookRun] = {}
+        for run in self.notebooks:
+            if run.study == study and not run.manifest.failed:
+                first.setdefault(run.notebook, run)
+        return [first[notebook] for notebook in sorted(first)]
+
+
+def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir: Path) -> Results:
+    """Read what the runs of a profile left.
+
+    Parameters
+    ----------
+    profile : str
+        Name of the profile.
+    studies : sequence of str
+        Names of the studies and leaderboards, in the order of the report.
+    seeds : sequence of int
+        Seeds whose results belong in the tables.
+    runs_dir : Path
+        Folder that holds ``<profile>/<study>/seed-<k>/<notebook>/``.
+
+    Returns
+    -------
+    Results
+        A notebook that left no manifest did not finish: it counts as missing, and `gaps` names it.
+
+    Raises
+    ------
+    UserError
+        If a study or the profile is unknown, or a file is missing or malformed.
+    """
+    topics = {name: config.load_topic(name) for name in studies}
+    profile = config.load_profile(profile).profile
+    places_of = {name: places.topic(profile, name, runs_dir) for name in topics}
+    not_run: dict[str, str] = {}
+    data: dict[str, dict[str, Any]] = {}
+    notebooks: list[NotebookRun] = []
+    for study in topics:
+        place = places_of[study]
+        if place.not_run.is_file():
+            not_run[study] = str(_read_json(place.not_run, "reason")["reason"])
+            continue
+        finished = [run for seed in seeds for run in _notebooks(place, profile, study, seed)]
+        if not finished:
+            not_run[study] = "no notebook of this study finished"
+            continue
+        data[study] = _read_json(
+            place.data,
+            *("dataset", "requested", "substituted", "reason", "source", "n"),
+            *("images_sha256", "labels_sha256"),
+        )
+        notebooks += finished
+    # A study and a leaderboard have other notebooks.
+    gaps = [
+        gap
+        for kind in (config.Study, config.Leaderboard)
+        for gap in _unfinished(
+            {name: places_of[name] for name in data if isinstance(topics[name], kind)},
+            seeds,
+            notebooks,
+        )
+    ]
+    # What an earlier run of a failed notebook left is no result of this one.
+    good = [run for run in notebooks if not run.manifest.failed]
+    metrics, disagreements = _read_metrics(good)
+    boards = {n: topic for n, topic in topics.items() if isinstance(topic, config.Leaderboard)}
+    return Results(
+        profile=config.load_profile(profile),
+        studies={name: topic for name, topic in topics.items() if name not in boards},
+        boards={name: board for name, board in boards.items() if name not in not_run},
+        seeds=tuple(seeds),
+        notebooks=tuple(notebooks),
+        data=data,
+        not_run=not_run,
+        gaps=(*gaps, *_failures(notebooks), *disagreements),
+        metrics=metrics,
+        assignments=_read_assignments(good),
+        confusion=_read_confusion(good),
+        facts=_facts_of(notebooks),
+        costs=_read_costs(good),
+        labels=_read_labels(good),
+    )
+
+
+def _read_json(path: Path, *keys: str) -> dict[str, Any]:
+    try:
+        content = files_module.read_json(path)
+    except FileNotFoundError:
+        raise errors.UserError(f"{path}: missing: run the study again") from None
+    except ValueError as error:
+        raise errors.UserError(f"{path}: not valid JSON ({error}): run the study again") from None
+    absent = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if absent:
+        raise errors.UserError(f"{path}: key {absent[0]!r} is missing: run the study again")
+    return content
+
+
+def _notebooks(place: places.Topic, profile: str, study: str, seed: int) -> list[NotebookRun]:
+    return [notebook_run(path, profile, study, seed) for path in place.manifests(seed)]
+
+
+def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun:
+    """Read the manifest that a notebook left, and see that its files are there.
+
+    Raises
+    ------
+    UserError
+        If it is missing or malformed, of another run, or names a file that is missing, or any file
+        beside it is other than it was when the notebook ended.
+    """
+    content = _read_json(path)
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(step) for step in problem["loc"])
+        raise errors.UserError(f"{path}: key {key!r}: {problem['msg']}") from None
+    found = (manifest.profile, manifest.study, manifest.seed, manifest.notebook)
+    expected = (profile, study, seed, path.parent.name)
+    if found != expected:
+        raise errors.UserError(f"{path}: is of {found}, but lies in the folder of {expected}")
+    files = [name for figure in manifest.figures for name in (figure.svg, figure.png, figure.csv)]
+    for name in [*files, *(table.csv for table in manifest.tables), *manifest.files]:
+        if name is not None and not (path.parent / name).is_file():
+            raise errors.UserError(f"{path}: names {name!r}, which is missing: run it again")
+    if damaged := files_module.damaged_files(path.parent):
+        raise errors.UserError(
+            f"{path.parent / damaged[0]}: was changed or damaged after it was written: remove the "
+            f"folder {path.parent} and run again"
+        )
+    return NotebookRun(study, seed, manifest.notebook, path.parent, manifest)
+
+
+def _unfinished(
+    studies: dict[str, places.Topic], seeds: Sequence[int], finished: list[NotebookRun]
+) -> list[str]:
+    """Say which notebooks, begun for some study and seed, have no manifest for which others."""
+    begun = {
+        path.name
+        for place in studies.values()
+        for seed in seeds
+        for path in place.seed(seed).glob("*/")
+    }
+    done = {(run.study, run.notebook, run.seed) for run in finished}
+    gaps = []
+    for study in studies:
+        for notebook in sorted(begun):
+            missing = [str(seed) for seed in seeds if (study, notebook, seed) not in done]
+            if missing:
+                which = f"seed{'s'[: len(missing) - 1]} {', '.join(missing)}"
+                gaps.append(f"{study}: {which}: no finished notebook {notebook}; it is in no mean")
+    return gaps
+
+
+def _failures(notebooks: Iterable[NotebookRun]) -> list[str]:
+    return [
+        f"{run.study}: seed {run.seed} failed in {run.notebook}: {run.manifest.failed}; "
+        "it is in no mean"
+        for run in notebooks
+        if run.manifest.failed
+    ]
+
+
+def _facts_of(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    rows = [
+        (run.study, run.seed, run.notebook, name, value)
+        for run in notebooks
+        for name, value in (run.manifest.facts | {FAILED: run.manifest.failed}).items()
+        if value is not None
+    ]
+    return pd.DataFrame(rows, columns=list(FACT_COLUMNS), dtype=object)
+
+
+def _read_confusion(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    types = {**WORDS, "class": "str"}
+    # Class names such as "0" and "None" are words.
+    tables = [
+        pd.read_csv(path, dtype=types, keep_default_na=False)
+        for run in notebooks
+        if (path := run.file(CONFUSION))
+    ]
+    if not tables:
+        return pd.DataFrame(columns=list(CONFUSION_COLUMNS))
+    joined = pd.concat(tables, ignore_index=True)
+    absent = [column for column in CONFUSION_COLUMNS if column not in joined.columns]
+    if absent:
+        raise errors.UserError(f"confusion.csv: column {absent[0]!r} is missing: run it again")
+    return joined.drop_duplicates([*COMBINATION, "seed", "class", "cluster"], ignore_index=True)
+
+
+def _read_costs(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    tables = [
+        pd.read_csv(path, dtype=WORDS | {"recipe": "str", "settings": "str"}, keep_default_na=False)
+        for run in notebooks
+        if (path := run.file(COSTS))
+    ]
+    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return joined.reindex(columns=list(COST_COLUMNS))
+
+
+def _read_labels(notebooks: Iterable[NotebookRun]) -> dict[str, np.ndarray]:
+    """Read the classes of each leaderboard's images; they are the same for all its seeds."""
+    return {
+        run.study: pd.read_parquet(path)["class"].to_numpy()
+        for run in notebooks
+        if (path := run.file(LABELS))
+    }
+
+
+def _read_metrics(notebooks: Iterable[NotebookRun]) -> tuple[pd.DataFrame, list[str]]:
+    """Join all metrics; where two notebooks scored the same thing, the earlier one's row stays."""
+    tables = [_read_metrics_of(run) for run in notebooks]
+    frames = [table for table in tables if not table.empty]
+    if not frames:
+        return pd.DataFrame(columns=list(METRIC_COLUMNS)), []
+    rows = pd.concat(frames, ignore_index=True)
+    key = ["profile", *COMBINATION, "seed", "metric"]
+    spread = rows.groupby(key)["value"].agg(lambda values: values.max() - values.min())
+    doubtful = spread[spread > 1e-6].reset_index()
+    disagreements = [
+        f"{row.study}: two notebooks differ in {row.metric} of {row.representation}/{row.space}/"
+        f"{row.clusterer} (n = {row.n}, seed {row.seed}) by {row.value:.2g}; the first one counts"
+        for row in doubtful.itertuples()
+    ]
+    return rows.drop_duplicates(key, ignore_index=True), disagreements
+
+
+def _read_metrics_of(run: NotebookRun) -> pd.DataFrame:
+    path = run.file(METRICS)
+    if path is None:
+        return pd.DataFrame(columns=list(METRIC_COLUMNS))  # this notebook scored nothing
+    try:
+        frame = pd.read_csv(path, dtype={**WORDS, "n": "int64", "seed": "int64", "value": "float"})
+    except ValueError as error:
+        raise errors.UserError(f"{path}: malformed ({error}): run the notebook again") from None
+    absent = [column for column in METRIC_COLUMNS if column not in frame.columns]
+    if absent:
+        raise errors.UserError(f"{path}: column {absent[0]!r} is missing: run the notebook again")
+    return frame[list(METRIC_COLUMNS)]
+
+
+def _read_assignments(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    seen: set[tuple] = set()
+    parts = []
+    for run in notebooks:
+        path = run.file(ASSIGNMENTS)
+        if path is None:
+            continue
+        frame = pd.read_parquet(path, columns=list(ASSIGNMENT_COLUMNS))
+        for key, part in frame.groupby([*COMBINATION, "seed"], observed=True, sort=False):
+            if key not in seen:
+                seen.add(key)
+                parts.append(part)
+    if not parts:
+        return pd.DataFrame(columns=list(ASSIGNMENT_COLUMNS))
+    types = {"seed": "int32", "index": "int32", "cluster": "int32", "n": "int32"}
+    joined = pd.concat(parts, ignore_index=True).astype(types)
+    return joined.astype(dict.fromkeys(WORDS, "category"))

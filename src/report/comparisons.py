@@ -1,0 +1,265 @@
+"""Numbers of runs over seeds, and beside each other."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from utils import config
+from utils.config.vocabulary import SPREAD_METRICS
+from utils.store.tables import COMBINATION
+
+
+def seed_values(
+    metrics: pd.DataFrame,
+    study: str,
+    representation: str,
+    space: str,
+    clusterer: str,
+    metric: str,
+    n: int | None = None,
+) -> dict[int, float]:
+    """Return one metric's value for each seed that has one.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        Table with the columns `METRIC_COLUMNS`.
+    study, representation, space, clusterer, metric : str
+        Which rows; the metric ``k_found`` is the number of clusters found.
+    n : int, optional
+        Number of images; by default the largest that these rows have.
+
+    Returns
+    -------
+    dict of int to float
+        Seed to value, ascending; a seed without a finite value is absent.
+    """
+    rows = metrics[
+        (metrics["study"] == study)
+        & (metrics["representation"] == representation)
+        & (metrics["space"] == space)
+        & (metrics["clusterer"] == clusterer)
+    ]
+    if metric == "k_found":
+        rows = rows.assign(value=rows["k_found"]).drop_duplicates(["n", "seed"])
+    else:
+        rows = rows[rows["metric"] == metric]
+    rows = rows[rows["n"] == (rows["n"].max() if n is None else n)].sort_values("seed")
+    finite = rows[np.isfinite(rows["value"].astype(float))]
+    return {int(row.seed): float(row.value) for row in finite.itertuples()}
+
+
+def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int, float]:
+    """Return one recorded number for each seed that has it.
+
+    Parameters
+    ----------
+    facts : DataFrame
+        Table with the columns `FACT_COLUMNS`.
+    study : str
+    fact : config.Fact
+
+    Returns
+    -------
+    dict of int to float
+        Seed to value, ascending.
+    """
+    rows = facts[
+        (facts["study"] == study)
+        & (facts["notebook"] == fact.notebook)
+        & (facts["fact"] == fact.name)
+    ]
+    return {int(row.seed): float(row.value) for row in rows.sort_values("seed").itertuples()}
+
+
+def not_run_reason(facts: pd.DataFrame, study: str, representation: str) -> str | None:
+    """Say why a representation was not run, as a notebook recorded it; None if none did."""
+    name = f"not_run_{representation}"
+    reasons = facts.loc[(facts["study"] == study) & (facts["fact"] == name), "value"]
+    return None if reasons.empty else str(reasons.iloc[0])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far a metric of the study's main clustering varies, by where the variation comes from.
+
+    `networks` is the standard deviation over seeds of the network (NaN for fewer than two);
+    `clusterings` that over seeds of k-means on one network, pooled over the networks.
+    """
+
+    metric: str
+    networks: float
+    n_networks: int
+    clusterings: float
+
+
+def spreads(metrics: pd.DataFrame, facts: pd.DataFrame, study: config.Study) -> list[Spread]:
+    """Return the spread of each metric over networks and, apart from it, over clusterings."""
+    found = []
+    for metric in SPREAD_METRICS:
+        fact = config.Fact(notebook="03_latent_clustering", name=f"kmeans_sd_{metric}")
+        clusterings = list(fact_values(facts, study.study, fact).values())
+        place = ("autoencoder", study.space.label, "kmeans")
+        values = list(seed_values(metrics, study.study, *place, metric).values())
+        if clusterings and values:
+            found.append(
+                Spread(
+                    metric,
+                    float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
+                    len(values),
+                    float(np.sqrt(np.mean(np.square(clusterings)))),
+                )
+            )
+    return found
+
+
+def summary(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Summarise every metric over the seeds.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        Table with the columns `METRIC_COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        A row per combination of `COMBINATION` and metric, in order of appearance, with ``mean``,
+        ``sd`` (sample standard deviation, empty for one seed), ``n_seeds``, ``k_low``, ``k_high``
+        (clusters found, least and most) and ``noise`` (mean fraction of noise, 0 to 1). A row
+        without a finite value is left out.
+    """
+    finite = metrics[np.isfinite(metrics["value"].astype(float))]
+    grouped = finite.groupby([*COMBINATION, "metric"], sort=False)
+    return grouped.agg(
+        mean=("value", "mean"),
+        sd=("value", "std"),
+        n_seeds=("seed", "nunique"),
+        k_low=("k_found", "min"),
+        k_high=("k_found", "max"),
+        noise=("noise_fraction", "mean"),
+    ).reset_index()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of two clusterings of the same images, each with a value per seed."""
+
+    ours: tuple[float, ...]
+    other: tuple[float, ...]
+    higher_is_better: bool = True
+
+    @property
+    def our_mean(self) -> float:
+        """Mean of `ours`."""
+        return float(np.mean(self.ours))
+
+    @property
+    def other_mean(self) -> float:
+        """Mean of `other`."""
+        return float(np.mean(self.other))
+
+    @property
+    def outcome(self) -> str:
+        """``better`` or ``worse``; where the seeds' ranges overlap, ``no clear difference``."""
+        if min(self.ours) > max(self.other):
+            return "better" if self.higher_is_better else "worse"
+        if max(self.ours) < min(self.other):
+            return "worse" if self.higher_is_better else "better"
+        return "no clear difference"
+
+    @property
+    def single_seed(self) -> bool:
+        """Whether one side has one seed only, so that its spread is unknown."""
+        return min(len(self.ours), len(self.other)) < 2
+
+
+def compare(
+    metrics: pd.DataFrame,
+    study: str,
+    ours: tuple[str, str, str],
+    other: tuple[str, str, str],
+    metric: str,
+    n: int,
+) -> Comparison | None:
+    """Compare two clusterings of the same `n` images by one metric.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        Table with the columns `METRIC_COLUMNS`.
+    study, metric : str
+        Which rows; of ``davies_bouldin`` less is better.
+    ours, other : (str, str, str)
+        Representation, space and clusterer of each.
+    n : int
+        Number of images that both must have.
+
+    Returns
+    -------
+    Comparison or None
+        None if one of them has no value.
+    """
+    our_values = seed_values(metrics, study, *ours, metric, n)
+    other_values = seed_values(metrics, study, *other, metric, n)
+    if not our_values or not other_values:
+        return None
+    return Comparison(
+        tuple(our_values.values()), tuple(other_values.values()), metric != "davies_bouldin"
+    )
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A representation's clustering by k-means: means over the seeds."""
+
+    representation: str
+    ari: float
+    silhouette: float
+    davies_bouldin: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Representations of the same images, by agreement with the labels, best first.
+
+    `silhouette_agrees` and `davies_bouldin_agrees` count the pairs, of `pairs`, that the index,
+    measured in each representation's own space, puts in the same order as the labels do.
+    """
+
+    n: int
+    rows: tuple[Ranked, ...]
+    pairs: int
+    silhouette_agrees: int
+    davies_bouldin_agrees: int
+
+
+def rank_representations(metrics: pd.DataFrame, study: config.Study, n: int) -> Ranking | None:
+    """Rank the representations of the first `n` images; None if fewer than two have all values."""
+    rows = metrics[
+        (metrics["study"] == study.study)
+        & (metrics["n"] == n)
+        & (metrics["clusterer"] == "kmeans")
+        & ~metrics["representation"].str.startswith("autoencoder-")
+    ]
+    rows = rows[(rows["space"] == "raw") | (rows["representation"] == "autoencoder")]
+    means = rows.pivot_table(index="representation", columns="metric", values="value")
+    needed = ["ari", "silhouette", "davies_bouldin"]
+    if not set(needed) <= set(means.columns):
+        return None
+    means = means[needed].dropna().sort_values("ari", ascending=False, kind="stable")
+    if len(means) < 2:
+        return None
+    ranked = tuple(Ranked(row.Index, *row[1:]) for row in means.itertuples())
+    pairs = list(itertools.combinations(ranked, 2))
+    return Ranking(
+        n,
+        ranked,
+        len(pairs),
+        sum(better.silhouette > worse.silhouette for better, worse in pairs),
+        sum(better.davies_bouldin < worse.davies_bouldin for better, worse in pairs),
+    )

@@ -1,0 +1,213 @@
+"""Figures, tables and pages of executed notebooks, as the article shows them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from report.markdown import cell, each, escape
+from utils import errors
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from report.collect import NotebookRun, Results, Table
+
+EXTERNAL = {"ari": "ARI", "nmi": "NMI", "ami": "AMI", "acc": "ACC", "purity": "Purity"}
+INTERNAL = {
+    "homogeneity": "Homog.",
+    "completeness": "Compl.",
+    "v_measure": "V",
+    "silhouette": "Silhouette",
+    "davies_bouldin": "Dav.-Bouldin",
+    "calinski_harabasz": "Cal.-Harabasz",
+}
+METRICS = EXTERNAL | INTERNAL
+# The history of the loss is drawn; its table stands in the notebook's own page.
+LEFT_OUT = {("02_train_autoencoder", "history")}
+# What a cell of a notebook's page is called, before its number.
+CELL = "cell-"
+# Bytes; a larger drawing, of very many points, is embedded as a picture if that is smaller.
+LARGEST_SVG = 600_000
+KNOWN_NOTEBOOKS = (
+    "01_baseline_kmeans",
+    "02_train_autoencoder",
+    "03_latent_clustering",
+    "04_pretrained_comparison",
+)
+# A wider and shorter table is turned on its side.
+MOST_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure of the article; `file` is relative to the report's folder."""
+
+    id: str
+    name: str
+    caption: str
+    alt: str
+    file: str
+    origin: Markup
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table of the article."""
+
+    id: str
+    name: str
+    caption: str
+    header: list[str]
+    rows: list[list[object]]
+    origin: Markup
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one notebook left; `facts` maps a name to the value of each seed."""
+
+    notebook: str
+    title: str
+    anchor: str
+    link: Markup
+    figures: list[FigureView]
+    tables: list[TableView]
+    facts: dict[str, dict[int, Any] | None]
+    fact_rows: list[list[object]]
+
+
+def page_of(results: Results, run: NotebookRun, out: Path) -> Page:
+    """Gather what the article shows of one notebook; `out` holds the copied figures."""
+    from report.evidence import figure_stems
+
+    return page(run, figure_stems(results), _facts(results, run.study, run.notebook), out)
+
+
+def page(
+    run: NotebookRun,
+    stems: Mapping[tuple[str, str, str], str],
+    facts: dict[str, dict[int, Any] | None],
+    out: Path,
+) -> Page:
+    """Gather what an article shows of one notebook.
+
+    Parameters
+    ----------
+    run : NotebookRun
+    stems : mapping of (str, str, str) to str
+        Name of the copy of each figure, as from `results.figure_stems`.
+    facts : dict of str to dict of int to value
+        What the notebook recorded, for each seed.
+    out : Path
+        Folder of the report, which holds the copied figures.
+    """
+    from markupsafe import Markup
+
+    link = Markup(f"[{escape(run.notebook)}]({notebook_href(run)})")
+    anchor = f"{run.study}-{_slug(run.notebook)}"
+    return Page(
+        notebook=run.notebook,
+        title=run.notebook.lstrip("0123456789_").replace("_", " ").capitalize(),
+        anchor=anchor,
+        link=link,
+        figures=[
+            FigureView(
+                id=f"fig-{stems[run.study, run.notebook, figure.name]}",
+                name=figure.name,
+                caption=figure.caption,
+                alt=figure.alt,
+                file=_embedded_file(out, stems[run.study, run.notebook, figure.name]),
+                origin=_origin(run, figure.cell),
+            )
+            for figure in run.manifest.figures
+        ],
+        tables=[
+            _table_view(run, table, f"tbl-{anchor}-{position}", _origin(run, table.cell))
+            for position, table in enumerate(run.manifest.tables)
+            if (run.notebook, table.name) not in LEFT_OUT
+        ],
+        facts=facts,
+        fact_rows=[[fact, each(values)] for fact, values in facts.items() if values],
+    )
+
+
+def _origin(run: NotebookRun, cell: int | None) -> Markup:
+    """Say which seed and notebook made something, with a link to the cell."""
+    from markupsafe import Markup
+
+    text, place = escape(run.notebook), notebook_href(run)
+    if cell is not None:
+        text, place = text + f", cell {cell}", f"{place}#{CELL}{cell}"
+    return Markup(f"*Seed {run.seed}, notebook* [{text}]({place}).")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)
+
+
+def notebook_href(run: NotebookRun) -> str:
+    """Name the page of an executed notebook, as seen from the report."""
+    return f"notebooks/{run.study}-{_slug(run.notebook)}.html"
+
+
+def atlas_file(results: Results, name: str) -> Path | None:
+    """Find the table of the interactive map of the study `name`, if it has one."""
+    runs = results.first_runs(name)
+    return next((run.folder / run.manifest.atlas for run in runs if run.manifest.atlas), None)
+
+
+def n_atlas_points(results: Results, name: str) -> int:
+    """Count the points of the interactive map of the study `name`; 0 if it has none."""
+    from pyarrow import parquet
+
+    file = atlas_file(results, name)
+    return 0 if file is None else parquet.read_metadata(file).num_rows
+
+
+def own_figure(out: Path, stem: str, caption: str, alt: str) -> FigureView:
+    """View a figure that the report drew itself, of no notebook."""
+    from markupsafe import Markup
+
+    return FigureView(f"fig-{stem}", stem, caption, alt, _embedded_file(out, stem), Markup(""))
+
+
+def _embedded_file(out: Path, stem: str) -> str:
+    """Choose the drawing, or the picture where there is no drawing or a large one."""
+    svg, png = out / "figures" / f"{stem}.svg", out / "figures" / f"{stem}.png"
+    sizes = {path: path.stat().st_size for path in (svg, png) if path.is_file()}
+    if not sizes:
+        raise errors.UserError(f"figure {stem}: neither an SVG nor a PNG file was recorded")
+    if sizes.get(svg, math.inf) > LARGEST_SVG:
+        return f"figures/{min(sizes, key=sizes.get).name}"
+    return f"figures/{svg.name}"
+
+
+def _table_view(run: NotebookRun, table: Table, name: str, origin: Markup) -> TableView:
+    import pandas as pd
+
+    path = run.folder / table.csv
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise errors.UserError(f"{path}: malformed ({error}): run the notebook again") from None
+    header = [METRICS.get(column, column.replace("_", " ")) for column in frame.columns]
+    lines = [header, *([cell(value) for value in row] for row in frame.itertuples(index=False))]
+    if len(header) > max(MOST_COLUMNS, len(lines)):
+        lines = [list(column) for column in zip(*lines, strict=True)]
+    return TableView(name, table.name, table.caption, lines[0], lines[1:], origin)
+
+
+def _facts(results: Results, study: str, notebook: str) -> dict[str, dict[int, Any] | None]:
+    facts: dict[str, dict[int, Any] | None] = defaultdict(lambda: None)
+    for run in results.notebooks:
+        if (run.study, run.notebook) == (study, notebook):
+            for name, value in run.manifest.facts.items():
+                if value is not None:
+                    facts[name] = {**(facts[name] or {}), run.seed: value}
+    return facts

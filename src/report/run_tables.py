@@ -1,0 +1,109 @@
+"""What the article shows of the run as a whole: data, durations, provenance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from report.markdown import amount, code, duration, number
+from report.sections import _interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.collect import Results
+    from report.published import Published
+
+
+def duration_rows(results: Results) -> list[list[object]]:
+    """List how long every notebook took with each seed, and its largest memory."""
+    rows = []
+    for study in results.topics:
+        for first in results.first_runs(study):
+            runs = {
+                run.seed: run.manifest
+                for run in results.notebooks
+                if (run.study, run.notebook) == (study, first.notebook)
+            }
+            times = [duration(runs[s].seconds) if s in runs else "–" for s in results.seeds]
+            memory = [m.peak_memory_mb for m in runs.values() if m.peak_memory_mb is not None]
+            peak = f"{number(round(max(memory)))} MB" if memory else "–"
+            rows.append([study, first.notebook, ", ".join(times), peak])
+    return rows
+
+
+def provenance_rows(record: dict[str, Any]) -> list[list[object]]:
+    """List what the record of a run says of its profile, commit, machine and versions."""
+    made, commit, *machine = machine_rows(record)
+    return [
+        made,
+        commit,
+        ["Profile", f"{record['profile']['profile']}: {record['profile']['description']}"],
+        ["Seeds", ", ".join(map(str, record["seeds"]))],
+        *machine,
+    ]
+
+
+def machine_rows(record: dict[str, Any]) -> list[list[object]]:
+    """List what the record of a run says of commit, machine and versions."""
+    machine = record["hardware"]
+    changes = "with changes that are not committed" if record["dirty"] else "no other changes"
+    commit = record["commit"]
+    return [
+        ["Made", record["made"]],
+        ["Commit", f"{commit} ({changes})" if commit else f"none: {record['commit_reason']}"],
+        ["Time of all notebooks", duration(record["seconds"])],
+        ["Processor", f"{machine['cpu']}, {machine['cores']} cores"],
+        ["Memory", f"{machine['memory_gib']} GiB"],
+        ["GPU", machine["gpu"] or "none"],
+        ["System", machine["system"]],
+        ["Versions", ", ".join(f"{name} {text}" for name, text in record["versions"].items())],
+    ]
+
+
+def hash_rows(results: Results) -> list[list[object]]:
+    """List the hashes of each study's images and labels."""
+    return [
+        [study, part, code(data[key]) if data[key] else "–"]
+        for study, data in results.data.items()
+        for part, key in (("images", "images_sha256"), ("labels", "labels_sha256"))
+    ]
+
+
+def data_rows(results: Results) -> list[list[object]]:
+    """List the data of each study: what it got, how much of it, and from where."""
+    rows = []
+    for study, data in results.data.items():
+        used = results.metrics.loc[results.metrics["study"] == study, "n"].max()
+        dataset = data["dataset"]
+        if data["substituted"]:
+            dataset = f"{dataset} (instead of {data['requested']})"
+        images = number(int(used)) if used == used else "–"
+        rows.append([study, dataset, images, data["source"], code(data["images_sha256"][:12])])
+    return rows
+
+
+def overview_rows(verdict_table: pd.DataFrame) -> list[list[object]]:
+    """List every reported figure beside ours."""
+    return [_figure_beside_ours(row) for row in verdict_table.itertuples()]
+
+
+def _figure_beside_ours(row: Any) -> list[object]:
+    numbers = [amount(row.reported), amount(row.reproduced_mean), _interval(row)]
+    return [row.study, row.figure, *numbers, row.n_seeds, row.verdict]
+
+
+def beside_published(
+    verdict_table: pd.DataFrame, published: Published | None
+) -> list[list[object]]:
+    """Set this run's mean of each reported figure beside the published run's."""
+    if published is None:
+        return []
+    ours = {(row.study, row.figure): row for row in verdict_table.itertuples()}
+    both = [
+        (row, ours[row.study, row.figure])
+        for row in published.verdicts.itertuples()
+        if (row.study, row.figure) in ours
+    ]
+    return [
+        [*_figure_beside_ours(kept), amount(own.reproduced_mean), own.n_seeds] for kept, own in both
+    ]

@@ -1,0 +1,324 @@
+"""What the article shows of each study."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from report.markdown import amount, fixed, number
+from report.notebook_parts import (
+    EXTERNAL,
+    INTERNAL,
+    KNOWN_NOTEBOOKS,
+    METRICS,
+    FigureView,
+    Page,
+    n_atlas_points,
+    own_figure,
+    page_of,
+)
+from utils import config
+from utils.config.vocabulary import NAMES, describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.claims import TestedClaim
+    from report.collect import NotebookRun, Results
+    from report.comparisons import Comparison, Ranking
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The autoencoder beside a frozen network on the same images."""
+
+    representation: str
+    external: Comparison
+    internal: Comparison | None
+
+    @property
+    def contradiction(self) -> bool:
+        """Whether labels and silhouette put the two in opposite order."""
+        if self.internal is None:
+            return False
+        return {self.external.outcome, self.internal.outcome} == {"better", "worse"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One reported figure beside ours, as text."""
+
+    figure: str
+    reported: str
+    mean: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """One study's section."""
+
+    study: config.Study
+    not_run: str | None
+    data: dict[str, Any] | None = None
+    pages: dict[str, Page | None] = field(default_factory=dict)
+    further_pages: list[Page] = field(default_factory=list)
+    choices: list[list[object]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    verdict_rows: list[list[object]] = field(default_factory=list)
+    verdict_notes: list[str] = field(default_factory=list)
+    forest: FigureView | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    external_names: list[str] = field(default_factory=list)
+    internal_names: list[str] = field(default_factory=list)
+    scores: list[list[object]] = field(default_factory=list)
+    internal: list[list[object]] = field(default_factory=list)
+    baseline: Comparison | None = None
+    pretrained: list[Pretrained] = field(default_factory=list)
+    ranking: Ranking | None = None
+    claims: list[TestedClaim] = field(default_factory=list)
+    sensitivity: list[list[object]] = field(default_factory=list)
+    spreads: list[list[object]] = field(default_factory=list)
+    ari_spread: tuple[float, float] | None = None
+    atlas_points: int = 0
+
+    @property
+    def all_pages(self) -> list[Page]:
+        """Pages of all notebooks, in their order."""
+        return [page for page in self.pages.values() if page]
+
+    @property
+    def figure_ids(self) -> dict[str, str]:
+        """Identifier of each figure by its name in its notebook."""
+        return {item.name: item.id for page in self.all_pages for item in page.figures}
+
+
+def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Path) -> StudyView:
+    """Gather what the section of the study `name` shows; `out` holds the copied figures."""
+    study = results.studies[name]
+    if name in results.not_run:
+        return StudyView(study, results.not_run[name])
+    pages: dict[str, Page | None] = defaultdict(lambda: None)
+    for run in results.first_runs(name):
+        pages[run.notebook] = page_of(results, run, out)
+    verdict_rows = verdict_table[verdict_table["study"] == name]
+    verdicts = [
+        Verdict(row.figure, amount(row.reported), amount(row.reproduced_mean), row.verdict)
+        for row in verdict_rows.itertuples()
+    ]
+    external, internal = _score_rows(results.metrics, name)
+    return StudyView(
+        study=study,
+        not_run=None,
+        data=results.data[name],
+        pages=pages,
+        further_pages=[page for key, page in pages.items() if page and key not in KNOWN_NOTEBOOKS],
+        choices=[[choice.topic, choice.paper, choice.run, choice.why] for choice in study.choices],
+        verdicts=verdicts,
+        verdict_rows=[
+            [
+                row.figure,
+                figure.source,
+                amount(row.reported),
+                row.seed_values or "–",
+                amount(row.reproduced_mean),
+                _interval(row),
+                number(figure.tolerance),
+                row.verdict,
+            ]
+            for row, figure in zip(verdict_rows.itertuples(), study.reported, strict=True)
+        ],
+        verdict_notes=[
+            f"{row.figure}: {row.note}" for row in verdict_rows.itertuples() if row.note
+        ],
+        forest=_forest_view(study, verdicts, out),
+        atlas_points=n_atlas_points(results, name),
+        counts=Counter(verdict.verdict for verdict in verdicts),
+        external_names=list(EXTERNAL.values()),
+        internal_names=list(INTERNAL.values()),
+        scores=external,
+        internal=internal,
+        baseline=baseline_of(results.metrics, study),
+        pretrained=_pretrained(results.metrics, study),
+        ranking=_ranking(results.metrics, study),
+        claims=_claims(results, study),
+        sensitivity=_sensitivity_rows(results, study),
+        spreads=_spread_rows(results, study),
+        ari_spread=_ari_spread(results, study),
+    )
+
+
+def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
+    from report.claims import examine
+    from report.comparisons import fact_values, not_run_reason
+
+    facts, name = results.facts, study.study
+    return examine(
+        study,
+        results.metrics,
+        results.confusion,
+        lambda fact: fact_values(facts, name, fact),
+        lambda clustered: not_run_reason(facts, name, clustered.representation),
+    )
+
+
+def _sensitivity_rows(results: Results, study: config.Study) -> list[list[object]]:
+    from report.reproduction import sensitivity
+
+    return [
+        [
+            variant,
+            figure.figure,
+            amount(figure.value),
+            _mean_of(as_run),
+            _mean_of(varied),
+            number(len(varied)),
+        ]
+        for variant, figure, as_run, varied in sensitivity(results.metrics, results.facts, study)
+    ]
+
+
+def _mean_of(values: dict[int, float]) -> str:
+    return amount(sum(values.values()) / len(values)) if values else "–"
+
+
+def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
+    from report.comparisons import spreads
+
+    return [
+        [METRICS[row.metric], fixed(row.networks), number(row.n_networks), fixed(row.clusterings)]
+        for row in spreads(results.metrics, results.facts, study)
+    ]
+
+
+def _ari_spread(results: Results, study: config.Study) -> tuple[float, float] | None:
+    """Return the standard deviation of the ARI over networks and over seeds of k-means."""
+    from report.comparisons import spreads
+
+    found = [
+        (row.networks, row.clusterings)
+        for row in spreads(results.metrics, results.facts, study)
+        if row.metric == "ari"
+    ]
+    return next((pair for pair in found if not any(map(math.isnan, pair))), None)
+
+
+def _ranking(metrics: pd.DataFrame, study: config.Study) -> Ranking | None:
+    from report.comparisons import rank_representations
+
+    frozen = _frozen(metrics, study)
+    if not frozen:
+        return None
+    return rank_representations(metrics, study, _largest(metrics, study.study, frozen[0]))
+
+
+def _frozen(metrics: pd.DataFrame, study: config.Study) -> list[str]:
+    """List the representations of frozen networks."""
+    names = metrics.loc[metrics["study"] == study.study, "representation"].unique()
+    return [name for name in names if name != "pixels" and not name.startswith("autoencoder")]
+
+
+def _forest_view(study: config.Study, verdicts: list[Verdict], out: Path) -> FigureView | None:
+    stem = f"{study.study}-forest"
+    if not (out / "figures" / f"{stem}.svg").is_file():
+        return None
+    said = "; ".join(f"{row.figure}: reported {row.reported}, ours {row.mean}" for row in verdicts)
+    return own_figure(
+        out,
+        stem,
+        caption=(
+            "Reported scores and ours, each on an axis of its own. The shaded span is the interval "
+            "over the seeds widened by the tolerance: in a full run a reported value within it "
+            "counts as reproduced"
+        ),
+        alt=f"Reported values beside the means of this run. {said}",
+    )
+
+
+def _score_rows(metrics: pd.DataFrame, study: str) -> tuple[list, list]:
+    """Return the rows of the table of external scores and of the table of all others."""
+    from report.comparisons import summary
+    from utils.store.tables import COMBINATION
+
+    external, internal = [], []
+    rows = summary(metrics[metrics["study"] == study])
+    for key, group in rows.groupby(list(COMBINATION), sort=False):
+        _, representation, space, clusterer, n = key
+        by_metric = {row.metric: row for row in group.itertuples()}
+        name, images = describe(representation, space, clusterer), number(int(n))
+        seeds = number(int(group["n_seeds"].max()))
+        external.append([name, images, seeds, *_cells(by_metric, EXTERNAL)])
+        internal.append([name, images, _clusters_found(group), *_cells(by_metric, INTERNAL)])
+    return external, internal
+
+
+def _clusters_found(group: pd.DataFrame) -> str:
+    low, high = int(group["k_low"].min()), int(group["k_high"].max())
+    found = number(low) if low == high else f"{low}–{high}"
+    noise = group["noise"].max()
+    return f"{found} ({100 * noise:.1f} % noise)" if noise > 0 else found
+
+
+def _cells(by_metric: dict[str, Any], names: dict[str, str]) -> list[str]:
+    return [_mean_and_sd(by_metric[key]) if key in by_metric else "–" for key in names]
+
+
+def _mean_and_sd(row: Any) -> str:
+    digits = 1 if abs(row.mean) >= 100 else 3
+    spread = "" if math.isnan(row.sd) else f" ± {row.sd:.{digits}f}"
+    return f"{row.mean:.{digits}f}{spread}"
+
+
+def _largest(metrics: pd.DataFrame, study: str, representation: str) -> int | None:
+    rows = metrics[(metrics["study"] == study) & (metrics["representation"] == representation)]
+    return None if rows.empty else int(rows["n"].max())
+
+
+def baseline_of(metrics: pd.DataFrame, study: config.Study) -> Comparison | None:
+    """Compare k-means on the code with k-means on raw pixels, by the adjusted Rand index."""
+    from report.comparisons import compare
+
+    n = _largest(metrics, study.study, "autoencoder")
+    if n is None:
+        return None
+    ours = ("autoencoder", study.space.label, "kmeans")
+    return compare(metrics, study.study, ours, ("pixels", "raw", "kmeans"), "ari", n)
+
+
+def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
+    """Compare k-means on the code with k-means on each frozen network's features."""
+    from report.comparisons import compare
+
+    ours = ("autoencoder", study.space.label, "kmeans")
+    found = []
+    for name in _frozen(metrics, study):
+        n, other = _largest(metrics, study.study, name), (name, "raw", "kmeans")
+        external = compare(metrics, study.study, ours, other, "ari", n)
+        internal = compare(metrics, study.study, ours, other, "silhouette", n)
+        if external is not None:
+            found.append(Pretrained(NAMES.get(name, name), external, internal))
+    return found
+
+
+def _interval(row: Any) -> str:
+    if math.isnan(row.ci_low):
+        return "–"
+    return f"{amount(row.ci_low)}\u00a0to\u00a0{amount(row.ci_high)}"
+
+
+def notes_of(results: Results) -> list[dict[str, str]]:
+    """List each note once, with the notebooks and seeds that left it."""
+    origins: dict[str, list[NotebookRun]] = defaultdict(list)
+    for run in results.notebooks:
+        for note in run.manifest.notes:
+            origins[note].append(run)
+    listed = []
+    for text, runs in origins.items():
+        studies = ", ".join(dict.fromkeys(run.study for run in runs))
+        notebooks = ", ".join(dict.fromkeys(run.notebook for run in runs))
+        seeds = ", ".join(dict.fromkeys(str(run.seed) for run in runs))
+        listed.append({"text": text, "origin": f"{studies}; {notebooks}; seed {seeds}"})
+    return listed

@@ -1,0 +1,137 @@
+"""What a run says as a whole: the counts that abstract and discussion are made of."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from utils import config
+from utils.clustering.joint import METHODS
+from utils.config.vocabulary import FROZEN, HANDMADE, SELF_LABEL, THEN, VIEWS_JOINED_BY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JUDGED = ("reproduced", "above", "below")
+# What has to be trained before images are clustered in a way.
+UNTRAINED = "nothing is trained"
+FROZEN_NETWORK = "a network that was trained on other images is used unchanged"
+TRAINED = "a network is trained on the images themselves"
+KINDS = (UNTRAINED, FROZEN_NETWORK, TRAINED)
+
+
+@dataclass(frozen=True)
+class FigureTally:
+    """How the reported figures of a run came out.
+
+    Attributes
+    ----------
+    reported : int
+        All of them.
+    reproduced, above, below : int
+        By verdict.
+    without : int
+        Those without a verdict: not run, failed, or not put to the test.
+    by_tolerance : int
+        Of the reproduced ones, those that lie outside the interval itself.
+    counts, exact_counts : int
+        Figures that must come out exactly, such as counts of weights, and those that do.
+    one_seed : int
+        Of those with a verdict, how many rest on one seed.
+    """
+
+    reported: int
+    reproduced: int
+    above: int
+    below: int
+    without: int
+    by_tolerance: int
+    counts: int
+    exact_counts: int
+    one_seed: int
+
+    @property
+    def judged(self) -> int:
+        """How many figures have a verdict."""
+        return self.reproduced + self.above + self.below
+
+
+def tally_figures(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> FigureTally:
+    """Count the verdicts of a run.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        Columns `comparisons.VERDICT_COLUMNS`.
+    studies : iterable of Study
+        Those of the table; they say which figures must come out exactly.
+    """
+    exact = {
+        (study.study, figure.figure)
+        for study in studies
+        for figure in study.reported
+        if figure.tolerance == 0
+    }
+    rows = list(verdicts.itertuples())
+    by_verdict = Counter(row.verdict for row in rows)
+    judged = [row for row in rows if row.verdict in JUDGED]
+    counts = [row for row in judged if (row.study, row.figure) in exact]
+    return FigureTally(
+        reported=len(rows),
+        reproduced=by_verdict["reproduced"],
+        above=by_verdict["above"],
+        below=by_verdict["below"],
+        without=len(rows) - len(judged),
+        by_tolerance=sum(row.verdict == "reproduced" and _is_outside(row) for row in judged),
+        counts=len(counts),
+        exact_counts=sum(row.verdict == "reproduced" for row in counts),
+        one_seed=sum(row.n_seeds == 1 for row in judged),
+    )
+
+
+def _is_outside(row: Any) -> bool:
+    """Say whether the reported figure lies outside our interval; one seed is its own interval."""
+    low, high = (
+        row.reproduced_mean if math.isnan(end) else end for end in (row.ci_low, row.ci_high)
+    )
+    return not low <= row.reported <= high
+
+
+@dataclass(frozen=True)
+class KindOfRow:
+    """The best row of a leaderboard among those that need the same to be made.
+
+    `row` has the columns `leaderboards.BOARD_COLUMNS`.
+    """
+
+    kind: str
+    row: Any
+
+
+def best_of_each_kind(rows: Iterable[Any]) -> list[KindOfRow]:
+    """Find the best row by ARI of each of `KINDS`, the best first.
+
+    Parameters
+    ----------
+    rows : iterable of named tuple
+        With ``representation``, ``clusterer`` and ``ari``; those without an ARI are left out.
+    """
+    best: dict[str, Any] = {}
+    for row in rows:
+        kind = kind_of(row.representation, row.clusterer)
+        if not math.isnan(row.ari) and (kind not in best or row.ari > best[kind].ari):
+            best[kind] = row
+    found = [KindOfRow(kind, row) for kind, row in best.items()]
+    return sorted(found, key=lambda one: -one.row.ari)
+
+
+def kind_of(representation: str, clusterer: str) -> str:
+    """Say what has to be trained, and where, before images are clustered so: one of `KINDS`."""
+    views = set(representation.split(VIEWS_JOINED_BY))
+    steps = set(clusterer.split(THEN))
+    if steps & {SELF_LABEL, *METHODS} or not views <= {*HANDMADE, *FROZEN}:
+        return TRAINED
+    return FROZEN_NETWORK if views & set(FROZEN) else UNTRAINED

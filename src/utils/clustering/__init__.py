@@ -1,0 +1,31 @@
+"""Clusterers: from points of a space to a cluster for each."""
+
+from utils.clustering.centres import kmeans
+from utils.clustering.methods import (
+    CLUSTERERS,
+    FINDS_K,
+    choose_k,
+    cluster,
+    dbscan,
+    k_distances,
+    knee,
+    with_equal_points_together,
+)
+from utils.clustering.results import (
+    Clustering,
+    Result,
+)
+
+__all__ = [
+    "CLUSTERERS",
+    "FINDS_K",
+    "Clustering",
+    "Result",
+    "choose_k",
+    "cluster",
+    "dbscan",
+    "k_distances",
+    "kmeans",
+    "knee",
+    "with_equal_points_together",
+]

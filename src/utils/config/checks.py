@@ -1,0 +1,447 @@
+"""Checks of studies, leaderboards and profiles that go beyond the form of their files.
+
+They look up names and compare sizes before anything is run, without data and heavy packages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from utils import config, places
+from utils.config.schema import Leaderboard, Profile, Row, Study
+from utils.config.strict_yaml import Way
+from utils.config.vocabulary import (
+    ARCHITECTURES,
+    CLUSTERERS,
+    DATASETS,
+    FROZEN,
+    HANDMADE,
+    JOINT,
+    LEAST_SIZES,
+    SELF_LABEL,
+    SPACE,
+    SPACES,
+    SPREAD_METRICS,
+    THEN,
+    TRAINED,
+    VIEWS_JOINED_BY,
+)
+
+# Notebook 1 reduces the pixels to so many components, for which it needs as many images.
+LEAST_IMAGES = 50
+# The maps are measured by the ten nearest neighbours of each point.
+LEAST_MAP_POINTS = 11
+
+Mistakes = Iterator[tuple[Way, str]]
+
+
+def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> None:
+    """Refuse studies and leaderboards that could not be run to their end under a profile.
+
+    Parameters
+    ----------
+    topics : iterable of Study and Leaderboard
+        The studies whose networks a leaderboard uses are checked as well.
+    profile : Profile
+
+    Raises
+    ------
+    UserError
+        If something in their files, or in the profile's, names what does not exist or does not fit
+        the rest; file, line and key are named, and what is allowed.
+    """
+    boards = [topic for topic in topics if isinstance(topic, Leaderboard)]
+    studies = {topic.study: topic for topic in topics if isinstance(topic, Study)}
+    for board in boards:
+        for name in sorted(_studies_in(board) - set(studies)):
+            studies[name] = config.load_study(name)
+    _refuse("profiles", profile.profile, _of_profile(profile))
+    for study in studies.values():
+        _refuse("studies", study.study, _of_study(study, profile))
+    for board in boards:
+        _refuse("leaderboards", board.leaderboard, _of_board(board, studies))
+
+
+def _refuse(folder: str, name: str, mistakes: Mistakes) -> None:
+    if found := list(mistakes):
+        raise config.complaint(places.config() / folder / f"{name}.yaml", found)
+
+
+def _mistake(way: Way, words: str) -> tuple[Way, str]:
+    return way, f"key '{'.'.join(map(str, way))}': {words}"
+
+
+def _unknown(way: Way, kind: str, name: str, allowed: Iterable[str]) -> tuple[Way, str]:
+    return _mistake(way, f"unknown {kind} {name!r}: allowed are {_listed(allowed)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _of_profile(profile: Profile) -> Mistakes:
+    for key, least in (
+        ("max_images", LEAST_IMAGES),
+        ("map_points", LEAST_MAP_POINTS),
+        ("backbone_images", LEAST_MAP_POINTS),
+    ):
+        value = getattr(profile, key)
+        if value is not None and value < least:
+            yield _mistake((key,), f"at least {least} images are needed (found {value})")
+
+
+# --- studies --------------------------------------------------------------------------------------
+
+
+def _of_study(study: Study, profile: Profile) -> Mistakes:
+    references = places.template() / "references.bib"
+    keys = re.findall(r"^@\w+\{([^,\s]+),", references.read_text(encoding="utf-8"), re.MULTILINE)
+    if study.citation not in keys:
+        yield _mistake(
+            ("citation",),
+            f"{references.relative_to(places.root())} has no entry {study.citation!r}: add it "
+            f"there, or name one of {_listed(keys)}",
+        )
+    yield from _of_images(study)
+    if study.images.first is not None and study.images.first < LEAST_IMAGES:
+        yield _mistake(
+            ("images", "first"),
+            f"at least {LEAST_IMAGES} images are needed (found {study.images.first})",
+        )
+    yield from _of_networks(study)
+    yield from _of_sizes(study, profile)
+    yield from _of_training(study)
+    yield from _of_reported(study)
+    yield from _of_claims(study)
+
+
+def _of_images(topic: Study | Leaderboard) -> Mistakes:
+    available = _available(topic)
+    if topic.images.first is not None and topic.images.first > available:
+        yield _mistake(
+            ("images", "first"),
+            f"at most {available}, the images of that split (found {topic.images.first})",
+        )
+
+
+def _available(topic: Study | Leaderboard) -> int:
+    """Count the images of the split that is used."""
+    data = DATASETS[topic.dataset]
+    return data.n_train if topic.images.split == "train" else data.shape[0]
+
+
+def _fewest(*limits: int | None) -> int:
+    return min(limit for limit in limits if limit is not None)
+
+
+def _of_networks(study: Study) -> Mistakes:
+    """Check the network and its variants: names, options, and whether the images fit."""
+    architecture = study.autoencoder.architecture
+    if architecture not in ARCHITECTURES:
+        yield _unknown(("autoencoder", "architecture"), "architecture", architecture, ARCHITECTURES)
+        return
+    ways: dict[Way, dict] = {("autoencoder", "options"): study.autoencoder.options}
+    ways |= {("variants", i, "options"): one.options for i, one in enumerate(study.variants)}
+    for way, options in ways.items():
+        mistakes = list(_of_options(architecture, options, way))
+        yield from mistakes or _of_latent(study, options, way)
+    names = [variant.name for variant in study.variants]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            yield _mistake(("variants", place, "name"), f"two variants are called {name!r}")
+
+
+def _of_options(architecture: str, options: dict, way: Way) -> Mistakes:
+    kinds = ARCHITECTURES[architecture]
+    for name in sorted(options.keys() - kinds.keys()):
+        yield _unknown((*way, name), "option", name, kinds)
+    for name, kind in kinds.items():
+        if name not in options and kind == "flag":
+            continue
+        if name not in options:
+            yield _mistake(way, f"{name!r} is missing: {architecture} takes {_listed(kinds)}")
+        elif wanted := _unmet(kind, options[name], LEAST_SIZES.get(architecture, 1)):
+            yield _mistake((*way, name), f"must be {wanted} (found {options[name]})")
+
+
+def _unmet(kind: str, value: float | list[int], least_sizes: int) -> str | None:
+    """Say what an option should be, if its value is not of that kind."""
+    if kind == "flag":
+        return None if isinstance(value, bool) else "true or false"
+    if kind == "share":
+        is_share = not isinstance(value, list) and 0 <= value < 1
+        return None if is_share else "a number from 0 to below 1"
+    if kind == "size":
+        return None if isinstance(value, int) and value > 0 else "a whole number from 1"
+    is_sizes = isinstance(value, list) and len(value) >= least_sizes and min(value, default=0) > 0
+    return None if is_sizes else f"a list of at least {least_sizes} whole numbers from 1"
+
+
+def _image_shape(study: Study) -> tuple[int, int, int]:
+    """Return channels, height and width of an image as the network sees it."""
+    height, width, *channels = DATASETS[study.dataset].shape[1:]
+    side = study.images.resize
+    return (*(channels or (1,)), side or height, side or width)
+
+
+def _shrinking(architecture: str, options: dict) -> int:
+    """Return by what factor a network shrinks the sides of an image."""
+    if architecture == "conv_batchnorm":
+        return 2 ** len(options["channels"])
+    if architecture == "conv_dropout":
+        return 2 ** (len(options["channels"]) - 1)
+    return 1
+
+
+def latent_size(architecture: str, options: dict, shape: tuple[int, int, int]) -> int:
+    """Return how many numbers a network makes of an image of (channels, height, width)."""
+    if "widths" in options:
+        return options["widths"][-1]
+    factor = _shrinking(architecture, options)
+    return options["channels"][-1] * (shape[1] // factor) * (shape[2] // factor)
+
+
+def _of_latent(study: Study, options: dict, way: Way) -> Mistakes:
+    architecture, shape = study.autoencoder.architecture, _image_shape(study)
+    factor = _shrinking(architecture, options)
+    if shape[1] % factor or shape[2] % factor:
+        yield _mistake(
+            way,
+            f"images of {shape[1]}×{shape[2]} pixels do not fit: their sides must be multiples of "
+            f"{factor}: set images.resize",
+        )
+        return
+    size = latent_size(architecture, options, shape)
+    n_components = study.space.n_components
+    if n_components is not None and n_components > size:
+        yield _mistake(
+            ("space", "n_components"),
+            f"at most {size}, the size of the latent (found {n_components})",
+        )
+
+
+def _of_sizes(study: Study, profile: Profile) -> Mistakes:
+    """Compare what is asked for with the number of images."""
+    if (study.space.name == "pca") != (study.space.n_components is not None):
+        yield _mistake(("space", "n_components"), "belongs to 'name: pca', and only there")
+    used = _fewest(
+        _available(study), study.images.first, profile.max_images, profile.backbone_images
+    )
+    for way, value in (
+        (("kmeans", "n_clusters"), study.kmeans.n_clusters),
+        (("space", "n_components"), study.space.n_components),
+        (("dbscan", "min_samples"), study.dbscan and study.dbscan.min_samples),
+    ):
+        if value is not None and value > used:
+            fewest = f"the fewest images that profile {profile.profile} clusters"
+            yield _mistake(way, f"at most {used}, {fewest} (found {value})")
+
+
+def _of_training(study: Study) -> Mistakes:
+    """Compare the batch with the images that the study trains on at full scale.
+
+    A reduced profile trains on fewer; there a batch that is larger holds all of them.
+    """
+    n = _fewest(_available(study), study.images.first)
+    data, validation = DATASETS[study.dataset], study.autoencoder.validation
+    if validation is not None and validation.images == "last_fraction":
+        n -= max(1, round(n * validation.fraction))
+    elif validation is not None and data.shape[0] == data.n_train:
+        yield _mistake(
+            ("autoencoder", "validation", "images"),
+            f"{study.dataset} has no test split: allowed is last_fraction",
+        )
+    if study.autoencoder.batch_size > n:
+        yield _mistake(
+            ("autoencoder", "batch_size"),
+            f"at most {n}, the images it is trained on (found {study.autoencoder.batch_size})",
+        )
+
+
+# --- what a study makes ---------------------------------------------------------------------------
+
+
+def clusterings_of(study: Study) -> list[config.Clustered]:
+    """List the clusterings that the notebooks make of a study."""
+    space = study.space.label
+    made = [("pixels", "raw", "kmeans"), ("pixels", "pca50", "kmeans")]
+    made += [("autoencoder", space, "kmeans")]
+    made += [(f"autoencoder-{variant.name}", space, "kmeans") for variant in study.variants]
+    if study.dbscan is not None:
+        made += [("autoencoder", space, name) for name in ("dbscan", "dbscan_knee")]
+    made += [(name, "raw", "kmeans") for name in study.backbones]
+    return [config.Clustered(representation=r, space=s, clusterer=c) for r, s, c in made]
+
+
+def numbers_of(study: Study) -> dict[str, list[str]]:
+    """List the facts that are numbers, by the notebook that records them."""
+    clustering = ["pca_explained_variance", "classes_found_autoencoder"]
+    clustering += [f"kmeans_sd_{metric}" for metric in SPREAD_METRICS]
+    clustering += ["map_neighbours_same_cluster", "map_neighbours_same_class"]
+    if study.dbscan is not None:
+        clustering += ["dbscan_clusters", "dbscan_noise", "dbscan_knee_eps"]
+    return {
+        "01_baseline_kmeans": [
+            *("n_images", "n_classes", "classes_found_pixels"),
+            "pca50_explained_variance_pixels",
+        ],
+        "02_train_autoencoder": [
+            *("n_parameters", "n_weights", "n_biases", "latent_size"),
+            *("final_loss", "epochs_run", "train_seconds"),
+            *(f"n_parameters_{variant.name}" for variant in study.variants),
+        ],
+        "03_latent_clustering": clustering,
+        "04_pretrained_comparison": [
+            "backbone_images",
+            *(f"parameters_{name}" for name in study.backbones),
+        ],
+    }
+
+
+def figures_of(study: Study) -> list[str]:
+    """List the figures that the notebooks draw of a study."""
+    drawn = ["samples", "class_balance", "mean_images", "confusion_pixels"]
+    drawn += ["architecture", "loss_curve", "reconstructions"]
+    drawn += ["confusion_latent", "confusion_latent_majority"]
+    drawn += ["tsne_label", "tsne_cluster", "tsne_density", "tsne_centroids"]
+    drawn += ["dimensions_label", "dimensions_centres"]
+    if study.dbscan is not None:
+        drawn += ["tsne_dbscan", "dbscan_k_distances", "dbscan_strip"]
+    trained = [name.replace(":", "-") for name in study.backbones if name != "resnet50_random"]
+    drawn += [f"tsne_{name}_{suffix}" for name in trained for suffix in ("label", "cluster")]
+    return [*drawn, "comparison", "internal_by_space"]
+
+
+def _of_reported(study: Study) -> Mistakes:
+    names = [value.figure for value in study.reported]
+    for place, value in enumerate(study.reported):
+        way: Way = ("reported", place)
+        if value.figure in names[:place]:
+            yield _mistake((*way, "figure"), f"two reported values are called {value.figure!r}")
+        if value.fact is not None:
+            yield from _of_fact(study, value.fact, (*way, "fact"))
+        else:
+            clustered = config.Clustered(
+                representation=value.representation, space=value.space, clusterer=value.clusterer
+            )
+            yield from _of_clustering(study, clustered, (*way, "representation"))
+
+
+def _of_claims(study: Study) -> Mistakes:
+    figures = figures_of(study)
+    for place, claim in enumerate(study.claims):
+        way: Way = ("claims", place)
+        if claim.figure is not None and claim.figure not in figures:
+            yield _unknown((*way, "figure"), "figure", claim.figure, figures)
+        rule = claim.rule
+        for key in ("of", "than"):
+            if (clustered := getattr(rule, key, None)) is not None:
+                yield from _of_clustering(study, clustered, (*way, "rule", key))
+        if isinstance(rule, config.FactRule):
+            yield from _of_fact(study, rule.fact, (*way, "rule", "fact"))
+        yield from _of_classes(study, rule, (*way, "rule"))
+
+
+def _of_classes(study: Study, rule: config.Rule, way: Way) -> Mistakes:
+    allowed = DATASETS[study.dataset].class_names
+    named = {(*way, "classes", i): name for i, name in enumerate(getattr(rule, "classes", []))}
+    for i, pair in enumerate(getattr(rule, "pairs", [])):
+        named |= {(*way, "pairs", i, j): name for j, name in enumerate(pair)}
+    for where, name in named.items():
+        if name not in allowed:
+            yield _unknown(where, "class", name, allowed)
+
+
+def _of_clustering(study: Study, clustered: config.Clustered, way: Way) -> Mistakes:
+    made = [_named(one) for one in clusterings_of(study)]
+    if _named(clustered) not in made:
+        yield _unknown(way, "clustering", _named(clustered), made)
+
+
+def _named(clustered: config.Clustered) -> str:
+    return f"{clustered.representation} / {clustered.space} / {clustered.clusterer}"
+
+
+def _of_fact(study: Study, fact: config.Fact, way: Way) -> Mistakes:
+    recorded = numbers_of(study)
+    if fact.notebook not in recorded:
+        yield _unknown((*way, "notebook"), "notebook", fact.notebook, recorded)
+    elif fact.name not in recorded[fact.notebook]:
+        allowed = recorded[fact.notebook]
+        yield _unknown((*way, "name"), "fact", fact.name, allowed)
+
+
+# --- leaderboards ---------------------------------------------------------------------------------
+
+
+def _studies_in(board: Leaderboard) -> set[str]:
+    """Return the studies whose networks the lines of a leaderboard use."""
+    named = {part for row in board.rows for part in row.representation.split(VIEWS_JOINED_BY)}
+    return named & set(config.study_names())
+
+
+def _of_board(board: Leaderboard, studies: dict[str, Study]) -> Mistakes:
+    yield from _of_images(board)
+    fewest = _fewest(_available(board), board.images.first, board.reduced_images)
+    if board.n_clusters > fewest:
+        said = f"at most {fewest}, the fewest images that are clustered"
+        yield _mistake(("n_clusters",), f"{said} (found {board.n_clusters})")
+    methods = config.load_methods()
+    for place, row in enumerate(board.rows):
+        mistakes = [
+            *_of_representation(board, row, studies, ("rows", place, "representation")),
+            *_of_space(row, ("rows", place, "space")),
+            *_of_clusterer(row, ("rows", place)),
+        ]
+        yield from mistakes or _of_settings(row, methods, ("rows", place))
+
+
+def _of_representation(
+    board: Leaderboard, row: Row, studies: dict[str, Study], way: Way
+) -> Mistakes:
+    shape = DATASETS[board.dataset].shape[1:]
+    allowed = [*HANDMADE, *FROZEN, *TRAINED, *config.study_names()]
+    for name in row.representation.split(VIEWS_JOINED_BY):
+        if name not in allowed:
+            yield _unknown(way, "representation", name, allowed)
+        elif name.startswith("deskewed") and len(shape) > 2:
+            yield _mistake(way, f"{name} is for grey images only")
+        elif name in studies and DATASETS[studies[name].dataset].shape[1:] != shape:
+            theirs = f"images of {studies[name].dataset}"
+            yield _mistake(
+                way, f"{name} is a study of {theirs}, which differ in shape from {board.dataset}'s"
+            )
+
+
+def _of_space(row: Row, way: Way) -> Mistakes:
+    if not re.fullmatch(SPACE, row.space):
+        yield _unknown(way, "space", row.space, SPACES)
+    elif row.space != "raw" and row.clusterer in JOINT:
+        yield _mistake(way, f"{row.clusterer} needs pixels in the space 'raw' (found {row.space})")
+
+
+def _of_clusterer(row: Row, way: Way) -> Mistakes:
+    first, *then = row.clusterer.split(THEN)
+    if first not in (*CLUSTERERS, *JOINT):
+        yield _unknown((*way, "clusterer"), "clusterer", first, (*CLUSTERERS, *JOINT))
+    if then and then != [SELF_LABEL]:
+        yield _unknown((*way, "clusterer"), "second step", THEN.join(then), [SELF_LABEL])
+    if first in JOINT and row.k == "chosen":
+        yield _mistake((*way, "k"), f"{first} cannot choose k: allowed is 'given'")
+
+
+def _of_settings(row: Row, methods: config.Methods, way: Way) -> Mistakes:
+    """Look up the parts of a line in what the article says of them."""
+    for key, described, names in (
+        ("representation", methods.representations, row.representation.split(VIEWS_JOINED_BY)),
+        ("space", methods.spaces, re.findall("[a-z]+", row.space)),
+        ("clusterer", methods.clusterers, row.clusterer.split(THEN)),
+    ):
+        for name in names:
+            if name not in described:
+                yield _mistake(
+                    (*way, key),
+                    f"config/methods.yaml does not say with what {name!r} is run: add it there, "
+                    f"or name one of {_listed(described)}",
+                )

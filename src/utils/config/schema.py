@@ -1,0 +1,394 @@
+"""What studies, leaderboards and profiles hold, as typed, validated objects."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from utils.places import PLAIN_NAME
+
+Dataset = Literal["mnist", "fashion_mnist", "cifar10", "mnist5k", "digits"]
+Metric = Literal[
+    "ari",
+    "nmi",
+    "ami",
+    "homogeneity",
+    "completeness",
+    "v_measure",
+    "purity",
+    "acc",
+    "silhouette",
+    "davies_bouldin",
+    "calinski_harabasz",
+]
+Name = Annotated[str, Field(pattern=rf"^{PLAIN_NAME}$")]
+Backbone = Annotated[
+    str, Field(pattern=r"^(efficientnet_lite[012]|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$")
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Images(_Model):
+    """Which images of the dataset a study uses, in the dataset's own order."""
+
+    split: Literal["all", "train"] = "all"
+    first: int | None = Field(default=None, gt=0)
+    resize: int | None = Field(default=None, gt=0, description="side in pixels, bilinear")
+
+
+class Optimizer(_Model):
+    """Optimiser and its settings; what is not given is PyTorch's default."""
+
+    name: Literal["adam", "adadelta"]
+    learning_rate: float = Field(gt=0)
+    rho: float | None = Field(default=None, gt=0, lt=1)
+    epsilon: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _rho_where_it_belongs(self) -> Optimizer:
+        if self.rho is not None and self.name != "adadelta":
+            raise ValueError("'rho' belongs to adadelta, and only there")
+        return self
+
+
+class Validation(_Model):
+    """Images on which the validation loss is measured; never labels."""
+
+    images: Literal["test_split", "last_fraction"]
+    fraction: float | None = Field(
+        default=None, gt=0, lt=1, description="of the study's images, for last_fraction"
+    )
+    patience: int | None = Field(
+        default=None, gt=0, description="epochs without a lower loss before training stops"
+    )
+
+    @model_validator(mode="after")
+    def _fraction_where_it_belongs(self) -> Validation:
+        if (self.images == "last_fraction") != (self.fraction is not None):
+            raise ValueError("'fraction' belongs to images: last_fraction, and only there")
+        return self
+
+
+class Autoencoder(_Model):
+    """Architecture and training protocol of an autoencoder."""
+
+    architecture: Name
+    options: dict[str, bool | int | float | list[int]] = {}
+    loss: Literal["binary_cross_entropy", "mean_squared_error"]
+    optimizer: Optimizer
+    batch_size: int = Field(gt=0)
+    epochs: int = Field(gt=0)
+    validation: Validation | None = None
+    # Part of the protocol, so that a study has the same numbers on every processor.
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class Space(_Model):
+    """The space in which a representation is clustered and scored."""
+
+    name: Literal["raw", "pca"]
+    n_components: int | None = Field(default=None, gt=0)
+
+    @property
+    def label(self) -> str:
+        """Name of the space in every table: ``raw`` or, for 50 components, ``pca50``."""
+        return self.name if self.n_components is None else f"{self.name}{self.n_components}"
+
+
+class KMeans(_Model):
+    """Settings of k-means; `random_state` is the run's seed unless the protocol fixes one."""
+
+    n_clusters: int = Field(gt=1)
+    n_init: int = Field(default=10, gt=0)
+    random_state: int | None = None
+
+
+class DBSCAN(_Model):
+    """Settings of DBSCAN as the paper gives them."""
+
+    eps: float = Field(gt=0, description="radius of a neighbourhood, in the study's space")
+    min_samples: int = Field(gt=0, description="points in it, its centre included")
+
+
+class Clustered(_Model):
+    """A clustering, by its names in the table of metrics."""
+
+    representation: str
+    space: str
+    clusterer: str
+
+
+class Fact(_Model):
+    """A number that a notebook records."""
+
+    notebook: str
+    name: str
+
+
+class Reported(_Model):
+    """One figure of a paper, and where ours for it is found: a metric of a clustering, or a fact.
+
+    ``k_found``, the number of clusters found, counts as a metric here.
+    """
+
+    figure: str
+    value: float
+    metric: Literal[Metric, "k_found"] | None = None
+    representation: str | None = None
+    space: str | None = None
+    clusterer: str | None = None
+    fact: Fact | None = None
+    source: str
+    tolerance: float = Field(ge=0, description="absolute; widens our interval for the verdict")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Reported:
+        place = (self.metric, self.representation, self.space, self.clusterer)
+        if any(place) == bool(self.fact) or (any(place) and not all(place)):
+            raise ValueError(
+                "give either 'metric' with 'representation', 'space' and 'clusterer', or 'fact'"
+            )
+        return self
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class GroupRule(_Model):
+    """Each class is a group: more than `share` of it in one cluster, of which it is as much."""
+
+    kind: Literal["group"]
+    of: Clustered
+    classes: list[str] = Field(min_length=1)
+    only: bool = Field(default=False, description="no other class may be such a group")
+    share: Share = 0.5
+
+
+class OverlapRule(_Model):
+    """Both classes of each pair lie in the same clusters, by more than `share`."""
+
+    kind: Literal["overlap"]
+    of: Clustered
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(min_length=1)
+    share: Share = 0.5
+
+
+class SplitRule(_Model):
+    """No cluster holds more than `share` of any of the classes."""
+
+    kind: Literal["split"]
+    of: Clustered
+    classes: list[str] = Field(min_length=1)
+    share: Share = 0.5
+
+
+class DiagonalRule(_Model):
+    """More than `share` of each class lies in clusters of which it is the majority."""
+
+    kind: Literal["diagonal"]
+    of: Clustered
+    classes: list[str] = Field(min_length=1)
+    share: Share = 0.5
+
+
+class AllFoundRule(_Model):
+    """Every class is the majority of some cluster."""
+
+    kind: Literal["all_found"]
+    of: Clustered
+
+
+class BetterRule(_Model):
+    """One clustering has better values of a metric than another, on the same images."""
+
+    kind: Literal["better"]
+    of: Clustered
+    than: Clustered
+    metric: Metric
+
+
+class FactRule(_Model):
+    """A recorded number is at least so large."""
+
+    kind: Literal["fact"]
+    fact: Fact
+    at_least: float
+
+
+Rule = Annotated[
+    GroupRule | OverlapRule | SplitRule | DiagonalRule | AllFoundRule | BetterRule | FactRule,
+    Field(discriminator="kind"),
+]
+
+
+class Claim(_Model):
+    """A statement of the paper, how it is read as something that can be tested, and the test."""
+
+    text: str
+    source: str
+    reading: str
+    rule: Rule
+    figure: str | None = Field(default=None, description="name of the figure that shows it")
+
+
+class Variant(_Model):
+    """The study's autoencoder with other options: what the paper also says, or leaves open."""
+
+    name: Name
+    options: dict[str, bool | int | float | list[int]]
+    why: str
+
+
+class Choice(_Model):
+    """Something the paper leaves open, what was run instead, and why."""
+
+    topic: str
+    paper: str
+    run: str
+    why: str
+
+
+class Study(_Model):
+    """One paper's experiment under its published protocol."""
+
+    study: Name
+    title: str
+    citation: str
+    summary: str = Field(description="what the paper did, for readers who do not know it")
+    dataset: Dataset
+    images: Images = Images()
+    autoencoder: Autoencoder
+    space: Space
+    kmeans: KMeans
+    dbscan: DBSCAN | None = None
+    backbones: list[Backbone] = Field(min_length=1)
+    variants: list[Variant] = []
+    reported: list[Reported]
+    claims: list[Claim] = []
+    choices: list[Choice] = []
+
+    @property
+    def name(self) -> str:
+        """Its name in every table."""
+        return self.study
+
+
+class Row(Clustered):
+    """A line of a leaderboard: representation × space × clusterer."""
+
+    k: Literal["given", "chosen"] = Field(
+        default="given", description="k is the number of classes, or chosen without labels"
+    )
+    quick: bool = Field(default=False, description="also run by reduced profiles")
+    seeds: int | None = Field(
+        default=None, gt=0, description="run with the first so many seeds only: it costs too much"
+    )
+    recipe: Name | None = Field(default=None, description="name by which it can be run alone")
+    why: str | None = Field(default=None, description="what this line is there to show")
+
+    @property
+    def method(self) -> str:
+        """Name of the clusterer in every table; says so where k is chosen."""
+        return self.clusterer if self.k == "given" else f"{self.clusterer}_k_chosen"
+
+
+class Aim(_Model):
+    """What a leaderboard's best row was to reach, set before any of them was run."""
+
+    acc: float = Field(gt=0, le=1)
+    ari: float = Field(gt=0, le=1)
+
+
+class Attempt(_Model):
+    """What was tried once, with one seed, and became no row of a leaderboard."""
+
+    what: str
+    images: int = Field(gt=0, description="the first ones of the leaderboard's images")
+    acc: float | None = Field(default=None, ge=0, le=1)
+    ari: float | None = Field(default=None, ge=-1, le=1)
+    outcome: str = Field(description="why it is no row")
+
+
+class Leaderboard(_Model):
+    """What is compared on one dataset, beyond the papers."""
+
+    leaderboard: Name
+    title: str
+    dataset: Dataset
+    images: Images = Images()
+    reduced_images: int = Field(gt=0, description="images used by reduced profiles, from the first")
+    n_clusters: int = Field(gt=1, description="the number of classes: knowledge of the labels")
+    common_space: int = Field(
+        gt=1, description="components of the PCA of pixels in which all rows are compared"
+    )
+    internal_images: int = Field(
+        gt=0, description="images on which internal indices are measured, from the first"
+    )
+    aim: Aim | None = None
+    rows: list[Row] = Field(min_length=1)
+    attempts: list[Attempt] = Field(
+        default=[], description="measured once, with seed 0; no run measures them again"
+    )
+
+    @property
+    def name(self) -> str:
+        """Its name in every table."""
+        return self.leaderboard
+
+    def rows_for(self, profile: Profile, seed: int) -> list[Row]:
+        """List the rows of a profile and a seed.
+
+        A reduced profile has the quick ones only; costly ones have the first few seeds only.
+        """
+        return [
+            row
+            for row in self.rows
+            if (row.quick or not profile.reduced) and (row.seeds is None or seed < row.seeds)
+        ]
+
+    @model_validator(mode="after")
+    def _rows_differ(self) -> Leaderboard:
+        seen = [(row.representation, row.space, row.method) for row in self.rows]
+        twice = next((row for row in seen if seen.count(row) > 1), None)
+        if twice:
+            raise ValueError(f"the row {' / '.join(twice)} is listed twice")
+        names = [row.recipe for row in self.rows if row.recipe]
+        if len(set(names)) < len(names):
+            raise ValueError("two rows have the same 'recipe'")
+        return self
+
+
+class Methods(_Model):
+    """Settings of everything that leaderboards name, in words, and where they come from."""
+
+    representations: dict[str, str]
+    spaces: dict[str, str] = Field(description="by kind, without the number of dimensions")
+    clusterers: dict[str, str]
+
+
+class Profile(_Model):
+    """How much of a study to run."""
+
+    profile: Name
+    reduced: bool = Field(description="true if this is not the published scale")
+    description: str
+    max_images: int | None = Field(default=None, gt=0)
+    max_epochs: int | None = Field(default=None, gt=0)
+    seeds: int = Field(gt=0)
+    variant_seeds: int = Field(ge=0, description="variants are run for the first so many seeds")
+    clustering_seeds: int = Field(gt=1, description="seeds of k-means for one trained network")
+    map_points: int = Field(gt=0, description="points in a t-SNE map")
+    backbone_images: int = Field(gt=0, description="images put through the pre-trained network")
+    allow_substitute_data: bool = Field(description="embedded MNIST when the full data is away")
+
+
+class VerdictRule(_Model):
+    """How a reported figure is judged against ours; fixed before any run."""
+
+    confidence: float = Field(gt=0, lt=1, description="of the bootstrap interval")
+    resamples: int = Field(gt=0)
+    statement: str

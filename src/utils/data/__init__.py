@@ -1,0 +1,1 @@
+"""Images: datasets from their sources, and a person's own pictures."""

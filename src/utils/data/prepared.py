@@ -1,0 +1,74 @@
+"""Which dataset a run uses, written down once for all its notebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils import places
+from utils.config.load import is_offline
+from utils.config.schema import Leaderboard, Profile, Study
+from utils.data import datasets
+from utils.store.files import read_state, update_json
+
+if TYPE_CHECKING:
+    pass
+
+# Stand-ins with the same kind of images, for machines that cannot get the full set.
+SUBSTITUTES = {"mnist": "mnist5k"}
+
+
+def prepare_data(
+    study: Study | Leaderboard, profile: Profile, offline: bool, folder: Path
+) -> dict[str, Any]:
+    """Get a study's data set and write down which one it is, in ``<folder>/data.json``.
+
+    Parameters
+    ----------
+    study : config.Study or config.Leaderboard
+    profile : config.Profile
+    offline : bool
+        Use no network (so too if `config.is_offline` says so); where the full set is not cached,
+        its embedded substitute is used.
+    folder : Path
+        Folder of the study's results. The file is rewritten only when its content changes.
+
+    Returns
+    -------
+    dict
+        ``dataset`` (what is used), ``requested``, ``substituted``, ``reason`` (None or words),
+        ``source``, ``n``, ``images_sha256`` and ``labels_sha256``.
+
+    Raises
+    ------
+    datasets.DataUnavailable
+        If neither the set nor an allowed substitute can be had.
+    """
+    reason = None
+    try:
+        data = datasets.load(study.dataset, offline=offline)
+    except datasets.DataUnavailable as error:
+        allowed = offline or is_offline() or profile.allow_substitute_data
+        if not (allowed and study.dataset in SUBSTITUTES):
+            raise
+        reason = str(error)
+        data = datasets.load(SUBSTITUTES[study.dataset])
+    description = {
+        "dataset": data.name,
+        "requested": study.dataset,
+        "substituted": data.name != study.dataset,
+        "reason": reason,
+        "source": data.source,
+        "n": len(data.images),
+        "images_sha256": data.images_sha256,
+        "labels_sha256": data.labels_sha256,
+    }
+    update_json(places.Topic(folder).data, description)
+    return description
+
+
+def data_of(study: Study | Leaderboard, profile: Profile, run_dir: Path) -> dict[str, Any]:
+    """Return what `prepare_data` wrote down for a run in `run_dir`; prepare it if it did not."""
+    file = places.topic_of(run_dir).data
+    known = read_state(file, "dataset", "requested", "substituted", "reason")
+    return known or prepare_data(study, profile, is_offline(), file.parent)

@@ -1,0 +1,380 @@
+"""Figures of clusters: confusion matrices, maps and the curves of density-based clustering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from utils.figures.style import (
+    NOISE_GREY,
+    POINTS_PER_INCH,
+    SMALL,
+    WIDTH,
+    _figure,
+    _grid,
+    _keep,
+    _single_axes,
+    class_colours,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+if TYPE_CHECKING:
+    pass
+
+
+def largest_confusion(
+    counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]
+) -> str:
+    """Say in words which cell is the largest of those whose row and column differ in name.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (rows, columns)
+        Images by the class after which a cluster is named (rows) and their own (columns).
+    row_names, column_names : sequence of str
+    """
+    cells = [
+        (int(counts[i, j]), row, column)
+        for i, row in enumerate(row_names)
+        for j, column in enumerate(column_names)
+        if row != column
+    ]
+    n, row, column = max(cells, key=lambda cell: cell[0], default=(0, "", ""))
+    if n == 0:
+        return "no image lies in a cluster of another class"
+    return f"the largest confusion is {n:,} images of {column} in a cluster of {row}"
+
+
+# Points of a curve; more are not to be told apart.
+MOST_ON_CURVE = 2_000
+
+
+# --- clusters ------------------------------------------------------------------------------------
+
+
+def confusion(
+    matrix: np.ndarray,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    title: str,
+    row_title: str = "cluster",
+    column_title: str = "class",
+) -> Figure:
+    """Draw a table of counts as a heat map with the counts in it.
+
+    Parameters
+    ----------
+    matrix : ndarray of int, shape (rows, columns)
+    row_names, column_names : sequence of str
+    title : str
+    row_title, column_title : str
+        What the rows and the columns are.
+
+    Notes
+    -----
+    A row's shade is each count's share of that row. Counts are left out where the cells are too
+    small to read them; a bar then gives the shades.
+    """
+    n_rows, n_columns = matrix.shape
+    label_space = 0.35 + 0.075 * max(len(name) for name in row_names)
+    cell = (WIDTH - label_space) / n_columns
+    cell_height = float(np.clip(cell * 0.75, 0.17, 0.45))
+    digits = max(len(str(count)) for count in matrix.flat)
+    font = min(SMALL, (cell * POINTS_PER_INCH - 2) / (0.64 * digits))
+    is_readable = font >= 6
+    fig, ax = _single_axes(n_rows * cell_height + 0.45 + 0.055 * max(map(len, column_names)) + 0.3)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    sns.heatmap(
+        shares,
+        vmin=0,
+        vmax=1,
+        cmap="Blues",
+        annot=matrix if is_readable else False,
+        fmt="d",
+        annot_kws={"fontsize": font},
+        cbar=not is_readable,
+        cbar_kws={"label": f"share of the {row_title}"},
+        linewidths=0.5,
+        linecolor="#e6e6e6",
+        ax=ax,
+    )
+    ax.set_xticks(np.arange(n_columns) + 0.5, column_names)
+    ax.set_yticks(np.arange(n_rows) + 0.5, row_names, rotation=0)
+    if max(len(name) for name in column_names) * 0.075 > cell:
+        plt.setp(ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+    ax.tick_params(left=False, bottom=False)
+    ax.set_xlabel(column_title)
+    ax.set_ylabel(row_title)
+    ax.set_title(title)
+    counts = pd.DataFrame(matrix, columns=list(column_names))
+    counts.insert(0, f"{row_title} \\ {column_title}", list(row_names), allow_duplicates=True)
+    return _keep(fig, counts)
+
+
+def map_by_class(
+    xy: np.ndarray,
+    values: np.ndarray,
+    names: Sequence[str],
+    title: str,
+    legend_title: str,
+    axes: str = "t-SNE",
+) -> Figure:
+    """Draw a map of points, a colour for each class or cluster.
+
+    Parameters
+    ----------
+    xy : ndarray of float, shape (N, 2)
+        Places on the map.
+    values : ndarray of int, shape (N,)
+        Index into `names`; −1 is noise and drawn in grey.
+    names : sequence of str
+        Names for the legend, which lists those that have points.
+    title, legend_title : str
+    axes : str
+        What the map is made by; names its axes.
+    """
+    fig, ax = _map_axes(title, axes)
+    _scatter(fig, ax, xy, values, names, legend_title)
+    return _keep(fig, _points(xy, "xy", values, names, legend_title))
+
+
+def view_3d(
+    points: np.ndarray,
+    values: np.ndarray,
+    names: Sequence[str],
+    title: str,
+    legend_title: str,
+    centres: np.ndarray | None = None,
+) -> Figure:
+    """Draw points by their first three dimensions, a colour for each class or cluster.
+
+    Parameters
+    ----------
+    points : ndarray of float, shape (N, D)
+        D at least 3; the first three are drawn.
+    values : ndarray of int, shape (N,)
+        Index into `names`; −1 is noise and drawn in grey.
+    names : sequence of str
+    title, legend_title : str
+    centres : ndarray of float, shape (len(names), D), optional
+        Marked and numbered by their row.
+    """
+    fig = _figure(4.6, layout="constrained")
+    # Centres and their numbers lie over the points wherever they are.
+    ax = fig.add_subplot(projection="3d", computed_zorder=False)
+    ax.set_title(title)
+    alpha = 0.8 if centres is None else 0.45
+    _scatter(fig, ax, points[:, :3], values, names, legend_title, alpha)
+    for row, centre in enumerate([] if centres is None else centres):
+        colour, place = class_colours(len(centres))[row], centre[:3]
+        ax.scatter(*place, s=90, c="white", edgecolors=colour, linewidths=1.8, zorder=3)
+        ax.text(*place, str(row), ha="center", va="center", fontsize=SMALL, weight="bold", zorder=4)
+    for axis, name in zip((ax.xaxis, ax.yaxis, ax.zaxis), "123", strict=True):
+        axis.set_label_text(f"dimension {name}")
+        axis.set_major_locator(MaxNLocator(4))
+    columns = ("dimension 1", "dimension 2", "dimension 3")
+    return _keep(fig, _points(points[:, :3], columns, values, names, legend_title, centres))
+
+
+def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figure:
+    """Draw the sorted distances to the k-th neighbour, with their knee and the published radius.
+
+    Parameters
+    ----------
+    curve : ndarray of float, shape (N,)
+        Ascending.
+    knee : int
+        Position of the knee in it.
+    published : float
+        The paper's eps.
+    k : int
+    """
+    fig, ax = _single_axes(3.0)
+    colours = class_colours(3)
+    places = np.arange(0, len(curve), -(-len(curve) // MOST_ON_CURVE))
+    ax.plot(places, curve[places], color=colours[0])
+    ax.plot(knee, curve[knee], "o", color=colours[1], label=f"knee: eps {curve[knee]:.2f}")
+    ax.axhline(published, color=colours[2], linestyle="--", label=f"published: eps {published:g}")
+    ax.set_xlabel("image, by distance")
+    ax.set_ylabel(f"distance to neighbour {k}")
+    ax.legend()
+    return _keep(fig, pd.DataFrame({"image": places, "distance": curve[places]}))
+
+
+def k_curve(candidates: np.ndarray, silhouettes: np.ndarray, chosen: int) -> Figure:
+    """Draw the silhouette by the number of clusters, and the number that was chosen.
+
+    Parameters
+    ----------
+    candidates : ndarray of int, shape (c,)
+    silhouettes : ndarray of float, shape (c,)
+    chosen : int
+    """
+    fig, ax = _single_axes(2.6)
+    ax.plot(candidates, silhouettes, marker="o", markersize=4)
+    ax.axvline(chosen, color="#888888", linestyle="--", linewidth=1)
+    ax.annotate(
+        f"chosen: {chosen}",
+        (chosen, silhouettes.min()),
+        xytext=(5, 0),
+        textcoords="offset points",
+        fontsize=SMALL,
+    )
+    ax.set_xlabel("number of clusters k")
+    ax.set_ylabel("silhouette of k-means")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_title("The choice of k, without labels")
+    return _keep(fig, pd.DataFrame({"k": candidates, "silhouette": silhouettes}))
+
+
+def eps_strip(frame: pd.DataFrame) -> Figure:
+    """Draw what DBSCAN finds as its radius grows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``eps``, ``k_found``, ``noise_fraction``, ``ari`` (noise as a cluster of its own)
+        and ``ari_covered`` (noise left out).
+    """
+    panels = {
+        "clusters": ["k_found"],
+        "share of noise": ["noise_fraction"],
+        "ARI": ["ari", "ari_covered"],
+    }
+    fig, axes = _grid(4.6, len(panels), 1)
+    for ax, (title, columns) in zip(axes[:, 0], panels.items(), strict=True):
+        for column, colour in zip(columns, class_colours(2), strict=False):
+            ax.plot(frame["eps"], frame[column], marker="o", ms=3.5, color=colour)
+        ax.set_ylabel(title)
+        ax.sharex(axes[0, 0])
+    axes[-1, 0].legend(axes[-1, 0].lines, ["noise as a cluster", "without noise"])
+    axes[-1, 0].set_xlabel("eps")
+    return _keep(fig, frame)
+
+
+def map_centroids(
+    xy: np.ndarray,
+    values: np.ndarray,
+    names: Sequence[str],
+    centres_xy: np.ndarray,
+    title: str = "k-means centres",
+    legend_title: str = "cluster",
+) -> Figure:
+    """Draw a map of points with a numbered disc at each cluster's centre.
+
+    Parameters
+    ----------
+    xy, values, names, title, legend_title
+        As for `map_by_class`.
+    centres_xy : ndarray of float, shape (k, 2)
+        Centre of cluster i in row i, on the same map; its disc bears the name i.
+    """
+    fig, ax = _map_axes(title)
+    _scatter(fig, ax, xy, values, names, legend_title, alpha=0.45)
+    colours = class_colours(len(names))
+    for (x, y), name, colour in zip(centres_xy, names, colours, strict=True):
+        ax.annotate(
+            name,
+            (x, y),
+            ha="center",
+            va="center",
+            fontsize=SMALL,
+            weight="bold",
+            bbox={
+                "boxstyle": "circle,pad=0.25",
+                "facecolor": "white",
+                "edgecolor": colour,
+                "linewidth": 2,
+            },
+        )
+    return _keep(fig, _points(xy, "xy", values, names, legend_title, centres_xy))
+
+
+def map_density(xy: np.ndarray, title: str = "Density of the map") -> Figure:
+    """Draw how densely the points ``(N, 2)`` of a map lie (Gaussian kernel estimate)."""
+    fig, ax = _map_axes(title)
+    sns.kdeplot(
+        x=xy[:, 0],
+        y=xy[:, 1],
+        fill=True,
+        cmap="Blues",
+        levels=12,
+        thresh=0.02,
+        bw_adjust=0.5,
+        gridsize=120,
+        rasterized=True,  # the outlines of twelve levels are the largest drawing of all
+        ax=ax,
+    )
+    _name_map_axes(ax)
+    return _keep(fig, pd.DataFrame(xy, columns=["x", "y"]))
+
+
+def _map_axes(title: str, axes: str = "t-SNE") -> tuple[Figure, Axes]:
+    fig, ax = _single_axes(4.6)
+    ax.set_title(title)
+    _name_map_axes(ax, axes)
+    return fig, ax
+
+
+def _name_map_axes(ax: Axes, axes: str = "t-SNE") -> None:
+    ax.set_aspect("equal", "datalim")
+    ax.set(xticks=[], yticks=[], xlabel=f"{axes} 1", ylabel=f"{axes} 2")  # places have no unit
+
+
+def _points(
+    places: np.ndarray,
+    axes: Sequence[str],
+    values: np.ndarray,
+    names: Sequence[str],
+    kind: str,
+    centres: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """List the points of a drawing by their places on the `axes`, and the centres after them."""
+    named = [*names, "noise"]  # the last is at −1
+    rows = pd.DataFrame(places, columns=list(axes)).assign(**{kind: [named[v] for v in values]})
+    if centres is None:
+        return rows
+    marked = pd.DataFrame(centres[:, : len(axes)], columns=list(axes)).assign(**{kind: names})
+    return pd.concat([rows.assign(what="image"), marked.assign(what="centre")])
+
+
+def _scatter(
+    fig: Figure,
+    ax: Axes,
+    xy: np.ndarray,
+    values: np.ndarray,
+    names: Sequence[str],
+    legend_title: str,
+    alpha: float = 0.8,
+) -> None:
+    values = np.asarray(values, dtype=int)
+    colours = [*class_colours(len(names)), NOISE_GREY]  # the last is at −1
+    shown = sorted(np.unique(values), key=lambda value: (value < 0, value))
+    order = np.random.default_rng(0).permutation(len(xy))  # so that no class hides the others
+    order = order[np.argsort(values[order] >= 0, kind="stable")]  # and noise hides none
+    ax.scatter(
+        *xy[order].T,
+        s=float(np.clip(14_000 / len(xy), 1, 14)),
+        c=np.array(colours)[values[order]],
+        alpha=alpha,
+        linewidths=0,
+        rasterized=True,
+    )
+    dots = [
+        Line2D([], [], linestyle="", marker="o", markersize=5, color=colours[value])
+        for value in shown
+    ]
+    texts = [names[value] if value >= 0 else "noise" for value in shown]
+    legend = fig.legend(dots, texts, title=legend_title, loc="outside right upper")
+    legend.set_alignment("left")

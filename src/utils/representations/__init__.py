@@ -1,0 +1,1 @@
+"""Representations: from images to features."""

@@ -1,0 +1,1 @@
+"""What the notebooks open: a study, a leaderboard or a folder of pictures."""

@@ -1,0 +1,431 @@
+"""What notebook 6 calls: a person's own pictures, from files to clusters and what to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from utils import estimator, places, spaces
+from utils.config.load import load_profile
+from utils.config.vocabulary import PICTURES_NOTEBOOK
+from utils.data import picture_files
+from utils.data.picture_files import Found, printable
+from utils.errors import UserError
+from utils.estimator import FeatureClusterer
+from utils.runs.picture_features import CHUNK, SHOWN_SIDE, collect, left_out
+from utils.runs.record import Recorder
+from utils.store.cache import load_or_compute
+from utils.store.files import atomic_path, sha256_array, write_json
+
+if TYPE_CHECKING:
+    pass
+
+SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES = (
+    "skipped.csv",
+    "assignments.csv",
+    "model.safetensors",
+    "near_duplicates.csv",
+)
+MAP_POINTS = 5000
+SHEET_COLUMNS, MOST_SHEETS = 12, 60
+# Of each picture so many nearest ones are compared with it, pixel by pixel.
+DUPLICATE_NEIGHBORS = 5
+DUPLICATE_DIFFERENCE = 6.0  # mean difference of 32 × 32 pixels, of 255
+MISLABEL_NEIGHBORS, MISLABEL_SHARE = 10, 0.8
+MOST_LINES = 50  # of a table in the report; the CSV files have all
+EXAMPLE_CLASSES, EXAMPLE_IMAGES = 5, 40
+
+
+@dataclass(kw_only=True)
+class OwnImages(Recorder):
+    """A collection of pictures.
+
+    Attributes
+    ----------
+    found : Found
+        Every file that was found.
+    usable : ndarray of int, shape (N,)
+        Those of them that are pictures; `images`, `features` and `labels` have one row for each.
+    skipped : DataFrame
+        Columns ``path`` and ``reason``: the other files.
+    features : ndarray of float32, shape (N, D)
+        Of the frozen network.
+    images : ndarray of uint8, shape (N, 32, 32, 3)
+        Small copies, with which duplicates are found.
+    """
+
+    found: Found
+    usable: np.ndarray
+    skipped: pd.DataFrame
+    features: np.ndarray
+    backbone: dict[str, str]
+    clusters: int | str
+    clusterer: str
+
+    @cached_property
+    def model(self) -> FeatureClusterer:
+        """The fitted estimator; computed once for one set of features and settings."""
+        model = FeatureClusterer(self.clusters, clusterer=self.clusterer, random_state=self.seed)
+        parameters = {**model.get_params(), "features": sha256_array(self.features)}
+
+        def fit() -> dict[str, np.ndarray]:
+            try:
+                return estimator.arrays_of(model.fit(self.features))
+            except ValueError as error:
+                raise UserError(str(error)) from None
+
+        arrays = load_or_compute(
+            f"{self.topic}-clusters", parameters, ("utils.estimator",), fit, places.cache()
+        )
+        return estimator.from_arrays(model.get_params(), arrays)
+
+    @cached_property
+    def _components(self) -> np.ndarray:
+        """The principal components, float32 ``(N, p)``: enough digits to compare pictures."""
+        return self.model.scores_.astype(np.float32)
+
+    @cached_property
+    def _nearest(self) -> np.ndarray:
+        """Up to ten nearest others of each picture by its components, the nearest first."""
+        k = min(max(DUPLICATE_NEIGHBORS, MISLABEL_NEIGHBORS), len(self._components) - 1)
+        return spaces.knn_graph(self._components, k)[0]
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """Places on a plane, float32 ``(N, 2)``: UMAP, or two components of few pictures."""
+        scores = self._components
+        if not self.is_laid_out:
+            plane = np.zeros((len(scores), 2), np.float32)
+            plane[:, : min(2, scores.shape[1])] = scores[:, :2]
+            return plane
+        recipe = {"scores": sha256_array(scores), "seed": self.seed}
+        compute = lambda: {"map": spaces.umap(scores, 2, seed=self.seed)}  # noqa: E731
+        name = f"{self.topic}-map"
+        return load_or_compute(
+            name, recipe, ("utils.spaces.projections",), compute, places.cache()
+        )["map"]
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """Distance of each picture to its cluster's prototype, float ``(N,)``; 0 for that itself.
+
+        In the principal components. The prototype is the picture nearest to the cluster's mean.
+        Noise has no prototype and NaN.
+        """
+        scores, labels = self.model.scores_, self.model.labels_
+        distances = np.full(len(scores), np.nan)
+        for cluster in range(self.model.n_clusters_):
+            rows = np.flatnonzero(labels == cluster)
+            off_mean = np.linalg.norm(scores[rows] - scores[rows].mean(axis=0), axis=1)
+            prototype = scores[rows[off_mean.argmin()]]
+            distances[rows] = np.linalg.norm(scores[rows] - prototype, axis=1)
+        return distances
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether UMAP's layout was clustered; few pictures are clustered in the components."""
+        return len(self.usable) >= estimator.LEAST_LAID_OUT
+
+    def some_pictures(self) -> dict[str, np.ndarray]:
+        """Draw up to three rows of pictures at random, always the same."""
+        n = min(3 * SHEET_COLUMNS, len(self.usable))
+        drawn = np.sort(np.random.default_rng(0).choice(len(self.usable), n, replace=False))
+        parts = [drawn[start : start + SHEET_COLUMNS] for start in range(0, n, SHEET_COLUMNS)]
+        return {" " * number: self.pictures(part) for number, part in enumerate(parts)}
+
+    def assignments(self) -> pd.DataFrame:
+        """List each picture with its cluster, confidence, distance to the prototype and place."""
+        table = pd.DataFrame(
+            {
+                "path": self.image_names,
+                "cluster": self.model.labels_,
+                "confidence": self.model.probabilities_.round(4),
+                "distance_to_prototype": self.distances.round(4),
+                "x": self.positions[:, 0].round(3),
+                "y": self.positions[:, 1].round(3),
+            }
+        )
+        if self.labels is not None:
+            table["label"] = [self.class_names[code] for code in self.labels]
+        return table
+
+    def cluster_table(self) -> pd.DataFrame:
+        """Sum up each cluster: size, share, mean confidence, prototype and commonest class."""
+        table = self.assignments()
+        rows = []
+        for cluster, part in table.groupby("cluster"):
+            row = {
+                "cluster": "noise" if cluster < 0 else str(cluster),
+                "images": len(part),
+                "share": round(len(part) / len(table), 4),
+                "mean confidence": round(float(part["confidence"].mean()), 3),
+            }
+            if cluster >= 0:
+                prototype = part.loc[part["distance_to_prototype"].idxmin(), "path"]
+                row["prototype"] = prototype
+            if self.labels is not None:
+                counts = part["label"].value_counts()
+                row["commonest class"] = f"{counts.index[0]} ({counts.iloc[0] / len(part):.0%})"
+            rows.append(row)
+        return pd.DataFrame(rows).fillna("")
+
+    def pictures(self, rows: Sequence[int], side: int = SHOWN_SIDE) -> np.ndarray:
+        """Read some pictures again, larger: uint8 ``(m, side, side, 3)``.
+
+        Raises
+        ------
+        UserError
+            If a file was changed or removed since its features were computed.
+        """
+        paths = [self.found.path(self.usable[row]) for row in rows]
+        read = picture_files.read_many(paths, side, os.cpu_count() or 1)
+        for path, picture in zip(paths, read, strict=True):
+            if isinstance(picture, picture_files.Unreadable):
+                raise UserError(f"{printable(str(path))}: was readable before: {picture}")
+        return np.stack(read)
+
+    def sheet(self, cluster: int) -> dict[str, np.ndarray]:
+        """Pick pictures of a cluster, from its prototype out to its outliers.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8, shape (n, side, side, 3)
+            The nearest to the prototype, some at even steps between, and the farthest.
+        """
+        rows = np.flatnonzero(self.model.labels_ == cluster)
+        order = rows[np.argsort(self.distances[rows], kind="stable")]
+        if len(order) <= SHEET_COLUMNS:
+            return {"all": self.pictures(order)}
+        near, rest = order[:SHEET_COLUMNS], order[SHEET_COLUMNS:]
+        far = rest[-SHEET_COLUMNS:]
+        between = rest[: -len(far)]
+        parts = {"prototypes": near}
+        if len(between):
+            steps = np.linspace(0, len(between) - 1, min(SHEET_COLUMNS, len(between)))
+            parts["between"] = between[steps.astype(int)]
+        parts["outliers"] = far
+        return {name: self.pictures(part) for name, part in parts.items()}
+
+    def sheets(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Yield each cluster with its `sheet`; of very many clusters the largest."""
+        sizes = np.bincount(self.model.labels_[self.model.labels_ >= 0])
+        largest = np.argsort(-sizes, kind="stable")[:MOST_SHEETS]
+        if len(sizes) > len(largest):
+            self.note(f"Contact sheets of the {MOST_SHEETS} largest of {len(sizes)} clusters.")
+        for cluster in np.sort(largest).tolist():
+            yield cluster, self.sheet(cluster)
+
+    def near_duplicates(self) -> pd.DataFrame:
+        """List pairs of pictures that look the same.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``path``, ``other`` and ``difference``, the mean difference of their small
+            copies' values, of 255; the most alike first. Of each picture the five nearest by
+            features are compared with it.
+        """
+        others = self._nearest[:, :DUPLICATE_NEIGHBORS]
+        rows = np.repeat(np.arange(len(others)), others.shape[1])
+        pairs = np.column_stack([rows, others.ravel()])
+        pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+        differences = np.concatenate(
+            [
+                np.abs(self.images[some[:, 0]].astype(np.int16) - self.images[some[:, 1]]).mean(
+                    axis=(1, 2, 3)
+                )
+                for some in np.array_split(pairs, max(1, len(pairs) // CHUNK))
+            ]
+        )
+        alike = differences <= DUPLICATE_DIFFERENCE
+        table = pd.DataFrame(
+            {
+                "path": [self.image_names[row] for row in pairs[alike, 0]],
+                "other": [self.image_names[row] for row in pairs[alike, 1]],
+                "difference": differences[alike].round(2),
+                "row": pairs[alike, 0],
+                "other_row": pairs[alike, 1],
+            }
+        )
+        return table.sort_values("difference", kind="stable", ignore_index=True)
+
+    def pair_pictures(self, duplicates: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Read the pictures of the most alike pairs: two rows, a pair in each column."""
+        first = duplicates.head(SHEET_COLUMNS)
+        return {"one": self.pictures(first["row"]), "other": self.pictures(first["other_row"])}
+
+    def doubtful_pictures(self, doubtful: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Read the clearest of the likely mislabelled pictures, a row for each pair of labels."""
+        pairs = doubtful.groupby(["label", "looks like"], sort=False)["row"]
+        return {
+            f"{label}, looks like {seen}": self.pictures(rows.head(SHEET_COLUMNS))
+            for (label, seen), rows in list(pairs)[:SHEET_COLUMNS]
+        }
+
+    def likely_mislabelled(self) -> pd.DataFrame:
+        """List pictures whose label neither their neighbours nor their cluster share.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``path``, ``label``, ``looks like`` and ``share``: at least 8 of the ten nearest
+            pictures have that one other label, and it is the commonest of the cluster. The clearest
+            first.
+        """
+        columns = ["path", "label", "looks like", "share", "row"]
+        others = self._nearest[:, :MISLABEL_NEIGHBORS]
+        n_classes = len(self.class_names)
+        votes = np.zeros((len(others), n_classes))
+        np.add.at(
+            votes, (np.arange(len(others))[:, None], self.labels[others]), 1 / others.shape[1]
+        )
+        common = {
+            cluster: np.bincount(self.labels[self.model.labels_ == cluster]).argmax()
+            for cluster in np.unique(self.model.labels_)
+        }
+        of_cluster = np.array([common[cluster] for cluster in self.model.labels_])
+        seen = votes.argmax(axis=1)
+        share = votes.max(axis=1)
+        doubtful = (share >= MISLABEL_SHARE) & (seen != self.labels) & (seen == of_cluster)
+        rows = np.flatnonzero(doubtful)
+        rows = rows[np.argsort(-share[rows], kind="stable")]
+        content = [
+            (
+                self.image_names[row],
+                self.class_names[self.labels[row]],
+                self.class_names[seen[row]],
+                round(float(share[row]), 2),
+                int(row),
+            )
+            for row in rows
+        ]
+        return pd.DataFrame(content, columns=columns)
+
+    def write_outputs(self, duplicates: pd.DataFrame) -> None:
+        """Write what other programs can use: assignments, duplicates, left-out files, the model."""
+        tables = {
+            ASSIGNMENTS: self.assignments(),
+            DUPLICATES: duplicates[["path", "other", "difference"]],
+            SKIPPED: self.skipped,
+        }
+        for name, table in tables.items():
+            with atomic_path(self.new_file(name)) as temporary:
+                table.to_csv(temporary, index=False)
+        estimator.save(self.model, self.new_file(MODEL), self.backbone)
+        write_json(
+            self.new_file("counts.json"),
+            {"found": len(self.found.names), "skipped": len(self.skipped)},
+        )
+
+
+def first_lines(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table for people: its first lines, and a last one that says how many there are."""
+    if len(table) <= MOST_LINES:
+        return table
+    said = {table.columns[0]: f"… {len(table) - MOST_LINES:,} more"}
+    rest = dict.fromkeys(table.columns, "") | said
+    return pd.concat([table.head(MOST_LINES).astype(object), pd.DataFrame([rest])])
+
+
+def example_folder() -> Path:
+    """Write some digits as a folder of pictures, in a folder for each class, and return it.
+
+    They are of the 5,000 digits that a package carries, so that no download is needed.
+    """
+    from PIL import Image
+
+    from utils.data import datasets
+
+    folder = places.runs() / "example-images"
+    data = datasets.load("mnist5k")
+    for digit in range(EXAMPLE_CLASSES):
+        for row in np.flatnonzero(data.labels == digit)[:EXAMPLE_IMAGES]:
+            path = folder / f"digit {digit}" / f"{row:04}.png"
+            if not path.is_file():
+                with atomic_path(path) as temporary:
+                    Image.fromarray(data.images[row]).save(temporary, format="PNG")
+    return folder
+
+
+def open_folder(
+    folder: str | Path,
+    labels: str | None,
+    backbone: str,
+    clusters: int | str,
+    clusterer: str,
+    topic: str,
+    seed: int,
+    run_dir: str | Path | None,
+) -> OwnImages:
+    """Read a folder of pictures and compute their features, or take them up where a run stopped.
+
+    Parameters
+    ----------
+    folder : path
+    labels : str or None
+        As in `image_files.find`. For scoring only.
+    backbone : str
+        As in `pretrained.load_backbone`.
+    clusters : int or "auto"
+    clusterer : str
+    topic : str
+        A plain name for the collection.
+    seed : int
+    run_dir : path or None
+        Where results go; None: below ``runs/interactive``.
+
+    Raises
+    ------
+    UserError
+        If the folder has no two readable pictures, or a name is unknown.
+    """
+    from utils.representations.pretrained import load_backbone
+
+    target = places.run_folder(PICTURES_NOTEBOOK, topic, seed, run_dir)
+    found = picture_files.find(Path(folder), labels)
+    network = load_backbone(backbone)
+    print(f"{len(found.names):,} files found; features of {network.name}")
+    usable, reasons, features, thumbs = collect(found, network, topic)
+    skipped = left_out(found, reasons)
+    if len(usable) < 2:
+        said = "; ".join(f"{path}: {why}" for path, why in skipped.head(3).to_numpy())
+        raise UserError(
+            f"{folder}: {len(usable)} of {len(found.names)} files can be read, and clusters need "
+            f"two at least{': ' + said if said else ''}"
+        )
+    class_names, codes = (), None
+    if found.labels is not None:
+        given = [found.labels[row] for row in usable]
+        class_names, codes = np.unique(given, return_inverse=True)
+    changes = {"profile": "images", "map_points": MAP_POINTS}
+    run = OwnImages(
+        notebook=PICTURES_NOTEBOOK,
+        topic=topic,
+        profile=load_profile("paper").model_copy(update=changes),
+        seed=seed,
+        folder=target,
+        images=thumbs,
+        labels=codes,
+        class_names=tuple(map(str, class_names)),
+        dataset=topic,
+        image_names=[printable(found.names[row]) for row in usable],
+        found=found,
+        usable=usable,
+        skipped=skipped,
+        features=features,
+        backbone={"backbone": network.name, "weights": network.weights},
+        clusters=clusters,
+        clusterer=clusterer,
+    )
+    if network.note:
+        run.note(network.note)
+    for name, reason in found.unlisted.items():
+        run.note(f"left out: {printable(name)}: {reason}")
+    return run

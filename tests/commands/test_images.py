@@ -1,0 +1,184 @@
+"""`run_all.sh images`: the request, and the whole of it on real pictures."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from commands import images
+from commands import main as main_module
+from commands import request as request_module
+from report import collect, own_pictures
+from utils import places
+from utils.data import datasets
+from utils.errors import UserError
+from utils.store.files import read_json
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """60 digits as files: 20 each of three classes, some of them large, turned or damaged."""
+    digits = datasets.load("mnist5k", offline=True)
+    root = tmp_path / "My digits"
+    for digit in (0, 1, 7):
+        (root / f"digit {digit}").mkdir(parents=True)
+        for row in np.flatnonzero(digits.labels == digit)[:20]:
+            Image.fromarray(digits.images[row]).save(root / f"digit {digit}" / f"{row}.png")
+    (root / "digit 0" / "not one.jpg").write_text("<html>")
+    return root
+
+
+# --- the request ----------------------------------------------------------------------------------
+
+
+def test_defaults(folder):
+    request = images.parse([str(folder)])
+    assert (request.clusters, request.clusterer) == ("auto", "gmm")
+    assert request.backbone == "efficientnet_lite0"
+    assert request.title == "My digits" and request.study == "my-digits"
+    assert request.out == places.ROOT / "reports" / "images" / "my-digits"
+    request.out.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Holiday, 2024", "holiday-2024"),
+        ("été", r"ete-[0-9a-f]{8}"),
+        ("写真", r"[0-9a-f]{8}"),
+        ("../../etc", "etc"),
+        ("a" * 100, "a" * 60),
+    ],
+)
+def test_a_title_becomes_a_plain_name(title, name):
+    import re
+
+    assert re.fullmatch(name, images.plain_name(title))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "the following arguments are required"),
+        (["{folder}", "--clusters", "0"], "--clusters '0': must be 'auto' or a whole number"),
+        (["{folder}", "--clusters", "-3"], "expected one argument|must be 'auto'"),
+        (["{folder}", "--clusterer", "magic"], "--clusterer 'magic': allowed are"),
+        (["{folder}", "--name", "  "], "--name is empty"),
+        (["{folder}", "--copy"], "give --export DIR as well"),
+        (["{folder}", "--seed", "x"], "--seed 'x'"),
+        (["{folder}", "--model", "m", "--clusters", "3"], "--clusters cannot be given with"),
+        (["{folder}", "--out", "{folder}/report"], "lies in the folder of the pictures"),
+        (["{folder}", "--export", "{folder}"], "lies in the folder of the pictures"),
+        (["{folder}", "--export", "{parent}"], r"the folder of the pictures \(.*\) lies in it"),
+        (["{folder}", "--out", "{parent}"], r"the folder of the pictures \(.*\) lies in it"),
+        (["{folder}/none"], "there is no such folder"),
+        (["{folder}", "--what"], "unrecognized arguments: --what"),
+    ],
+)
+def test_a_bad_request_says_what_is_wrong(folder, arguments, reason):
+    filled = [text.format(folder=folder, parent=folder.parent) for text in arguments]
+    with pytest.raises(UserError, match=reason):
+        images.parse(filled)
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def main(tmp_path, monkeypatch, elsewhere):
+    """The command line, with its working state in a folder of the test."""
+    elsewhere(runs=tmp_path / "runs")
+
+    def call(*arguments):
+        return main_module.main(["images", *map(str, arguments)])
+
+    return call
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_folder_is_clustered_reported_exported_and_used_again(folder, tmp_path, main, capfd):
+    before = tree(folder)
+    out, exported = tmp_path / "report", tmp_path / "exported"
+    status = main(
+        *(folder, "--labels", "folders", "--clusters", 3, "--out", out, "--export", exported),
+        *("--name", "Digits <b>"),
+    )
+    said = capfd.readouterr()
+    assert status == 0, said.err
+    assert "60 pictures in 3 clusters" in said.out and "1 file left out" in said.out
+    assert said.err == ""
+    assert tree(folder) == before
+
+    table = pd.read_csv(out / "assignments.csv")
+    assert len(table) == 60 and table["cluster"].nunique() == 3
+    assert pd.read_csv(out / "skipped.csv")["path"].tolist() == ["digit 0/not one.jpg"]
+    page = (out / "report.html").read_text()
+    assert "Digits &lt;b&gt;" in page and "not one.jpg" in page
+    assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert read_json(out / "run.json")["facts"]["clusters"] == 3
+    for row in table.itertuples():
+        link = exported / f"cluster-{row.cluster:03}" / row.path
+        assert link.is_symlink() and link.resolve() == (folder / row.path).resolve()
+
+    model = out / "model.safetensors"
+    copies = tmp_path / "copies"
+    again = (folder, "--model", model, "--out", tmp_path / "new", "--export", copies, "--copy")
+    assert main(*again) == 0
+    assigned = pd.read_csv(tmp_path / "new" / "assigned.csv")
+    assert (assigned["cluster"].to_numpy() == table["cluster"].to_numpy()).mean() > 0.95
+    assert not any(path.is_symlink() for path in copies.rglob("*"))
+    assert tree(folder) == before
+
+    # The same name for another folder.
+    other = tmp_path / "Other"
+    folder.rename(other)
+    before = tree(out)
+    assert main(other, "--name", "Digits <b>", "--out", out) == 2
+    assert "has the report on" in capfd.readouterr().err
+    assert tree(out) == before
+
+
+def test_an_error_of_the_notebook_is_said_in_a_line(tmp_path, main, capfd):
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "not one.jpg").write_text("<html>")
+    assert main(tmp_path / "damaged", "--out", tmp_path / "report") == 1
+    said = capfd.readouterr().err
+    assert said.startswith(f"run_all.sh: {tmp_path / 'damaged'}: 0 of 1 files can be read")
+    assert said.count("\n") == 1
+
+
+def test_labels_that_are_not_there_are_told_at_once(folder, tmp_path, main, capfd):
+    labels = tmp_path / "labels.csv"
+    assert (
+        main(folder, "--labels", labels, "--out", tmp_path / "report") == request_module.USAGE_ERROR
+    )
+    assert capfd.readouterr().err.startswith(f"run_all.sh: --labels {labels}: ")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_damaged_model_is_refused(folder, tmp_path, main, capfd):
+    (tmp_path / "m.safetensors").write_bytes(os.urandom(100))
+    status = main(folder, "--model", tmp_path / "m.safetensors", "--out", tmp_path / "new")
+    assert status == 1 and "damaged" in capfd.readouterr().err
+    assert not list(Path(tmp_path / "new").iterdir())
+
+
+def test_the_scores_of_an_earlier_run_with_labels_are_not_taken(tmp_path):
+    manifest = collect.Manifest(
+        **{"notebook": "06_your_images", "study": "x", "profile": "images", "seed": 0},
+        **{"seconds": 1, "started": "now", "finished": "now", "files": []},
+    )
+    (tmp_path / "metrics.csv").write_text("metric,value\nari,1\n")
+    run = collect.NotebookRun("x", 0, manifest.notebook, tmp_path, manifest)
+    assert own_pictures._scores(run) == {}
+    listed = manifest.model_copy(update={"files": ["metrics.csv"]})
+    run = collect.NotebookRun("x", 0, manifest.notebook, tmp_path, listed)
+    assert own_pictures._scores(run) == {"ari": 1}

