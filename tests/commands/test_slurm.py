@@ -69,7 +69,7 @@ def checkouts(tmp_path_factory):
 def start(checkout: Path, arguments: tuple[str, ...], environment: dict[str, str]):
     own = {"PYTHONPATH": str(checkout / "src"), "DATA_DIR": str(ROOT / "data"), "PYTHONUTF8": "1"}
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "commands.run", "--studies", STUDY, *arguments],
+        [sys.executable, "-P", "-m", "commands", "--studies", STUDY, *arguments],
         cwd=checkout,
         env=os.environ | own | environment,
         stdout=subprocess.PIPE,

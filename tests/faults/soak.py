@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("metrics.csv", "reported_vs_reproduced.csv", "confusion.csv")
 # A notebook, its kernel and what they are forked from have one command line: one of them is killed.
 FORKS = "commands.warm_start serve"
-KILLS = {"the command": "commands.run", "the workflow": "snakemake", "a fork": FORKS}
+KILLS = {"the command": "-m commands --studies", "the workflow": "snakemake", "a fork": FORKS}
 DAMAGES = ("truncated", "flipped", "zeroed", "removed")
 SECONDS_TO_END = 60
 
@@ -62,7 +62,7 @@ def _clone(folder: Path) -> Path:
 
 def _start(clone: Path, study: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "commands.run", "--studies", study],
+        [sys.executable, "-P", "-m", "commands", "--studies", study],
         cwd=clone,
         env=os.environ | {"PYTHONPATH": str(clone / "src"), "DATA_DIR": str(ROOT / "data")},
         stdout=subprocess.PIPE,
@@ -90,7 +90,7 @@ def _disturbed_run(clone: Path, study: str) -> str:
         _damage(random.choice(files), how)
         process = _start(clone, study)
         # Killed as well, later on, or left to end.
-        _kill_after(process, clone, "commands.run", random.uniform(5, 60))
+        _kill_after(process, clone, KILLS["the command"], random.uniform(5, 60))
         return f"a file {how}"
     what = random.choice(list(KILLS))
     process = _start(clone, study)
