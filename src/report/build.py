@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from report import board_sections, notebook_parts, pages, run_tables, sections
 from report.markdown import Numbering, duration, escape, fixed
 from utils import config, places
+from utils.config.metrics_table import METRICS
 from utils.store import ownership
 
 if TYPE_CHECKING:
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from report.collect import Results
     from report.published import Published
     from report.tally import KindOfRow
-
-INDEX_NAMES = {
-    "silhouette": "silhouette",
-    "davies_bouldin": "Davies-Bouldin index",
-    "calinski_harabasz": "Caliński-Harabasz index",
-}
 
 
 @dataclass(frozen=True)
@@ -185,7 +180,7 @@ def claim_id(study: str, number: int) -> str:
 def _environment(numbering: Numbering) -> jinja2.Environment:
     environment = pages.environment(numbering)
     environment.filters |= {
-        "index_name": INDEX_NAMES.get,
+        "index_name": lambda key: METRICS[key].name,
         "clusters": board_sections.clusters_in_words,
     }
     environment.globals |= {

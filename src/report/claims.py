@@ -16,19 +16,10 @@ import pandas as pd
 
 from report import comparisons
 from utils import config, errors
+from utils.config.metrics_table import METRICS
 from utils.config.vocabulary import describe
 
 NOISE = -1
-INTERNAL = ("silhouette", "davies_bouldin", "calinski_harabasz")
-METRIC_NAMES = {
-    "ari": "adjusted Rand index",
-    "nmi": "normalised mutual information",
-    "ami": "adjusted mutual information",
-    "v_measure": "V-measure",
-    "acc": "accuracy",
-    "davies_bouldin": "Davies-Bouldin index",
-    "calinski_harabasz": "Calinski-Harabasz index",
-}
 TWO_SCALES = "the index is measured in two different spaces and does not rank the representations"
 ReasonFor = Callable[[config.Clustered], str | None]
 
@@ -402,9 +393,9 @@ def _better(
             break
     else:
         raise _Missing(_why_not_compared(rule, study, metrics, reason_for))
-    name = METRIC_NAMES.get(rule.metric, rule.metric)
+    name = METRICS[rule.metric].name
     words = [f"{name} {{0:.3f}} against {{1:.3f}} ({{over}})", _compared_words(compared)]
-    if rule.metric in INTERNAL and ours[:2] != other[:2]:
+    if METRICS[rule.metric].within_one_space and ours[:2] != other[:2]:
         words.append(TWO_SCALES)
     measures = tuple(
         Measure(

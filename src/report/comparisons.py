@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from utils import config
+from utils.config.metrics_table import METRICS
 from utils.config.vocabulary import SPREAD_METRICS
 from utils.store.tables import COMBINATION
 
@@ -193,7 +194,7 @@ def compare(
     metrics : DataFrame
         Table with the columns `METRIC_COLUMNS`.
     study, metric : str
-        Which rows; of ``davies_bouldin`` less is better.
+        Which rows; `metrics_table.METRICS` says whether more of it is better.
     ours, other : (str, str, str)
         Representation, space and clusterer of each.
     n : int
@@ -209,7 +210,7 @@ def compare(
     if not our_values or not other_values:
         return None
     return Comparison(
-        tuple(our_values.values()), tuple(other_values.values()), metric != "davies_bouldin"
+        tuple(our_values.values()), tuple(other_values.values()), METRICS[metric].sign > 0
     )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from report.reproduction import bootstrap_interval
 from utils import errors
+from utils.config.metrics_table import INTERNAL, METRICS
 from utils.metrics.agreement import stability
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ ROW = ("representation", "space", "clusterer", "n")
 SCORES = ("ari", "acc", "nmi", "ami")
 COVERED = ("acc_covered", "ari_covered", "nmi_covered")
 # Internal indices; the sign makes more of each one better.
-INDICES = {"silhouette": 1, "davies_bouldin": -1, "calinski_harabasz": 1}
+INDICES = {key: METRICS[key].sign for key in INTERNAL}
 COST_COLUMNS = (
     *("study", "seed", "representation", "space", "clusterer"),
     *("seconds", "peak_memory_mb", "k_given", "settings", "recipe"),

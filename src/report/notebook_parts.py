@@ -12,21 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from report.markdown import cell, each, escape
 from utils import errors
+from utils.config.metrics_table import METRICS as METRICS_TABLE
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from report.collect import NotebookRun, Results, Table
 
-EXTERNAL = {"ari": "ARI", "nmi": "NMI", "ami": "AMI", "acc": "ACC", "purity": "Purity"}
-INTERNAL = {
-    "homogeneity": "Homog.",
-    "completeness": "Compl.",
-    "v_measure": "V",
-    "silhouette": "Silhouette",
-    "davies_bouldin": "Dav.-Bouldin",
-    "calinski_harabasz": "Cal.-Harabasz",
-}
+# Heads of the columns of a study's two tables of scores.
+EXTERNAL = {key: METRICS_TABLE[key].short for key in ("ari", "nmi", "ami", "acc", "purity")}
+INTERNAL = {key: entry.short for key, entry in METRICS_TABLE.items() if key not in EXTERNAL}
 METRICS = EXTERNAL | INTERNAL
 # The history of the loss is drawn; its table stands in the notebook's own page.
 LEFT_OUT = {("02_train_autoencoder", "history")}

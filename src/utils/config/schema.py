@@ -6,22 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from utils.config.metrics_table import METRICS
 from utils.places import PLAIN_NAME
 
 Dataset = Literal["mnist", "fashion_mnist", "cifar10", "mnist5k", "digits"]
-Metric = Literal[
-    "ari",
-    "nmi",
-    "ami",
-    "homogeneity",
-    "completeness",
-    "v_measure",
-    "purity",
-    "acc",
-    "silhouette",
-    "davies_bouldin",
-    "calinski_harabasz",
-]
+Metric = Literal[tuple(METRICS)]
 Name = Annotated[str, Field(pattern=rf"^{PLAIN_NAME}$")]
 Backbone = Annotated[
     str, Field(pattern=r"^(efficientnet_lite[012]|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$")

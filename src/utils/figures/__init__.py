@@ -29,8 +29,6 @@ from utils.figures.networks import (
     loss_curve,
 )
 from utils.figures.scores import (
-    EXTERNAL_NAMES,
-    INTERNAL_NAMES,
     Estimate,
     comparison,
     forest,
@@ -65,10 +63,8 @@ __all__ = [
     "DECODER",
     "EMBEDDED_PNG",
     "ENCODER",
-    "EXTERNAL_NAMES",
     "GREY",
     "INK",
-    "INTERNAL_NAMES",
     "LEGEND_LETTERS",
     "MOST_ON_CURVE",
     "NOISE_GREY",

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from utils.config.metrics_table import EXTERNAL, INTERNAL, METRICS
 from utils.config.vocabulary import describe
 from utils.figures.style import (
     GREY,
@@ -34,22 +35,6 @@ from utils.figures.style import (
 if TYPE_CHECKING:
     pass
 
-EXTERNAL_NAMES = {
-    "ari": "ARI",
-    "nmi": "NMI",
-    "ami": "AMI",
-    "homogeneity": "homo-\ngeneity",
-    "completeness": "complete-\nness",
-    "v_measure": "V-\nmeasure",
-    "purity": "purity",
-    "acc": "ACC",
-}
-INTERNAL_NAMES = {
-    "silhouette": "silhouette\n(higher is better)",
-    "davies_bouldin": "Davies-Bouldin\n(lower is better)",
-    "calinski_harabasz": "Calinski-Harabasz\n(higher is better)",
-}
-
 
 def comparison(frame: pd.DataFrame) -> Figure:
     """Compare representations: metrics with labels in one panel, internal indices apart.
@@ -65,8 +50,8 @@ def comparison(frame: pd.DataFrame) -> Figure:
     Internal indices are hatched and drawn apart, each on its own scale, with a note that they are
     not comparable between representations: each is taken in another space.
     """
-    external = [name for name in EXTERNAL_NAMES if name in frame]
-    internal = [name for name in INTERNAL_NAMES if name in frame]
+    external = [name for name in EXTERNAL if name in frame]
+    internal = [name for name in INTERNAL if name in frame]
     panels = [
         (draw, names, height)
         for draw, names, height in (
@@ -98,8 +83,9 @@ def internal_by_space(frame: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(frame["clusters_of"]))
     spaces = list(dict.fromkeys(frame["measured_in"]))
     fig = _figure(1.6 + 0.28 * len(names), layout="constrained")
-    indices = (("silhouette", 1), ("davies_bouldin", -1))
-    for ax, (index, sign) in zip(fig.subplots(1, 2, sharey=True), indices, strict=True):
+    indices = ("silhouette", "davies_bouldin")
+    for ax, index in zip(fig.subplots(1, 2, sharey=True), indices, strict=True):
+        sign = METRICS[index].sign
         values = frame.pivot(index="clusters_of", columns="measured_in", values=index)
         values = values.loc[names, spaces].to_numpy(dtype=float)
         low, high = np.nanmin(sign * values, axis=0), np.nanmax(sign * values, axis=0)
@@ -115,7 +101,7 @@ def internal_by_space(frame: pd.DataFrame) -> Figure:
                 va="center",
                 color="white" if dark else INK,
             )
-        ax.set_title(INTERNAL_NAMES[index])
+        ax.set_title(_with_direction(index))
         ax.set_xticks(range(len(spaces)), spaces, rotation=30, ha="right", rotation_mode="anchor")
         ax.set_yticks(range(len(names)), names)
         ax.set_xlabel("measured in")
@@ -255,7 +241,7 @@ def _draw_external(part: SubFigure, frame: pd.DataFrame, colours: Sequence[str])
         bars = ax.bar(places + shift, values, width * 0.94, color=colour)
         if frame.size <= 40:
             _label_bars(ax, bars, [f"{value:.2f}" for value in values], upright=frame.size > 16)
-    ax.set_xticks(places, [EXTERNAL_NAMES[name] for name in frame])
+    ax.set_xticks(places, [METRICS[name].short for name in frame])
     ax.set_yticks(np.linspace(0, 1, 6))
     lowest = frame.min(axis=None)  # ARI and AMI can be negative
     ax.set_ylim(lowest - 0.1 if lowest < 0 else 0, 1.15)
@@ -276,9 +262,15 @@ def _draw_internal(part: SubFigure, frame: pd.DataFrame, colours: Sequence[str])
         texts = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values]
         _label_bars(ax, bars, texts, upright=len(values) > 4)
         ax.set(xticks=[], xlim=(-0.6, len(values) - 0.4))  # also if a value is missing
-        ax.set_xlabel(INTERNAL_NAMES[name], fontsize=SMALL)
+        ax.set_xlabel(_with_direction(name), fontsize=SMALL)
         ax.yaxis.set_major_formatter("{x:,g}")
         ax.margins(y=0.18)
+
+
+def _with_direction(index: str) -> str:
+    """Name an index, and say below whether more of it is better."""
+    entry = METRICS[index]
+    return f"{entry.name}\n({'higher' if entry.sign > 0 else 'lower'} is better)"
 
 
 def _label_bars(ax: Axes, bars: BarContainer, texts: Sequence[str], upright: bool) -> None:
