@@ -16,23 +16,23 @@
 # %% [markdown]
 # # 5. Beyond the papers: what clusters these images best
 #
-# Each line of a leaderboard is a **representation** (pixels, hand-made features, a network trained
-# on these images or a frozen one), a **space** (as it is, principal components, or UMAP) and a
-# **clusterer**. All lines see the same images and no label.
+# Each method of a leaderboard is a **representation** (pixels, hand-made features, a network
+# trained on these images or a frozen one), a **space** (as it is, principal components, or UMAP)
+# and a **clusterer**. All methods see the same images and no label.
 #
-# *Fair play.* Settings are published defaults or follow a rule that needs no label
-# (`config/methods.yaml`); nothing is stopped, chosen or tuned by labels. The number of clusters is
-# the dataset's number of classes, and that **is** knowledge of the labels; methods that find it
-# themselves stand beside. Noise counts as a cluster of its own; scores of the covered images alone
-# are beside it. Internal indices of all lines are measured in one common space, because across
-# spaces they cannot be compared. Lines that failed to help are kept.
+# *Fair play.* Settings are published defaults or follow a rule that needs no label; nothing is
+# stopped, chosen or tuned by labels. The settings of every method are recorded as it was run. The
+# number of clusters is the dataset's number of classes, and that **is** knowledge of the labels;
+# methods that find it themselves stand beside. Noise counts as a cluster of its own; scores of the
+# covered images alone are beside it. Internal indices of all methods are measured in one common
+# space, because across spaces they cannot be compared. Methods that failed to help are kept.
 
 # %% tags=["parameters"]
 study = "beyond-mnist"  # a file in config/leaderboards
 profile = "quick"  # "quick" or "paper": how much to run
 seed = 0  # seed of every network, space and clusterer that has one
 run_dir = None  # where results go; None: runs/interactive
-recipe = None  # None: every line of the profile; a recipe's name: this one alone
+recipe = None  # None: every method of the profile; a recipe's name: this one alone
 
 # %% tags=["nbval-ignore-output"]
 import pandas as pd
@@ -44,35 +44,35 @@ from utils.runs import leaderboard
 
 figures.use_style()
 run = leaderboard.open_board("05_beyond_the_papers", study, profile, seed, run_dir)
-rows = run.rows(recipe)
+methods = run.methods(recipe)
 
 # %%
 print(
-    f"{run.dataset}: {len(run.images):,} images, {run.board.n_clusters} classes, {len(rows)} lines"
+    f"{run.dataset}: {len(run.images):,} images, {run.board.n_clusters} classes, "
+    f"{len(methods)} methods"
 )
 
 # %% [markdown]
-# ## The lines
+# ## The methods
 #
-# What a stage costs is measured when it is computed, and every line is charged for all of its
+# What a stage costs is measured when it is computed, and every method is charged for all of its
 # stages, also for those that it shares with others.
 
 # %% tags=["nbval-ignore-output"]
-scores = pd.DataFrame([run.run(row) for row in rows])
+scores = pd.DataFrame([run.run(method) for method in methods])
 shown = ["acc", "ari", "nmi", "ami", "silhouette", "davies_bouldin", "seconds"]
 scores.reindex(columns=shown).sort_values("ari", ascending=False).round(4)
 
 # %% [markdown]
-# ## Where the best line fails
+# ## Where the best method fails
 #
-# The best line is the one with the highest adjusted Rand index: this picture looks at labels, and
+# The best method is the one with the highest adjusted Rand index: this picture looks at labels, and
 # nothing is chosen for another run by it. Clusters are matched one to one with classes.
 
 # %% tags=["nbval-ignore-output"]
-best = rows[int(scores["ari"].to_numpy().argmax())]
-stages = run.stages(best)
-assignment = stages[-1].arrays["assignment"]
-title = f"{best.representation} / {best.space} / {best.method}"
+best = methods[int(scores["ari"].to_numpy().argmax())]
+result = run.cluster(best)
+assignment, title = result.assignment, str(best)
 table = metrics.hungarian_order(run.labels, assignment)
 match = metrics.hungarian_match(run.labels, assignment)
 row_names = [run.class_names[match[c]] if c in match else "unmatched" for c in table.clusters]
@@ -80,8 +80,8 @@ column_names = [run.class_names[i] for i in table.classes]
 run.figure(
     figures.confusion(table.counts, row_names, column_names, title),
     "best_confusion",
-    f"Clusters (rows, matched with classes) of the best line of seed {seed}, {title}.",
-    "Matched confusion matrix of the best line; "
+    f"Clusters (rows, matched with classes) of the best method of seed {seed}, {title}.",
+    "Matched confusion matrix of the best method; "
     f"{clusters.largest_confusion(table.counts, row_names, column_names)}.",
 )
 
@@ -92,7 +92,7 @@ if mistakes:
         run.figure(
             figures.image_rows(mistakes, "Most confused"),
             "best_confused",
-            "The pairs of class and cluster that the best line confuses most: random images of "
+            "The pairs of class and cluster that the best method confuses most: random images of "
             "the class that lie in the other's cluster.",
             f"Rows of images, one for each confused pair; the commonest is {next(iter(mistakes))}.",
         )
@@ -101,27 +101,28 @@ if mistakes:
 # %% [markdown]
 # ## Prototypes and doubtful images
 #
-# What the best line took each cluster to be: the images nearest to the cluster's mean in the space
-# that was clustered. Beside them, where the clusterer says how sure it is, those it doubts most.
+# What the best method took each cluster to be: the images nearest to the cluster's mean in the
+# space that was clustered. Beside them, where the clusterer says how sure it is, those it doubts
+# most.
 
 # %% tags=["nbval-ignore-output"]
 run.figure(
-    figures.image_rows(run.prototypes(assignment, run.points(best)), "Prototypes"),
+    figures.image_rows(run.prototypes(assignment, result.points), "Prototypes"),
     "best_prototypes",
-    "The images of each cluster of the best line that lie nearest to its mean.",
+    "The images of each cluster of the best method that lie nearest to its mean.",
     "Rows of images, one for each cluster: those nearest to its mean.",
 )
 
 # %% tags=["nbval-ignore-output"]
-confidence = stages[-1].arrays.get("confidence")
+confidence = result.confidence
 if confidence is None:
-    print(f"{best.method} does not say how sure it is")
+    print(f"{best.clusterer} does not say how sure it is")
 else:
     display(
         run.figure(
             figures.image_rows(run.doubtful(assignment, confidence), "The least sure images"),
             "best_doubtful",
-            "The images of each cluster of the best line of which it is least sure.",
+            "The images of each cluster of the best method of which it is least sure.",
             "Rows of images, one for each cluster: those it is least sure of, down to a confidence "
             f"of {confidence.min():.2f}.",
         )
@@ -130,7 +131,7 @@ else:
 # %% [markdown]
 # ## Appendix: what else was tried
 #
-# Each attempt was measured once, with seed 0, and became no line. These numbers come from the
+# Each attempt was measured once, with seed 0, and became no method. These numbers come from the
 # leaderboard's file; the notebook does not measure them again.
 
 # %%

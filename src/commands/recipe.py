@@ -11,12 +11,10 @@ from utils.config.checks import require_sound
 from utils.config.load import load_leaderboard, load_profile
 from utils.config.schema import Leaderboard, Profile
 
-# --- one line of a leaderboard --------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class RecipeRequest:
-    """A validated request for one line of a leaderboard."""
+    """A validated request for one method of a leaderboard."""
 
     name: str
     board: Leaderboard
@@ -30,7 +28,7 @@ def parse_recipe(arguments: list[str]) -> RecipeRequest:
     Raises
     ------
     UserError
-        If anything is not as it must be; nothing was run.
+        If an argument is invalid; nothing was run.
     """
     options = checked(["recipe", *arguments])
     board, profile = load_leaderboard(calls.recipes()[options.name]), load_profile(options.profile)
@@ -39,12 +37,12 @@ def parse_recipe(arguments: list[str]) -> RecipeRequest:
 
 
 def run_recipe(request: RecipeRequest) -> int:
-    """Run one line with each seed, say its scores, and leave its assignments in ``runs/``.
+    """Run a method with each seed, print its scores, and write its assignments to ``runs/``.
 
     Raises
     ------
     UserError
-        If the data cannot be had.
+        If the data is not available.
     """
     from utils.runs.leaderboard import open_board
 
@@ -53,12 +51,12 @@ def run_recipe(request: RecipeRequest) -> int:
         place = places.topic(profile, board, places.runs() / "recipes")
         folder = place.notebook(seed, request.name)
         run = open_board(request.name, board, profile, seed, folder)
-        (row,) = run.rows(request.name)
-        scores = run.run(row)
+        (method,) = run.methods(request.name)
+        scores = run.run(method)
         run.finish()
-        said = ", ".join(f"{name.upper()} {scores[name]:.4f}" for name in ("acc", "ari", "nmi"))
+        listed = ", ".join(f"{name.upper()} {scores[name]:.4f}" for name in ("acc", "ari", "nmi"))
         print(
-            f"{request.name}, {len(run.images):,} images, seed {seed}: {said}, "
+            f"{request.name}, {len(run.images):,} images, seed {seed}: {listed}, "
             f"{duration(scores['seconds'])}; {shown(folder / 'assignments.parquet')}"
         )
     return 0

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from utils import config
-from utils.clustering.joint import METHODS
-from utils.config.vocabulary import FROZEN, HANDMADE, SELF_LABEL, THEN, VIEWS_JOINED_BY
+from utils.config.methods import Method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,8 +129,7 @@ def best_of_each_kind(rows: Iterable[Any]) -> list[KindOfRow]:
 
 def kind_of(representation: str, clusterer: str) -> str:
     """Say what has to be trained, and where, before images are clustered so: one of `KINDS`."""
-    views = set(representation.split(VIEWS_JOINED_BY))
-    steps = set(clusterer.split(THEN))
-    if steps & {SELF_LABEL, *METHODS} or not views <= {*HANDMADE, *FROZEN}:
+    method = Method.from_table(representation, "raw", clusterer)
+    if method.is_trained_here:
         return TRAINED
-    return FROZEN_NETWORK if views & set(FROZEN) else UNTRAINED
+    return FROZEN_NETWORK if method.weights_trained_with else UNTRAINED

@@ -118,8 +118,6 @@ def make_repository(root):
             text = text.replace("dataset: mnist", "dataset: fashion_mnist")
             text = text.partition("\nclaims:\n")[0]  # they name digits
         (root / f"config/studies/{name}.yaml").write_text(text, "utf-8")
-    methods = (ROOT / "config/methods.yaml").read_text("utf-8")
-    (root / "config/methods.yaml").write_text(methods.replace("  mnist-cae:", "  one:"), "utf-8")
     (root / "config/leaderboards").mkdir()
     board = (ROOT / "config/leaderboards/beyond-mnist.yaml").read_text("utf-8")
     board = board.replace("leaderboard: beyond-mnist", "leaderboard: board")

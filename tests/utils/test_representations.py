@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from utils.config import vocabulary
+from utils.config import methods
 from utils.config.load import leaderboard_names, load_leaderboard, study_names
 from utils.data import datasets
 from utils.errors import UserError
-from utils.representations import handmade, registry
+from utils.representations import handmade, pretrained, registry
 from utils.representations.encoders import ENCODERS
 
 
@@ -38,7 +38,20 @@ def test_an_unknown_one_is_refused_with_those_allowed(digits):
 
 
 @pytest.mark.parametrize("board", leaderboard_names())
-def test_every_line_of_the_leaderboards_has_a_known_representation(board):
-    known = {*vocabulary.HANDMADE, *vocabulary.FROZEN, *study_names(), *ENCODERS}
+def test_every_method_of_the_leaderboards_has_known_representations(board):
+    known = {*registry.REPRESENTATIONS, *study_names(), *ENCODERS}
     for row in load_leaderboard(board).rows:
-        assert set(row.representation.split(vocabulary.VIEWS_JOINED_BY)) <= known
+        assert set(row.parsed.views) <= known
+
+
+def test_the_names_are_those_of_the_vocabulary():
+    assert list(registry.REPRESENTATIONS) == [*methods.HANDMADE, *methods.FROZEN]
+
+
+@pytest.mark.parametrize("name", methods.FROZEN)
+def test_the_side_that_is_recorded_is_the_one_that_the_network_was_made_for(name):
+    from timm.data import resolve_model_data_config
+
+    side = resolve_model_data_config(pretrained.lite_network(name))["input_size"][-1]
+    assert f"{side}×{side} pixels" in registry.entry(name).settings
+    assert pretrained.load_backbone(name).side == side

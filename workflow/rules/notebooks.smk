@@ -72,5 +72,4 @@ notebook_rule(
     LEADERBOARD_NOTEBOOK,
     trained_for,
     board="config/leaderboards/{study}.yaml",
-    methods="config/methods.yaml",
 )

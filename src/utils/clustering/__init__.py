@@ -4,6 +4,7 @@ from utils.clustering.centres import kmeans
 from utils.clustering.methods import (
     CLUSTERERS,
     FINDS_K,
+    K_RULE,
     choose_k,
     cluster,
     dbscan,
@@ -19,6 +20,7 @@ from utils.clustering.results import (
 __all__ = [
     "CLUSTERERS",
     "FINDS_K",
+    "K_RULE",
     "Clustering",
     "Result",
     "choose_k",

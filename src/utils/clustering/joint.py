@@ -7,7 +7,7 @@ name, a seed and a number of epochs, and everything else stays as its authors se
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,22 @@ from utils.errors import UserError
 
 # Pretraining of the autoencoder and clustering; ClustPy's own numbers are 100 and 150.
 EPOCHS = (20, 20)
+
+
+class JointMethod(NamedTuple):
+    """A joint method: its class in ClustPy, its paper, and whether it trains while it clusters."""
+
+    class_name: str
+    source: str
+    trains_clusters: bool = True
+
+
 METHODS = {
-    "dec": "DEC",  # Xie, Girshick & Farhadi (2016)
-    "idec": "IDEC",  # Guo, Gao, Liu & Yin (2017)
-    "dcn": "DCN",  # Yang, Fu, Sidiropoulos & Hong (2017)
-    "vade": "VaDE",  # Jiang, Zheng, Tan, Tang & Zhou (2017)
-    "n2d": "N2D",  # McConville, Santos-Rodríguez, Piechocki & Craddock (2021)
+    "dec": JointMethod("DEC", "Xie et al. 2016"),
+    "idec": JointMethod("IDEC", "Guo et al. 2017"),
+    "dcn": JointMethod("DCN", "Yang et al. 2017"),
+    "vade": JointMethod("VaDE", "Jiang et al. 2017"),
+    "n2d": JointMethod("N2D", "McConville et al. 2021", trains_clusters=False),
 }
 # Of the paper of N2D, section IV.
 N2D_NEIGHBORS = 20
@@ -68,10 +78,10 @@ def cluster(
     """
     if name not in METHODS:
         raise UserError(f"unknown joint method {name!r}: allowed are {', '.join(METHODS)}")
-    spaces.require_features(features, n_clusters, f"clustering by {METHODS[name]}")
+    spaces.require_features(features, n_clusters, f"clustering by {METHODS[name].class_name}")
     if features.min() < 0 or features.max() > 1:
         raise UserError(
-            f"{METHODS[name]} needs pixels in [0, 1], found {features.min():g} to "
+            f"{METHODS[name].class_name} needs pixels in [0, 1], found {features.min():g} to "
             f"{features.max():g}: give it the representation 'pixels' in the space 'raw'"
         )
     from threadpoolctl import threadpool_limits
@@ -79,12 +89,21 @@ def cluster(
     deep = _clustpy_deep()
     options = {"n_clusters": n_clusters, "pretrain_epochs": epochs[0], "random_state": seed}
     options |= _options(name, n_clusters, epochs[1], seed)
-    method = getattr(deep, METHODS[name])(**options)
+    method = getattr(deep, METHODS[name].class_name)(**options)
     with threadpool_limits(user_api="blas", limits=1):
         method.fit(features)
     # Clusters may have lost all their images, VaDE's above all, and numbers must have no gaps.
     _, assignment = np.unique(method.labels_, return_inverse=True)
     return clustering.Result(assignment.astype(np.int32))
+
+
+def settings(name: str, epochs: tuple[int, int]) -> str:
+    """Say with what a joint method is run for so many epochs of pretraining and clustering."""
+    method = METHODS[name]
+    own = f"ClustPy's {method.class_name} ({method.source}) with its own settings but for"
+    if method.trains_clusters:
+        return f"{own} {epochs[0]} epochs of pretraining and {epochs[1]} of clustering"
+    return f"{own} {epochs[0]} epochs, and UMAP with {N2D_NEIGHBORS} neighbours as in its paper"
 
 
 def _clustpy_deep() -> ModuleType:
@@ -101,7 +120,7 @@ def _clustpy_deep() -> ModuleType:
 
 
 def _options(name: str, n_clusters: int, epochs: int, seed: int) -> dict[str, Any]:
-    if name != "n2d":
+    if METHODS[name].trains_clusters:
         return {"clustering_epochs": epochs}
     from umap import UMAP
 

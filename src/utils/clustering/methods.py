@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from utils.clustering.centres import STARTS, kmeans
-from utils.clustering.graphs import GRAPH_NEIGHBORS, _leiden, _neighbor_graph, _spectral
+from utils.clustering.graphs import (
+    GRAPH_NEIGHBORS,
+    LEIDEN_NEIGHBORS,
+    RESOLUTION,
+    _leiden,
+    _neighbor_graph,
+    _spectral,
+)
 from utils.clustering.results import Result, _fit, _without_gaps
 from utils.errors import UserError
 from utils.spaces.neighbours import require_features
@@ -60,13 +67,13 @@ def cluster(name: str, features: np.ndarray, n_clusters: int | None, seed: int) 
     if name not in CLUSTERERS:
         raise UserError(f"unknown clusterer {name!r}: allowed are {', '.join(CLUSTERERS)}")
     if name in FINDS_K:
-        result = CLUSTERERS[name](features, 0, seed)
+        result = CLUSTERERS[name].fit(features, 0, seed)
     else:
         if n_clusters is None:
             n_clusters, _ = choose_k(features, seed=seed)
         if n_clusters < 1:
             raise UserError(f"{name} needs at least 1 cluster, not {n_clusters}")
-        result = CLUSTERERS[name](features, n_clusters, seed)
+        result = CLUSTERERS[name].fit(features, n_clusters, seed)
     return Result(_without_gaps(result.assignment), result.confidence)
 
 
@@ -345,14 +352,56 @@ def _som(features: np.ndarray, n_clusters: int, seed: int) -> Result:
     return Result(_ward_labels(units[hit], n_clusters, None)[unit_of_point])
 
 
-CLUSTERERS: dict[str, Callable[[np.ndarray, int, int], Result]] = {
-    "kmeans": _kmeans,
-    "gmm": _gmm,
-    "ward": _ward,
-    "spectral": _spectral,
-    "hdbscan": _hdbscan,
-    "dbscan_knee": _dbscan_knee,
-    "som": _som,
-    "leiden": _leiden,
+class Clusterer(NamedTuple):
+    """A clusterer.
+
+    Attributes
+    ----------
+    fit : callable
+        From points, k and seed to a `Result`.
+    settings : str
+        What it is run with, and the source of these values.
+    finds_k : bool
+        Whether it finds k itself and ignores the one that is given.
+    """
+
+    fit: Callable[[np.ndarray, int, int], Result]
+    settings: str
+    finds_k: bool = False
+
+
+CLUSTERERS = {
+    "kmeans": Clusterer(_kmeans, f"k-means, the tightest of {STARTS} starts"),
+    "gmm": Clusterer(_gmm, f"Gaussian mixture, full covariances, the likeliest of {STARTS} starts"),
+    "ward": Clusterer(
+        _ward,
+        f"Ward's method, above {MOST_POINTS_IN_PAIRS:,} points on the graph of {GRAPH_NEIGHBORS} "
+        "neighbours",
+    ),
+    "spectral": Clusterer(
+        _spectral, f"normalised spectral clustering on the graph of {GRAPH_NEIGHBORS} neighbours"
+    ),
+    "hdbscan": Clusterer(
+        _hdbscan,
+        f"HDBSCAN, smallest cluster {LEAST_CLUSTER_SHARE:.0%} of the images, {DENSITY_SAMPLES} "
+        "samples",
+        finds_k=True,
+    ),
+    "dbscan_knee": Clusterer(
+        _dbscan_knee,
+        f"DBSCAN, {KNEE_SAMPLES} samples, eps at the knee of the k-distance curve",
+        finds_k=True,
+    ),
+    "som": Clusterer(
+        _som,
+        "self-organising map of 5√N units, its units joined by Ward (Vesanto & Alhoniemi 2000)",
+    ),
+    "leiden": Clusterer(
+        _leiden,
+        f"Leiden, modularity at resolution {RESOLUTION:g} on the graph of {LEIDEN_NEIGHBORS} "
+        "neighbours",
+        finds_k=True,
+    ),
 }
-FINDS_K = frozenset({"hdbscan", "dbscan_knee", "leiden"})
+FINDS_K = frozenset(name for name, entry in CLUSTERERS.items() if entry.finds_k)
+K_RULE = f"k: the highest silhouette of k-means, {K_CANDIDATES[0]} to {K_CANDIDATES[-1]}"

@@ -48,6 +48,15 @@ def sure_images(neighbours: np.ndarray, assignment: np.ndarray) -> np.ndarray:
     return same & (assignment >= 0)
 
 
+def settings(epochs: int) -> str:
+    """Say with what a clustering is learned for so many epochs."""
+    return (
+        "self-labelling by a small convolutional network that learns, under distortions, the "
+        f"images all of whose {N_NEIGHBORS} neighbours share their cluster, for {epochs} epochs "
+        "(last step of SCAN, Van Gansbeke et al. 2020)"
+    )
+
+
 @training.freed_memory_kept()
 def refine(
     images: np.ndarray,

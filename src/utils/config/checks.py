@@ -9,23 +9,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 from utils import config, places
-from utils.config.schema import Leaderboard, Profile, Row, Study
+from utils.config import methods
+from utils.config.schema import Leaderboard, Profile, Study
 from utils.config.strict_yaml import Way
 from utils.config.vocabulary import (
     ARCHITECTURES,
-    CLUSTERERS,
     DATASETS,
-    FROZEN,
-    HANDMADE,
-    JOINT,
     LEAST_SIZES,
-    SELF_LABEL,
-    SPACE,
-    SPACES,
     SPREAD_METRICS,
-    THEN,
-    TRAINED,
-    VIEWS_JOINED_BY,
 )
 
 # Notebook 1 reduces the pixels to so many components, for which it needs as many images.
@@ -376,8 +367,8 @@ def _of_fact(study: Study, fact: config.Fact, way: Way) -> Mistakes:
 
 
 def _studies_in(board: Leaderboard) -> set[str]:
-    """Return the studies whose networks the lines of a leaderboard use."""
-    named = {part for row in board.rows for part in row.representation.split(VIEWS_JOINED_BY)}
+    """Return the studies whose networks the methods of a leaderboard use."""
+    named = {view for row in board.rows for view in row.representation.split(methods.JOINED_BY)}
     return named & set(config.study_names())
 
 
@@ -385,63 +376,23 @@ def _of_board(board: Leaderboard, studies: dict[str, Study]) -> Mistakes:
     yield from _of_images(board)
     fewest = _fewest(_available(board), board.images.first, board.reduced_images)
     if board.n_clusters > fewest:
-        said = f"at most {fewest}, the fewest images that are clustered"
-        yield _mistake(("n_clusters",), f"{said} (found {board.n_clusters})")
-    methods = config.load_methods()
+        limit = f"at most {fewest}, the fewest images that are clustered"
+        yield _mistake(("n_clusters",), f"{limit} (found {board.n_clusters})")
+    known = [*methods.HANDMADE, *methods.FROZEN, *methods.TRAINED, *config.study_names()]
     for place, row in enumerate(board.rows):
-        mistakes = [
-            *_of_representation(board, row, studies, ("rows", place, "representation")),
-            *_of_space(row, ("rows", place, "space")),
-            *_of_clusterer(row, ("rows", place)),
-        ]
-        yield from mistakes or _of_settings(row, methods, ("rows", place))
+        parts = (row.representation, row.space, row.clusterer, row.k)
+        for key, words in methods.mistakes(*parts, known):
+            yield _mistake(("rows", place, key), words)
+        for words in _misfits(row.representation, board, studies):
+            yield _mistake(("rows", place, "representation"), words)
 
 
-def _of_representation(
-    board: Leaderboard, row: Row, studies: dict[str, Study], way: Way
-) -> Mistakes:
+def _misfits(representation: str, board: Leaderboard, studies: dict[str, Study]) -> Iterator[str]:
+    """Say which views cannot be of a leaderboard's images."""
     shape = DATASETS[board.dataset].shape[1:]
-    allowed = [*HANDMADE, *FROZEN, *TRAINED, *config.study_names()]
-    for name in row.representation.split(VIEWS_JOINED_BY):
-        if name not in allowed:
-            yield _unknown(way, "representation", name, allowed)
-        elif name.startswith("deskewed") and len(shape) > 2:
-            yield _mistake(way, f"{name} is for grey images only")
-        elif name in studies and DATASETS[studies[name].dataset].shape[1:] != shape:
-            theirs = f"images of {studies[name].dataset}"
-            yield _mistake(
-                way, f"{name} is a study of {theirs}, which differ in shape from {board.dataset}'s"
-            )
-
-
-def _of_space(row: Row, way: Way) -> Mistakes:
-    if not re.fullmatch(SPACE, row.space):
-        yield _unknown(way, "space", row.space, SPACES)
-    elif row.space != "raw" and row.clusterer in JOINT:
-        yield _mistake(way, f"{row.clusterer} needs pixels in the space 'raw' (found {row.space})")
-
-
-def _of_clusterer(row: Row, way: Way) -> Mistakes:
-    first, *then = row.clusterer.split(THEN)
-    if first not in (*CLUSTERERS, *JOINT):
-        yield _unknown((*way, "clusterer"), "clusterer", first, (*CLUSTERERS, *JOINT))
-    if then and then != [SELF_LABEL]:
-        yield _unknown((*way, "clusterer"), "second step", THEN.join(then), [SELF_LABEL])
-    if first in JOINT and row.k == "chosen":
-        yield _mistake((*way, "k"), f"{first} cannot choose k: allowed is 'given'")
-
-
-def _of_settings(row: Row, methods: config.Methods, way: Way) -> Mistakes:
-    """Look up the parts of a line in what the article says of them."""
-    for key, described, names in (
-        ("representation", methods.representations, row.representation.split(VIEWS_JOINED_BY)),
-        ("space", methods.spaces, re.findall("[a-z]+", row.space)),
-        ("clusterer", methods.clusterers, row.clusterer.split(THEN)),
-    ):
-        for name in names:
-            if name not in described:
-                yield _mistake(
-                    (*way, key),
-                    f"config/methods.yaml does not say with what {name!r} is run: add it there, "
-                    f"or name one of {_listed(described)}",
-                )
+    for view in representation.split(methods.JOINED_BY):
+        if view.startswith("deskewed") and view in methods.HANDMADE and len(shape) > 2:
+            yield f"{view} is for grey images only"
+        elif view in studies and DATASETS[studies[view].dataset].shape[1:] != shape:
+            theirs = f"images of {studies[view].dataset}"
+            yield f"{view} is a study of {theirs}, which differ in shape from {board.dataset}'s"

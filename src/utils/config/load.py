@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from utils import places
 from utils.config import strict_yaml
-from utils.config.schema import Leaderboard, Methods, Profile, Study, VerdictRule, _Model
+from utils.config.schema import Leaderboard, Profile, Study, VerdictRule, _Model
 from utils.config.strict_yaml import Way
 from utils.errors import UserError
 from utils.places import PLAIN_NAME
@@ -127,17 +127,6 @@ def load_verdict_rule() -> VerdictRule:
         If the file is malformed; the key and what is allowed are named.
     """
     return _validate(VerdictRule, places.config() / "verdict.yaml")
-
-
-def load_methods() -> Methods:
-    """Read and validate ``config/methods.yaml``.
-
-    Raises
-    ------
-    UserError
-        If the file is malformed; the key and what is allowed are named.
-    """
-    return _validate(Methods, places.config() / "methods.yaml")
 
 
 def is_offline() -> bool:

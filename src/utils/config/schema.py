@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from utils.config.methods import K_CHOSEN, Method
 from utils.config.metrics_table import METRICS
 from utils.places import PLAIN_NAME
 
@@ -267,7 +268,7 @@ class Study(_Model):
 
 
 class Row(Clustered):
-    """A line of a leaderboard: representation × space × clusterer."""
+    """A method of a leaderboard, and how it is run."""
 
     k: Literal["given", "chosen"] = Field(
         default="given", description="k is the number of classes, or chosen without labels"
@@ -277,12 +278,23 @@ class Row(Clustered):
         default=None, gt=0, description="run with the first so many seeds only: it costs too much"
     )
     recipe: Name | None = Field(default=None, description="name by which it can be run alone")
-    why: str | None = Field(default=None, description="what this line is there to show")
+    why: str | None = Field(default=None, description="what this method is there to show")
+
+    @property
+    def parsed(self) -> Method:
+        """Return the method itself.
+
+        Raises
+        ------
+        UserError
+            If a part is unknown or does not fit the others.
+        """
+        return Method.parse(self.representation, self.space, self.clusterer, self.k)
 
     @property
     def method(self) -> str:
         """Name of the clusterer in every table; says so where k is chosen."""
-        return self.clusterer if self.k == "given" else f"{self.clusterer}_k_chosen"
+        return self.clusterer if self.k == "given" else f"{self.clusterer}{K_CHOSEN}"
 
 
 class Aim(_Model):
@@ -344,19 +356,11 @@ class Leaderboard(_Model):
         seen = [(row.representation, row.space, row.method) for row in self.rows]
         twice = next((row for row in seen if seen.count(row) > 1), None)
         if twice:
-            raise ValueError(f"the row {' / '.join(twice)} is listed twice")
+            raise ValueError(f"the method {' / '.join(twice)} is listed twice")
         names = [row.recipe for row in self.rows if row.recipe]
         if len(set(names)) < len(names):
-            raise ValueError("two rows have the same 'recipe'")
+            raise ValueError("two methods have the same 'recipe'")
         return self
-
-
-class Methods(_Model):
-    """Settings of everything that leaderboards name, in words, and where they come from."""
-
-    representations: dict[str, str]
-    spaces: dict[str, str] = Field(description="by kind, without the number of dimensions")
-    clusterers: dict[str, str]
 
 
 class Profile(_Model):

@@ -6,11 +6,10 @@ both in step.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    pass
+from utils.config.methods import NAMES as NAMES  # the report imports it from here
+from utils.config.methods import Method
 
 
 class ImageSet(NamedTuple):
@@ -66,20 +65,6 @@ ARCHITECTURES = {
 # The fewest sizes with which an architecture is one.
 LEAST_SIZES = {"conv_dense": 2, "conv_dropout": 2}
 
-# Representations of a leaderboard: computed by rule, by a frozen network, or by one that is trained
-# on the images. Names of studies are representations too, and "+" joins views of the same images.
-HANDMADE = ("pixels", "hog", "deskewed", "deskewed_hog")
-FROZEN = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-TRAINED = ("ae_dense", "ae_conv", "ae_denoising", "vae", "contrastive")
-VIEWS_JOINED_BY = "+"
-
-SPACE = r"raw|pca[1-9][0-9]*|umap[1-9][0-9]*(x[1-9][0-9]*)?"
-SPACES = ("raw", "pca<d>", "umap<d>", "umap<d>x<layouts>")
-
-CLUSTERERS = ("kmeans", "gmm", "ward", "spectral", "hdbscan", "dbscan_knee", "som", "leiden")
-# These train a network of their own on pixels.
-JOINT = ("dec", "idec", "dcn", "vade", "n2d")
-
 # The notebooks of a study, each with those whose results it needs; that of a leaderboard; and that
 # of a person's own pictures.
 STUDY_NOTEBOOKS = {
@@ -94,40 +79,6 @@ PICTURES_NOTEBOOK = "06_your_images"
 # Metrics whose spread over seeds of k-means the notebooks record.
 SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
 
-# Behind a clusterer's name and a "+": its clusters are learned by a network, see `self_labelling`.
-SELF_LABEL, THEN = "self_label", "+"
-NAMES = {
-    "hog": "HOG",
-    "deskewed": "deskewed pixels",
-    "deskewed_hog": "HOG of deskewed images",
-    "ae_dense": "dense autoencoder",
-    "ae_conv": "convolutional autoencoder",
-    "ae_denoising": "denoising autoencoder",
-    "vae": "variational autoencoder",
-    "contrastive": "contrastive network",
-    "efficientnet_lite0": "EfficientNet-Lite0",
-    "efficientnet_lite1": "EfficientNet-Lite1",
-    "efficientnet_lite2": "EfficientNet-Lite2",
-    "resnet50": "ResNet50",
-    "resnet50_random": "ResNet50 with random weights",
-    "kmeans": "k-means",
-    "kmeans_k_chosen": "k-means, k chosen",
-    "gmm": "Gaussian mixture",
-    "ward": "Ward",
-    "spectral": "spectral",
-    "som": "SOM",
-    "hdbscan": "HDBSCAN",
-    "dbscan": "DBSCAN",
-    "dbscan_knee": "DBSCAN, eps at the knee",
-    "leiden": "Leiden",
-    "dec": "DEC",
-    "idec": "IDEC",
-    "dcn": "DCN",
-    "vade": "VaDE",
-    "n2d": "N2D",
-    SELF_LABEL: "self-labelling",
-}
-
 
 def describe(representation: str, space: str, clusterer: str) -> str:
     """Name a clustering in the words of the article."""
@@ -136,11 +87,4 @@ def describe(representation: str, space: str, clusterer: str) -> str:
 
 def describe_parts(representation: str, space: str, clusterer: str) -> tuple[str, str, str]:
     """Name the parts of a clustering in the words of the article."""
-    reduced = re.fullmatch(r"(pca|umap)(\d+)(?:x(\d+))?", space)
-    where = f"{reduced[1].upper()} {reduced[2]}" if reduced else space
-    where += f" × {reduced[3]} layouts" if reduced and reduced[3] else ""
-    views, steps = (
-        " + ".join(NAMES.get(part, part) for part in name.split("+"))
-        for name in (representation, clusterer)
-    )
-    return views, where, steps
+    return Method.from_table(representation, space, clusterer).in_words

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,12 +47,15 @@ class Encoder:
         Mean loss of a batch: of the network, pixels ``(N, C, H, W)`` in [0, 1], and the generator
         of what is random about it.
     epochs : int
-        Rounds through the images where nothing else is said.
+        Default number of epochs.
+    settings : str
+        The network and the values it is trained with, but for the epochs, and their source.
     """
 
     build: Callable[[Shape], nn.Module]
     loss: Loss
     epochs: int
+    settings: str
 
 
 @training.freed_memory_kept()
@@ -279,16 +282,49 @@ def nt_xent(projections: torch.Tensor, temperature: float) -> torch.Tensor:
     return functional.cross_entropy(cosines, partners)
 
 
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(map(str, sizes))
+
+
+def _dense_name(widths: Sequence[int]) -> str:
+    return "-".join(["D", *map(str, widths)])
+
+
+_ADAM = f"Adam {LEARNING_RATE:g}, batches of {BATCH}"
 ENCODERS: dict[str, Encoder] = {
     "ae_dense": Encoder(
-        lambda shape: autoencoders.dense(shape, DENSE_WIDTHS), _reconstruction, epochs=20
+        lambda shape: autoencoders.dense(shape, DENSE_WIDTHS),
+        _reconstruction,
+        epochs=20,
+        settings=f"dense autoencoder {_dense_name(DENSE_WIDTHS)} (Xie et al. 2016), {_ADAM}",
     ),
     "ae_conv": Encoder(
-        lambda shape: autoencoders.conv_batchnorm(shape, CONV_CHANNELS), _reconstruction, epochs=10
+        lambda shape: autoencoders.conv_batchnorm(shape, CONV_CHANNELS),
+        _reconstruction,
+        epochs=10,
+        settings=f"{len(CONV_CHANNELS)} blocks of convolution, batch norm and pooling "
+        f"({_listed(CONV_CHANNELS)} channels), {_ADAM}",
     ),
     "ae_denoising": Encoder(
-        lambda shape: autoencoders.dense(shape, DENSE_WIDTHS), _denoising, epochs=20
+        lambda shape: autoencoders.dense(shape, DENSE_WIDTHS),
+        _denoising,
+        epochs=20,
+        settings=f"dense autoencoder {_dense_name(DENSE_WIDTHS)}, {MASKED:.0%} of the input pixels "
+        f"masked (Vincent et al. 2010), {_ADAM}",
     ),
-    "vae": Encoder(Variational, _variational, epochs=20),
-    "contrastive": Encoder(Contrastive, _contrastive, epochs=10),
+    "vae": Encoder(
+        Variational,
+        _variational,
+        epochs=20,
+        settings=f"{_dense_name((*VARIATIONAL_WIDTHS, LATENT))} (Kingma & Welling 2014), the "
+        f"means, {_ADAM}",
+    ),
+    "contrastive": Encoder(
+        Contrastive,
+        _contrastive,
+        epochs=10,
+        settings=f"{len(CONTRASTIVE_CHANNELS)} convolutions ({_listed(CONTRASTIVE_CHANNELS)} "
+        f"channels), SimCLR's loss at temperature {TEMPERATURE:g} on two distorted views "
+        f"(Chen et al. 2020), features of length 1, {_ADAM}",
+    ),
 }

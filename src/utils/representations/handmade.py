@@ -12,6 +12,16 @@ ORIENTATIONS = 8
 CELL_SIDE = 4
 BLOCK_SIDE = 2
 BATCH = 500
+HOG_SETTINGS = (
+    f"{ORIENTATIONS} orientations, cells of {CELL_SIDE}×{CELL_SIDE} pixels, blocks of "
+    f"{BLOCK_SIDE}×{BLOCK_SIDE} cells, L2-Hys (Dalal & Triggs 2005)"
+)
+DESKEWING = "slant correction by moments (LeCun et al. 1998)"
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Take the pixels themselves: float32 ``(N, D)`` in [0, 1]."""
+    return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 def hog(images: np.ndarray, on_batch: Callable[[int, int], None] | None = None) -> np.ndarray:

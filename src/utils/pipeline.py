@@ -1,0 +1,263 @@
+"""The pipeline: images → features → points → clusters.
+
+Each stage is stored under its own fingerprint together with what it cost. Methods that share a
+stage compute it once, and each of them is charged for all of its stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from utils import clustering, spaces
+from utils.clustering import joint, self_labelling
+from utils.config.methods import SELF_LABEL, Method, Space
+from utils.errors import UserError
+from utils.representations import encoders, registry
+from utils.store.files import sha256_array
+from utils.store.stages import Stage, load_or_measure
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a method made of images.
+
+    Attributes
+    ----------
+    features : ndarray of float32, shape (N, D)
+    points : ndarray of float32, shape (N, d)
+        The space that was clustered.
+    assignment : ndarray of int32, shape (N,)
+        Cluster of each image, from 0; −1 is noise.
+    confidence : ndarray of float32, shape (N,), or None
+        How surely each image belongs to its cluster, in [0, 1]; None if the clusterer does not say.
+    stages : dict of str to Stage
+        Every stage that the method needs, by name, with its cost.
+    """
+
+    features: np.ndarray
+    points: np.ndarray
+    assignment: np.ndarray
+    confidence: np.ndarray | None
+    stages: dict[str, Stage]
+
+    @property
+    def seconds(self) -> float:
+        """Time of all stages together."""
+        return sum(stage.seconds for stage in self.stages.values())
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """Largest memory of any stage in MB (2^20 bytes), NaN if one is unknown."""
+        return float(np.max([stage.peak_memory_mb for stage in self.stages.values()]))
+
+    @property
+    def settings(self) -> str:
+        """What the stages were computed with."""
+        return "; ".join(stage.settings for stage in self.stages.values())
+
+
+def run(
+    method: Method,
+    images: np.ndarray,
+    k: int,
+    seed: int,
+    *,
+    max_epochs: int | None = None,
+    latents: Callable[[str], Stage] | None = None,
+    on_batch: registry.OnBatch | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Result:
+    """Cluster images by a method. No label is involved.
+
+    Parameters
+    ----------
+    method : Method
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+    k : int
+        Number of clusters; ignored if the method chooses or finds it.
+    seed : int
+        Not negative; of every network, layout and clusterer that has one.
+    max_epochs : int, optional
+        No network is trained for more epochs.
+    latents : callable, optional
+        From a name that is no representation of ours to a stage with the array ``features``: a
+        study's network. Its seconds include the training.
+    on_batch : callable, optional
+        Called with the number of images represented and N.
+    on_epoch : callable, optional
+        Called with the number of an epoch from 1 and its ``loss`` and ``seconds``.
+
+    Raises
+    ------
+    UserError
+        If a representation is unknown, or the images or features do not suit a stage.
+    TrainingError
+        If the loss of a network is no longer a number.
+    """
+    steps = _Steps(images, seed, max_epochs, latents, on_batch, on_epoch)
+    features = steps.represent(method.views)
+    points = steps.project(method.space, features)
+    clusters = steps.cluster(method, points, k)
+    if method.self_labelled:
+        clusters = steps.label_again(features, clusters["assignment"])
+    return Result(
+        features, points, clusters["assignment"], clusters.get("confidence"), steps.stages
+    )
+
+
+@dataclass
+class _Steps:
+    """The steps of one method; each adds its stages to `stages`."""
+
+    images: np.ndarray
+    seed: int
+    max_epochs: int | None
+    latents: Callable[[str], Stage] | None
+    on_batch: registry.OnBatch | None
+    on_epoch: OnEpoch | None
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    def represent(self, views: tuple[str, ...]) -> np.ndarray:
+        """Return the features of one view, or of several side by side."""
+        features = [self._view(name) for name in views]
+        if len(features) == 1:
+            return features[0]
+        return self._stage(
+            f"views-{'-'.join(views)}",
+            {"features": [sha256_array(view) for view in features]},
+            ("utils.spaces.views",),
+            lambda: {"features": spaces.views(*features)},
+            f"side by side, {spaces.VIEWS_SETTINGS}",
+        )["features"]
+
+    def _view(self, name: str) -> np.ndarray:
+        if name in encoders.ENCODERS:
+            return self._learned(name)
+        if name in registry.REPRESENTATIONS or self.latents is None:
+            return self._untrained(name)
+        stage = self.stages[f"representation-{name}"] = self.latents(name)
+        return stage.arrays["features"]
+
+    def _untrained(self, name: str) -> np.ndarray:
+        entry = registry.entry(name)
+        return self._stage(
+            f"representation-{name}",
+            {"images": self._images_hash},
+            (entry.module,),
+            lambda: {"features": entry.compute(self.images, self.on_batch)},
+            entry.settings,
+        )["features"]
+
+    def _learned(self, name: str) -> np.ndarray:
+        encoder = encoders.ENCODERS[name]
+        epochs = self._at_most(encoder.epochs)
+        return self._stage(
+            f"representation-{name}",
+            {"images": self._images_hash, "epochs": epochs, "seed": self.seed},
+            ("utils.representations.encoders",),
+            lambda: {
+                "features": encoders.fit_features(
+                    name, self.images, self.seed, epochs, self.on_epoch
+                )
+            },
+            f"{encoder.settings}, {epochs} epochs",
+        )["features"]
+
+    def project(self, space: Space, features: np.ndarray) -> np.ndarray:
+        """Return the points of a space."""
+        if space.kind == "raw":
+            return features
+        kind = spaces.PROJECTIONS[space.kind]
+        if kind.of_neighbours:
+            features = self._reduced(features)
+        recipe = {"features": sha256_array(features), "space": str(space)}
+        return self._stage(
+            f"space-{space}",
+            recipe | ({"seed": self.seed} if kind.is_seeded else {}),
+            ("utils.spaces.registry",),
+            lambda: {"points": spaces.project(space, features, self.seed)},
+            kind.settings(space),
+        )["points"]
+
+    def _reduced(self, features: np.ndarray) -> np.ndarray:
+        """Reduce wide features to those in which nearest neighbours are sought."""
+        return self.project(spaces.reduction(features), features)
+
+    def cluster(self, method: Method, points: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """Return ``assignment`` and, if the clusterer says how sure it is, ``confidence``."""
+        if method.is_joint:
+            return self._joint(method, points, k)
+        n_clusters = None if method.k_chosen else k
+        settings = clustering.CLUSTERERS[method.clusterer].settings
+        return self._stage(
+            f"clustering-{method.clusterer}",
+            {"points": sha256_array(points), "n_clusters": n_clusters, "seed": self.seed},
+            ("utils.clustering.methods",),
+            lambda: _arrays(clustering.cluster(method.clusterer, points, n_clusters, self.seed)),
+            settings + (f", {clustering.K_RULE}" if method.k_chosen else ""),
+        )
+
+    def _joint(self, method: Method, pixels: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        name, seed = method.clusterer, self.seed
+        if method.k_chosen:
+            raise UserError(f"{name} cannot choose k: give the method 'k: given'")
+        epochs = tuple(map(self._at_most, joint.EPOCHS))
+        return self._stage(
+            f"clustering-{name}",
+            {"points": sha256_array(pixels), "n_clusters": k, "epochs": epochs, "seed": seed},
+            ("utils.clustering.joint",),
+            lambda: _arrays(joint.cluster(name, pixels, k, seed, epochs)),
+            joint.settings(name, epochs),
+        )
+
+    def label_again(self, features: np.ndarray, assignment: np.ndarray) -> dict[str, np.ndarray]:
+        """Have a network learn the clusters and label every image."""
+        features = self._reduced(features)
+        epochs = self._at_most(self_labelling.EPOCHS)
+        return self._stage(
+            f"clustering-{SELF_LABEL}",
+            {
+                "images": self._images_hash,
+                "features": sha256_array(features),
+                "assignment": sha256_array(assignment),
+                "epochs": epochs,
+                "seed": self.seed,
+            },
+            ("utils.clustering.self_labelling",),
+            lambda: _arrays(
+                self_labelling.refine(
+                    self.images, features, assignment, self.seed, epochs, self.on_epoch
+                )
+            ),
+            self_labelling.settings(epochs),
+        )
+
+    def _at_most(self, epochs: int) -> int:
+        """Cut a number of epochs down to what is allowed."""
+        return min(epochs, self.max_epochs or epochs)
+
+    def _stage(
+        self,
+        name: str,
+        recipe: dict[str, object],
+        code: tuple[str, ...],
+        compute: Callable[[], dict[str, np.ndarray]],
+        settings: str,
+    ) -> dict[str, np.ndarray]:
+        self.stages[name] = load_or_measure(name, recipe, code, compute, settings)
+        return self.stages[name].arrays
+
+    @cached_property
+    def _images_hash(self) -> str:
+        return sha256_array(self.images)
+
+
+def _arrays(result: clustering.Result) -> dict[str, np.ndarray]:
+    arrays = {"assignment": result.assignment, "confidence": result.confidence}
+    return {name: array for name, array in arrays.items() if array is not None}

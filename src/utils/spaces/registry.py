@@ -1,0 +1,95 @@
+"""The spaces of a method by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from utils.config.methods import Space
+from utils.spaces import projections
+from utils.spaces.views import VIEWS_SETTINGS, views
+
+# Features above the first number are reduced to the second before neighbours are sought.
+MOST_FEATURES, REDUCED_FEATURES = 200, 50
+
+
+class Projection(NamedTuple):
+    """A kind of space.
+
+    Attributes
+    ----------
+    project : callable
+        From features, `Space` and seed to points.
+    settings : callable
+        From `Space` to what it is computed with, and the source of these values.
+    of_neighbours : bool
+        Whether it looks for neighbours, for which wide features are reduced first.
+    is_seeded : bool
+    """
+
+    project: Callable[[np.ndarray, Space, int], np.ndarray]
+    settings: Callable[[Space], str]
+    of_neighbours: bool
+    is_seeded: bool
+
+
+def _pca(features: np.ndarray, space: Space, _seed: int) -> np.ndarray:
+    return projections.pca(features, space.n_components)[0]
+
+
+def _umap(features: np.ndarray, space: Space, seed: int) -> np.ndarray:
+    seeds = range(seed * space.layouts, (seed + 1) * space.layouts)
+    layouts = [projections.umap(features, space.n_components, seed=own) for own in seeds]
+    return layouts[0] if space.layouts == 1 else views(*layouts)
+
+
+def _umap_settings(space: Space) -> str:
+    text = (
+        f"UMAP to {space.n_components} dimensions, {projections.NEIGHBORS} neighbours, min_dist "
+        f"{projections.LEAST_DISTANCE:g} (McInnes et al. 2018)"
+    )
+    if space.layouts > 1:
+        text += f", {space.layouts} layouts of different seeds side by side, {VIEWS_SETTINGS}"
+    return text
+
+
+PROJECTIONS = {
+    "pca": Projection(
+        _pca, lambda space: f"{space.n_components} principal components", False, False
+    ),
+    "umap": Projection(_umap, _umap_settings, True, True),
+}
+
+
+def reduction(features: np.ndarray) -> Space:
+    """Return the space to which features are reduced before neighbours are sought in them."""
+    if features.shape[1] <= MOST_FEATURES:
+        return Space()
+    return Space("pca", min(REDUCED_FEATURES, *features.shape))
+
+
+def project(space: Space, features: np.ndarray, seed: int) -> np.ndarray:
+    """Project features into a space.
+
+    Parameters
+    ----------
+    space : Space
+    features : ndarray of float32, shape (N, D)
+    seed : int
+        Not looked at by ``raw`` and ``pca``.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, d)
+        Several layouts stand side by side with equal weight, so that no cluster depends on one.
+
+    Raises
+    ------
+    UserError
+        If there are too few points or features, or a value is NaN or infinite.
+    """
+    if space.kind == "raw":
+        return features
+    return PROJECTIONS[space.kind].project(features, space, seed)
