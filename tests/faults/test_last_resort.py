@@ -24,7 +24,13 @@ sys.exit(last_resort.guarded(act))
 """
 
 
-def start(logs, code, shell="exec", **more):
+def heed_signals():
+    """Undo what ``nohup`` and ``&`` ask for: they start the tests with ignored signals."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(logs, code, shell="exec"):
     """Start a command from a shell, which can set limits and redirect first."""
     words = [shell, sys.executable, "-P", "-c", COMMAND, str(logs), code]
     return subprocess.Popen(
@@ -33,7 +39,7 @@ def start(logs, code, shell="exec", **more):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,
+        preexec_fn=heed_signals,
     )
 
 

@@ -7,6 +7,7 @@ from utils.data import datasets
 from utils.representations import training
 
 
+@pytest.mark.slow
 def test_raw_kmeans_on_the_mnist_training_images_has_the_known_purity():
     """Schlachter (2020) reports about 0.59 for this baseline."""
     try:
