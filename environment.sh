@@ -52,7 +52,7 @@ run_early() {
 # Ends here, with the answer, if the call is wrong or asks for help (status 3).
 check_arguments() {
     status=0
-    run_early arguments.py "$@" || status=$?
+    run_early main.py "$@" || status=$?
     [ "$status" -ne 3 ] || exit 0
     [ "$status" -eq 0 ] || exit "$status"
 }

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from commands.arguments import BENCHMARKS, parse
+from commands.bench import BENCHMARKS
+from commands.main import parse
 from measure import Result
 from report import provenance
 from report.readme import update_readme

@@ -1,4 +1,4 @@
-"""What ``run_all.sh`` starts: the command line, guarded from the first import on."""
+"""The program that ``run_all.sh`` starts: the command line, guarded from the first import on."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from commands.last_resort import guarded
 
 
 def _command_line() -> int:
-    # run_all.sh has it ignored until here, where it can be answered in words.
+    # run_all.sh ignores it until here, where a line can be printed.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from commands.main import main
 

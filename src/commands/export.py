@@ -1,4 +1,4 @@
-"""Pictures as links or copies in a folder for each cluster, beside what the user keeps there."""
+"""Links to pictures, or copies, in a folder for each cluster, beside the user's own files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from commands.picture_request import PictureRequest
+from commands.telling import counted, shown
+from utils.data import picture_files
 from utils.errors import UserError
 from utils.store.files import temporary_place
 from utils.store.ownership import export_of_pictures, in_the_way, require_own, write_manifest
 
-# What a link or a copy looks like: the target, or bytes and time of change in seconds.
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_LINES = 10  # of a list on the terminal
+
+# State of a link: its target; of a copy: size in bytes and time of modification in seconds.
 State = str | tuple[int, float]
-# File systems keep the time of change to two seconds at worst.
+# The coarsest resolution of a file system's times of modification.
 SECONDS_OF_TIMES = 2
-# Errors that concern one picture or one name; any other would meet all pictures.
+# Errors that concern one picture or one name; any other concerns all pictures.
 OF_ONE_PICTURE = frozenset(
     {
         *(errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ELOOP),
@@ -29,16 +38,16 @@ OF_ONE_PICTURE = frozenset(
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did.
+    """The outcome of an export.
 
     Attributes
     ----------
     n_pictures : int
-        Pictures that are there now.
+        Number of pictures in the export.
     left_out : dict of str to str
-        Why each other one is not, by its name.
+        Why each other picture is missing, by its name.
     kept : tuple of str
-        Copies of an earlier export whose originals are gone or changed: they stay.
+        Copies of an earlier export that stay because their originals are gone or changed.
     """
 
     n_pictures: int
@@ -46,29 +55,50 @@ class Exported:
     kept: tuple[str, ...]
 
 
-def require_links(target: Path) -> None:
-    """See that the file system of a folder has links.
+def export_clusters(request: PictureRequest, table: pd.DataFrame) -> None:
+    """Export the clusters of a request and print what was exported.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``path``, in printable form, and ``cluster`` (str, -1 is noise).
 
     Raises
     ------
     UserError
-        If it has none.
+        If the target is somebody else's, or nothing can be written there any more.
     """
-    try:
-        with temporary_place(target) as probe:
-            probe.symlink_to(target)
-    except OSError as error:
-        raise UserError(
-            f"--export {target}: links cannot be made there ({error.strerror}); give --copy"
-        ) from None
+    target = request.export
+    found = picture_files.find(request.folder, request.labels)
+    names = {picture_files.printable(name): name for name in found.names}
+    folders = {
+        path: "noise" if cluster == "-1" else f"cluster-{int(cluster):03}"
+        for path, cluster in zip(table["path"], table["cluster"], strict=True)
+    }
+    clusters = {names[path]: folder for path, folder in folders.items() if path in names}
+    done = export(request.folder, clusters, target, request.copy)
+    gone = {path: "no longer in the folder" for path in folders.keys() - names.keys()}
+    left_out = gone | {picture_files.printable(name): why for name, why in done.left_out.items()}
+    kind = "copies of" if request.copy else "links to"
+    number = counted(done.n_pictures, "picture")
+    print(f"{shown(target)}: {kind} {number}, a folder for each cluster")
+    for path, reason in sorted(left_out.items())[:MOST_LINES]:
+        print(f"not exported: {path}: {reason}")
+    if len(left_out) > MOST_LINES:
+        print(f"not exported: {len(left_out) - MOST_LINES:,} more")
+    if len(done.kept) == 1:
+        print(f"{shown(target)}: 1 earlier copy stays: its original is gone or changed")
+    elif done.kept:
+        n = f"{len(done.kept):,}"
+        print(f"{shown(target)}: {n} earlier copies stay: their originals are gone or changed")
 
 
 def export(root: Path, clusters: Mapping[str, str], target: Path, copy: bool) -> Exported:
     """Link or copy pictures into a folder for each cluster.
 
-    Each link or copy appears under its name when it is whole. The manifest of `target` lists them
-    before they are made, so that a stopped export goes on, and the next one replaces and removes
-    its own files only.
+    Each link or copy appears under its name when it is complete. The manifest of `target` lists
+    them before they are made: a stopped export can continue, and the next one replaces and removes
+    only files of this one.
 
     Parameters
     ----------
@@ -114,12 +144,12 @@ def export(root: Path, clusters: Mapping[str, str], target: Path, copy: bool) ->
                 elif found is None or (found == target / name and _is_as(found, planned[name])):
                     done[name] = [_place(source, target / name, workshop / "picture", copy)]
                 else:
-                    left_out[picture] = f"{found} is there, and is not of this export"
+                    left_out[picture] = f"{found} exists and does not belong to this export"
             except OSError as error:
                 if error.errno not in OF_ONE_PICTURE:
                     raise UserError(
                         f"--export {target}: {error.strerror}, after {len(done):,} of "
-                        f"{len(wanted):,} pictures; the same command goes on from there"
+                        f"{len(wanted):,} pictures; the same command continues from there"
                     ) from None
                 left_out[picture] = str(error.strerror)
     gone = [name for name in before if name not in wanted]
@@ -144,15 +174,15 @@ def _place(source: Path, path: Path, temporary: Path, copy: bool) -> State:
 
 
 def _remove(root: Path, target: Path, name: str, states: list[State]) -> bool:
-    """Remove what an earlier export made; return False for a copy that has no original now."""
+    """Remove what an earlier export made; return False for a copy without its original."""
     path = target / name
     if in_the_way(target, name) != path or not _is_as(path, states):
-        return True  # gone, or the user's by now
+        return True  # gone, or the user's own now
     original = root / name.partition("/")[2]
     if not path.is_symlink() and not _is_as(original, [_state_of(path)]):
         return False
     path.unlink()
-    with suppress(OSError):  # until a folder has other files
+    with suppress(OSError):  # a folder has other files
         for folder in path.relative_to(target).parents[:-1]:
             (target / folder).rmdir()
     return True
@@ -182,7 +212,7 @@ def _is_as(path: Path, states: Iterable[State]) -> bool:
 
 
 def _states(known: object) -> list[State]:
-    """Read the states of a file from a manifest, which somebody may have changed."""
+    """Read the states of a file from a manifest, which may have been edited."""
     found = []
     for state in known if isinstance(known, list) else []:
         if isinstance(state, str):

@@ -23,12 +23,12 @@ LAUNCHER = "ipykernel_launcher"
 
 @contextmanager
 def forked_kernel() -> Iterator[None]:
-    """Have the kernel that is started in this block be a fork of this process, where it can be.
+    """Let the kernel that is started in this block be a fork of this process, if possible.
 
-    It can if this process is itself a fork of one that has imported the libraries with the settings
-    that the kernel is to have. Otherwise the kernel is started as usual.
+    It is possible if this process is itself a fork of one that has imported the libraries under
+    the settings of the kernel. Otherwise the kernel is started as usual.
 
-    The fork is made when the block begins, as Jupyter's own sockets must not be forked. It ends
+    The fork is made when the block begins, because Jupyter's sockets must not be forked. It ends
     with the block, even if no kernel was started.
     """
     if not _fits():
@@ -41,7 +41,7 @@ def forked_kernel() -> Iterator[None]:
         warm_start.exit_after(lambda: _wait_and_become_kernel(reader))
     os.close(reader)
     kernel = _Kernel(pid, writer)
-    # As if it were installed, since the project is no package that could name it.
+    # As if it were installed: the project is no installed package with entry points.
     value = f"{__name__}:{ForkedProvisioner.__name__}"
     entry = EntryPoint(NAME, value, KernelProvisionerFactory.GROUP_NAME)
     KernelProvisionerFactory.provisioners[NAME] = entry
@@ -60,7 +60,7 @@ def _fits() -> bool:
 
 
 def _wait_and_become_kernel(reader: int) -> None:
-    # As Jupyter starts kernels: what ends the runner's group must leave time to stop the kernel.
+    # As Jupyter starts kernels: ending the runner's group must leave time to stop the kernel.
     os.setsid()
     with os.fdopen(reader, encoding="utf-8") as stream:
         line = stream.readline()
@@ -75,12 +75,12 @@ def _wait_and_become_kernel(reader: int) -> None:
     sys.argv = [LAUNCHER, *request["arguments"]]
     from ipykernel.kernelapp import IPKernelApp
 
-    # With its parent given the kernel ends when that does.
+    # With the parent given, the kernel ends when the parent does.
     IPKernelApp.launch_instance(argv=request["arguments"], parent_handle=os.getppid())
 
 
 class _Kernel:
-    """A fork that waits to become a kernel; for Jupyter what `subprocess.Popen` is."""
+    """A fork that waits to become a kernel, with the interface of `subprocess.Popen`."""
 
     stdin = stdout = stderr = None
 
@@ -90,7 +90,7 @@ class _Kernel:
         self._request = os.fdopen(writer, "w", encoding="utf-8")
 
     def start(self, arguments: list[str], environment: dict[str, str], folder: str) -> None:
-        """Have it become a kernel."""
+        """Let it become a kernel."""
         request = {"arguments": arguments, "environment": environment, "folder": folder}
         with self._request:
             self._request.write(json.dumps(request) + "\n")
@@ -124,7 +124,7 @@ class _Kernel:
         self.send_signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """End it, whatever it has become, and what it has started."""
+        """End it and the processes that it has started."""
         self._request.close()
         if self.poll() is None:
             with suppress(ProcessLookupError):  # it has no group of its own yet
@@ -134,12 +134,12 @@ class _Kernel:
 
 
 class ForkedProvisioner(LocalProvisioner):
-    """Starts a kernel by having a fork become it."""
+    """Starts a kernel by letting a fork become it."""
 
     waiting: _Kernel
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Have the fork become the kernel that a command line would start."""
+        """Let the fork become the kernel that a command line would start."""
         arguments = cmd[cmd.index(LAUNCHER) + 1 :]
         self.cwd = kwargs.get("cwd", Path.cwd())
         self.waiting.start(arguments, dict(kwargs["env"]), os.fspath(self.cwd))

@@ -1,7 +1,7 @@
-"""The command line's last resort: whatever goes wrong ends in one line, one status and a log.
+"""Errors as people see them: one line and one exit status, and a log of what was unexpected.
 
-Only the standard library is imported here, so that an interrupt during the imports of the rest is
-caught as well.
+Only the standard library is imported here, so that an interrupt during all other imports is caught
+as well.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from commands.arguments import PROGRAM
+from commands.arguments import PROGRAM, WrongCall
 from utils import places
+from utils.errors import UserError
 
-RUN_FAILED, INTERRUPTED = 1, 130
+RUN_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 OUTPUT_CLOSED = 128 + signal.SIGPIPE
-STOPPED = "stopped: what was finished is kept, the next run goes on from there"
-# Characters that would steer a terminal or turn the direction of what follows; a file's name may
-# have any of them. Line breaks and tabs are allowed.
+STOPPED = "stopped: finished parts are kept, and the next run continues from there"
+# Characters that control a terminal or change the direction of text; a file's name may contain any
+# of them. Line breaks and tabs are allowed.
 _STEERING = [*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 ESCAPED = {
     code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
@@ -41,7 +42,7 @@ ADVICE = {
 
 
 def guarded(act: Callable[[], int]) -> int:
-    """Call `act` and return the exit status; whatever it raises becomes a line and a status.
+    """Call `act` and return the exit status; print one line if it raises an exception.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def guarded(act: Callable[[], int]) -> int:
     Returns
     -------
     int
-        That of `act`; 130 if a signal stopped it, 141 if nobody reads the output any more, 1 after
-        any other exception. The trace of such an exception is kept in a log that the line names.
+        That of `act`, or of the exception (see `line_and_status`). The trace of an unexpected one
+        is kept in a log that the line names.
     """
     _open_standard_streams()
     with redirect_stdout(_PlainText(sys.stdout)), signals_as_interrupts():
@@ -61,34 +62,58 @@ def guarded(act: Callable[[], int]) -> int:
                 return act()
             finally:
                 sys.stdout.flush()
-        except KeyboardInterrupt:
-            return complain(STOPPED, INTERRUPTED)
-        except Exception as error:
-            if _drop_unwritable_output() and isinstance(error, BrokenPipeError):
-                return complain(f"{STOPPED} (nobody reads the output any more)", OUTPUT_CLOSED)
-            return complain(f"{explain(error)}; {_keep_trace(error)}", RUN_FAILED)
+        except (KeyboardInterrupt, Exception) as error:
+            line, status = line_and_status(error, has_reader=not _drop_unwritable_output())
+            if status == RUN_FAILED and not isinstance(error, UserError):
+                line = f"{line}; {_keep_trace(error)}"
+        with suppress(OSError):  # there is no other place for it
+            print(f"{PROGRAM}: {' '.join(line.split())}".translate(ESCAPED), file=sys.stderr)
+        return status
 
 
-def complain(message: str, status: int) -> int:
-    """Print one line of complaint and return the exit status."""
-    with suppress(OSError):  # there is no other place to say it
-        print(f"{PROGRAM}: {' '.join(message.split())}".translate(ESCAPED), file=sys.stderr)
-    return status
+def line_and_status(error: BaseException, has_reader: bool = True) -> tuple[str, int]:
+    """Turn an exception into a line for people and an exit status.
+
+    Parameters
+    ----------
+    error : BaseException
+    has_reader : bool
+        Whether somebody still reads the output.
+
+    Returns
+    -------
+    tuple of str and int
+        The status is 2 for a wrong call, 130 after a signal, 141 if nobody reads the output any
+        more, and otherwise 1.
+    """
+    if isinstance(error, UserError):
+        return str(error), USAGE_ERROR if isinstance(error, WrongCall) else RUN_FAILED
+    if isinstance(error, KeyboardInterrupt):
+        return STOPPED, INTERRUPTED
+    if isinstance(error, BrokenPipeError) and not has_reader:
+        return f"{STOPPED} (nobody reads the output any more)", OUTPUT_CLOSED
+    return _explain(error), RUN_FAILED
 
 
-def explain(error: Exception) -> str:
-    """Say what went wrong in words for people."""
+def reason_of_failure(error: Exception) -> str:
+    """Return the line on why a job failed; print the trace of an unexpected error to its log."""
+    if not isinstance(error, UserError):
+        traceback.print_exception(error)
+    return " ".join(line_and_status(error)[0].split())
+
+
+def _explain(error: BaseException) -> str:
     if isinstance(error, OSError):
         where = "" if error.filename is None else f" ({error.filename})"
         advice = f": {ADVICE[error.errno]}" if error.errno in ADVICE else ""
-        return f"{error.strerror or error}{where}{advice}; earlier results are as they were"
+        return f"{error.strerror or error}{where}{advice}; earlier results are unchanged"
     if isinstance(error, MemoryError):
         return f"not enough memory ({error})" if str(error) else "not enough memory"
     return f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _keep_trace(error: Exception) -> str:
-    """Write the full trace into a log below ``runs`` or a temporary file; say which."""
+    """Write the full trace to a log in ``runs`` or to a temporary file; return its name."""
     name = f"error-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
     text = "".join(traceback.format_exception(error))
     try:
@@ -102,7 +127,7 @@ def _keep_trace(error: Exception) -> str:
 
 def _write_new(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Only a new file: another user may have put a link into the folder of temporary files.
+    # Only a new file: another user may have placed a link in the folder of temporary files.
     with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
         try:
             file.write(text)
@@ -117,7 +142,7 @@ def _write_new(path: Path, text: str) -> Path:
 def signals_as_interrupts() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise `KeyboardInterrupt` during the block, as SIGINT does.
 
-    One that is ignored stays so: ``nohup`` asks for it.
+    An ignored signal stays ignored, as ``nohup`` requires.
     """
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
@@ -136,7 +161,7 @@ def signals_as_interrupts() -> Iterator[None]:
 
 
 class _PlainText:
-    """A text file that writes characters that steer terminals as their codes."""
+    """A text file that writes control characters as their codes."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -150,10 +175,10 @@ class _PlainText:
 
 
 def _open_standard_streams() -> None:
-    """Give streams that were closed by the caller a place, and let no text be unprintable.
+    """Reopen streams that the caller closed, and let them accept any text.
 
-    Otherwise the next files that are opened would take the numbers of closed streams, and
-    processes started from here would write into them.
+    Otherwise the next opened files would get the numbers of closed streams, and processes started
+    from here would write to those files.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -168,7 +193,7 @@ def _open_standard_streams() -> None:
 
 
 def _drop_unwritable_output() -> bool:
-    """Tell whether nobody reads the output any more; let Python's exit not try to write again."""
+    """Tell whether nobody reads the output any more; keep Python's exit from writing again."""
     watched = select.poll()
     watched.register(1, 0)
     has_no_reader = any(event & select.POLLERR for _, event in watched.poll(0))

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.hermetic import leave_out_personal_settings
+from commands.last_resort import reason_of_failure
 from commands.staleness import made_from
 from commands.telling import tell, title_of
 from report.notebook_format import skip_iri_grammars
@@ -33,9 +33,9 @@ from utils.store.files import (
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-# Lines of a notebook's output that tell how far it is, or what it had to do otherwise, begin so.
+# Beginnings of the output lines that report progress, or a deviation from the protocol.
 PROGRESS_WORDS = ("epoch ", "features ", "training ", "NOTE: ")
-# How an error begins that is a finding about the protocol, not a fault: see training.TrainingError.
+# Beginning of an error that is a finding about the protocol, not a fault: training.TrainingError.
 DIVERGED = "TrainingError: "
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -65,7 +65,7 @@ class Failure:
 
 
 class NotebookFailed(Exception):
-    """A notebook did not run to its end; `failure` says where and why."""
+    """A notebook that stopped; `failure` says where and why."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error)
@@ -86,21 +86,21 @@ def run_notebook(
     script : Path
         The ``.py`` file of the notebook's pair; its folder is the working directory of the kernel.
     parameters : dict
-        Values for the cell tagged ``parameters``, which must set each of these names. Every other
-        name that the cell sets is given None: a default that somebody saved reaches no result.
+        Values for the cell tagged ``parameters``, which must set each of these names. All other
+        names in the cell get None, so that a default saved in the notebook affects no result.
     folder : Path
-        Where the notebook's results go. The notebook must write ``manifest.json`` there; its
-        parameters and the time of the whole execution are added to it.
+        For the notebook's results. The notebook must write ``manifest.json`` there; parameters and
+        duration are added to it.
     say : callable
-        Is given each line of the notebook's output that tells how far it is.
+        Called with each line of the notebook's output that reports progress.
     made_from : dict, optional
-        What `staleness.made_from` returned; goes into the manifest.
+        The result of `staleness.made_from`, for the manifest.
 
     Raises
     ------
     NotebookFailed
-        If a cell fails, the kernel dies or no manifest was written. What was executed so far is
-        kept as ``failed.ipynb``, and no earlier manifest is left that could vouch for it.
+        If a cell fails, the kernel dies or no manifest was written. The executed cells are kept in
+        ``failed.ipynb``, and any earlier manifest is removed.
     """
     skip_iri_grammars()
     import jupytext
@@ -120,7 +120,7 @@ def run_notebook(
             raise NotebookFailed(Failure(None, "", "the notebook ended without its manifest.json"))
         note = {} if made_from is None else {"made_from": made_from}
         write_json(manifest, read_json(manifest) | _execution(began, parameters) | note)
-        # Papermill notes absolute paths, which mean nothing on another machine.
+        # Papermill records absolute paths, which mean nothing on another machine.
         executed.metadata.papermill.update(input_path=script.name, output_path="executed.ipynb")
         with atomic_path(folder / "executed.ipynb") as temporary:
             nbformat.write(executed, temporary)
@@ -135,7 +135,7 @@ def run_notebook(
 
 
 def every_parameter(notebook: NotebookNode, given: dict[str, Any]) -> dict[str, Any]:
-    """Return a value for each name that a notebook's parameters cell sets: the one given, or None.
+    """Return a value for each name in a notebook's parameters cell: the given one, or None.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def every_parameter(notebook: NotebookNode, given: dict[str, Any]) -> dict[str, 
 
 
 def _execution(began: datetime, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Describe an execution that ends now, for its manifest."""
+    """Describe for its manifest an execution that ends now."""
     ended = datetime.now(UTC)
     return {
         "parameters": parameters,
@@ -164,12 +164,12 @@ def _execution(began: datetime, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what an earlier run left in its folder, as far as its manifest lists it."""
+    """Remove the files of an earlier run that its manifest lists."""
     try:
         listed = [name for name in read_json(folder / places.MANIFEST)["files"] if is_inside(name)]
     except (OSError, ValueError, TypeError, KeyError):
-        listed = []  # the run did not finish; nothing that it left is in the next one's manifest
-    # The first two vouch for the others.
+        listed = []  # the run did not finish; the next manifest lists none of its files
+    # The first two certify the others.
     own = (CHECKSUMS, places.MANIFEST, "executed.ipynb", "failed.ipynb", "error.json")
     for name in (*own, *listed):
         (folder / name).unlink(missing_ok=True)
@@ -178,10 +178,10 @@ def _empty(folder: Path) -> None:
 def _execute(
     partial: Path, parameters: dict[str, Any], cwd: Path, say: Callable[[str], None]
 ) -> NotebookNode:
-    """Execute the notebook in `partial`, which holds what was executed after each cell."""
-    # The kernel is this environment's, even if the user has another one of the same name.
+    """Execute the notebook in `partial`, which is rewritten after each cell."""
+    # Use this environment's kernel, even if the user has another one of the same name.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    # The kernel's debugger, which nobody uses here, complains about Python's frozen modules.
+    # The kernel's debugger, which is not used here, warns about Python's frozen modules.
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     leave_out_personal_settings()
     import papermill
@@ -200,17 +200,17 @@ def _execute(
                 stdout_file=_ProgressLines(say),
                 stderr_file=sys.stderr,
                 cwd=cwd,
-                # Nothing is left to be written when the last cell has ended.
+                # Everything is written when the last cell has ended.
                 shutdown_kernel="immediate",
             )
     except papermill.PapermillExecutionError as error:
         text = _one_line(f"{error.ename}: {error.evalue}")
         raise NotebookFailed(Failure(error.exec_count, _first_code(error.source), text)) from None
     except DeadKernelError:
-        reason = "the kernel died: out of memory, or stopped from outside"
+        reason = "the kernel died: out of memory, or stopped by another process"
         raise NotebookFailed(_last_started_cell(partial, reason + _last_words())) from None
     except RuntimeError as error:
-        # What jupyter_client raises if a kernel does not start or does not answer.
+        # jupyter_client raises it if a kernel does not start or does not answer.
         if "ernel" not in str(error):
             raise
         reason = f"the kernel did not start ({error})"
@@ -219,7 +219,7 @@ def _execute(
 
 @contextmanager
 def _no_ipython_settings() -> Iterator[None]:
-    """Give kernels an empty IPython folder: no start-up files, settings or history of anybody."""
+    """Give kernels an empty IPython folder: no personal start-up files, settings or history."""
     with tempfile.TemporaryDirectory(prefix="ipython-") as folder:
         os.environ["IPYTHONDIR"] = folder
         try:
@@ -229,22 +229,22 @@ def _no_ipython_settings() -> Iterator[None]:
 
 
 def _last_words() -> str:
-    """Return the end of what was complained about, if that goes into a file, as in a workflow."""
+    """Return the last lines of standard error if it is a file, as in a workflow."""
     log = Path("/proc/self/fd/2")
     if not log.is_file():
         return ""
     sys.stderr.flush()
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    # Not that a kernel talks to this process without encryption, which each one says, and not the
-    # frames of a trace, which are indented.
-    said = [
+    # Without each kernel's warning of unencrypted communication with this process, and without
+    # the frames of a trace, which are indented.
+    last = [
         line
         for line in lines
         if line.strip()
         and not line.startswith((" ", "\t", "Traceback "))
         and "IPKernelApp" not in line
     ]
-    return f"; the log ends: {_one_line(' | '.join(said[-3:]), 300)}" if said else ""
+    return f"; the log ends: {_one_line(' | '.join(last[-3:]), 300)}" if last else ""
 
 
 def _last_started_cell(partial: Path, reason: str) -> Failure:
@@ -269,7 +269,7 @@ def _one_line(text: str, length: int = 500) -> str:
 
 
 class _ProgressLines:
-    """A file that hands on the written lines that begin with a word of `PROGRESS_WORDS`."""
+    """A file that passes on the written lines that begin with a word of `PROGRESS_WORDS`."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -282,7 +282,7 @@ class _ProgressLines:
                 self._say(line)
 
     def flush(self) -> None:
-        """Do nothing: each line was handed on when it ended."""
+        """Do nothing: each line was passed on when it ended."""
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -304,12 +304,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _exit_on_sigterm(_number: int, _frame: object) -> None:
-    # As an exception, so that the kernel is stopped on the way out.
+    # An exception, so that the kernel is stopped on the way out.
     raise SystemExit(128 + signal.SIGTERM)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one notebook as the command line says; return the exit status."""
+    """Run one notebook from the command line; return the exit status."""
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
     if options.threads is not None:
@@ -318,7 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
         # For the kernel, see utils.config.training_threads.
         os.environ["TRAINING_THREADS"] = str(options.training_threads)
         # Beside another notebook a training has more threads than free cores. Threads that spin
-        # while they wait for one without a core make it a hundred times slower.
+        # while they wait for a thread without a core make it a hundred times slower.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     script = places.root() / "notebooks" / f"{options.notebook}.py"
     folder = options.run_dir.resolve()
@@ -351,8 +351,7 @@ def main(arguments: list[str] | None = None) -> int:
                 tell("done", title)
                 return 0
         else:
-            traceback.print_exc()  # unexpected: the job's log has all of it
-            failure = Failure(None, "", _one_line(f"{type(error).__name__}: {error}"))
+            failure = Failure(None, "", reason_of_failure(error))
         tell("failed", _explain(title, failure, folder / "failed.ipynb"))
         job = {"notebook": options.notebook, "study": options.study, "seed": options.seed}
         write_json(folder / "error.json", job | asdict(failure))
@@ -364,7 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _record_divergence(
     options: argparse.Namespace, folder: Path, failure: Failure, execution: dict[str, Any]
 ) -> None:
-    """Leave a manifest that says that this seed failed: a protocol that diverges is a result."""
+    """Record in a manifest that the training of this seed diverged: this is a result."""
     (folder / "failed.ipynb").replace(folder / "executed.ipynb")
     write_json(
         folder / places.MANIFEST,
@@ -383,7 +382,7 @@ def _record_divergence(
 
 def _explain(title: str, failure: Failure, partial: Path) -> str:
     where = "" if failure.cell is None else f" in cell [{failure.cell}] `{failure.source}`"
-    kept = f"; what was executed is in {partial}" if partial.is_file() else ""
+    kept = f"; the executed cells are in {partial}" if partial.is_file() else ""
     return f"{title} failed{where}: {failure.error}{kept}"
 
 

@@ -1,4 +1,4 @@
-"""One run at a time, and its processes: started as a group, ended with the run."""
+"""One run at a time, and its processes: they start as a group and end with the run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ SECONDS_TO_STOP = 10
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
-# --- one run at a time, and stopping it -----------------------------------------------------------
-
-
 @contextmanager
 def only_run() -> Iterator[IO[str]]:
-    """Hold this checkout's lock; the workflow inherits it and holds it as long as it lives."""
+    """Hold this checkout's lock; the workflow inherits it and holds it until it ends.
+
+    Raises
+    ------
+    UserError
+        If another process holds it.
+    """
     places.runs().mkdir(exist_ok=True)
     with (places.runs() / ".lock").open("a+") as lock:
         try:
@@ -33,7 +36,7 @@ def only_run() -> Iterator[IO[str]]:
             lock.seek(0)
             raise UserError(
                 f"another run is going on in {places.root()} (process {lock.read().strip()}): "
-                "wait for its end, or stop it"
+                "wait until it ends, or stop it"
             ) from None
         lock.truncate(0)
         print(os.getpid(), file=lock, flush=True)
@@ -42,10 +45,10 @@ def only_run() -> Iterator[IO[str]]:
 
 @contextmanager
 def group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subprocess.Popen]:
-    """Start a command as a group of its own, which never outlives this block or this process.
+    """Start a command as a process group that never outlives this block or this process.
 
-    What it prints goes into `log`.
-    A watcher, whose input is a pipe from this process, ends the group even if that is killed.
+    Its output goes to `log`. A watcher, whose input is a pipe from this process, ends the group
+    even if this process is killed.
     """
     process = subprocess.Popen(
         command,
@@ -75,7 +78,7 @@ def group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subproces
 
 
 def _end_group(group: int) -> None:
-    """End what a workflow that was killed alone has left running."""
+    """End the processes of a workflow that was itself killed."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         ends = time.monotonic() + SECONDS_TO_STOP
         with suppress(ProcessLookupError):
@@ -96,7 +99,7 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 def lines_while(process: subprocess.Popen, file: Path) -> Iterator[str]:
-    """Yield each line that is written into `file` until the process has ended."""
+    """Yield each line that is written to `file` until the process has ended."""
     with file.open(encoding="utf-8", errors="replace") as stream:
         begun = ""
         while True:

@@ -1,4 +1,4 @@
-"""What the workflow says, shown to a person."""
+"""The progress of a run: the workflow's messages, as the terminal shows them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from commands.request import Request, duration, shown
-from commands.telling import MARK, title_of
+from commands.request import Request, duration
+from commands.telling import MARK, shown, title_of
 from utils import places
 
 NEXT_TRACE = ("Traceback ", "During handling of ", "The above exception ")
@@ -25,13 +25,13 @@ class Outcome:
     Attributes
     ----------
     planned : int
-        Number of notebooks and reports to be made; 0 as long as Snakemake has not said it.
+        Number of notebooks and reports to be made; 0 until Snakemake has printed it.
     started : dict of str to float
-        Time at which each began, by title, from `time.monotonic`.
+        When each began, by title, from `time.monotonic`.
     seconds : dict of str to float
-        How long each took that was finished, by title.
+        Duration of each finished one, by title.
     failures : list of str
-        A line for each one that failed.
+        A line for each failed one.
     """
 
     planned: int = 0
@@ -40,18 +40,15 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
 
 
-# --- what the workflow says -----------------------------------------------------------------------
-
-
 def follow(lines: Iterable[str], log: IO[str]) -> Outcome:
-    """Show how far the jobs are and collect what they say.
+    """Show the progress of the jobs and collect their outcome.
 
     Parameters
     ----------
     lines : iterable of str
-        What the jobs say.
+        Lines of the jobs, see `commands.telling`.
     log : text file
-        Is given every line; Snakemake has written its plan into it before the first job begins.
+        Gets every line; Snakemake writes its plan to it before the first job begins.
     """
     outcome = Outcome()
     for line in lines:
@@ -64,9 +61,9 @@ def follow(lines: Iterable[str], log: IO[str]) -> Outcome:
     return outcome
 
 
-def planned_jobs(said: str) -> int:
+def planned_jobs(output: str) -> int:
     """Count the jobs in Snakemake's table: a heading, lines of name and number, an empty line."""
-    table = said.partition("\nJob stats:\n")[2].partition("\n\n")[0]
+    table = output.partition("\nJob stats:\n")[2].partition("\n\n")[0]
     rows = re.findall(r"^(\S+) +([0-9]+)$", table, re.MULTILINE)
     return sum(int(count) for name, count in rows if name not in ("all", "total"))
 
@@ -84,17 +81,17 @@ def _show(message: str, outcome: Outcome) -> None:
         print(f"      {text}: done in {duration(outcome.seconds[text])}{left}", flush=True)
     elif word == "failed":
         outcome.failures.append(text)
-        print("      failed; what already runs is finished first", flush=True)
+        print("      failed; notebooks already running are finished first", flush=True)
 
 
 def killed(status: int) -> str | None:
-    """Say by what the workflow was killed; None if it ended by itself."""
-    # Of the workflow itself as a shell gives it, of the process that runs it as Python does.
+    """Name the signal that killed the workflow; None if it ended by itself."""
+    # The workflow's own status is a shell's; that of the process that runs it is Python's.
     number = -status if status < 0 else status - 128
     if number <= 0:
         return None
     name = signal.Signals(number).name
-    return f"the workflow was killed ({name}): out of memory, or stopped from outside"
+    return f"the workflow was killed ({name}): out of memory, or stopped by another process"
 
 
 def complaint_in(log: Path) -> str:
@@ -102,27 +99,27 @@ def complaint_in(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
     begins = re.compile(r"\w*(Error|Exception)\b|\S+: error:")
     first = next((i for i, line in enumerate(lines) if begins.match(line)), -1)
-    # What follows belongs to it, up to the trace of the next error.
-    said = itertools.takewhile(lambda line: not line.startswith(NEXT_TRACE), lines[first:])
-    return "the workflow stopped: " + " ".join(said)[:500]
+    # The lines after it belong to it, up to the trace of the next error.
+    message = itertools.takewhile(lambda line: not line.startswith(NEXT_TRACE), lines[first:])
+    return "the workflow stopped: " + " ".join(message)[:500]
 
 
 def summary(
     request: Request, outcome: Outcome, not_run: dict[str, str], seconds: float
 ) -> Iterator[str]:
-    """Say how long each part took and, in the last lines, where the report is."""
+    """Yield lines with the duration of each part and, last, the place of the report."""
     if not outcome.started:
-        yield "everything is up to date: nothing had to be run"
+        yield "everything is up to date: nothing to run"
     else:
         rows = _durations(request, outcome, not_run)
         width = max(len(title) for title, _ in rows)
         for title, took in rows:
             yield f"  {title:<{width}}  {took}"
-        yield f"  {'in all':<{width}}  {duration(seconds)}"
+        yield f"  {'total':<{width}}  {duration(seconds)}"
     for study, reason in not_run.items():
         yield f"not run: {study}: {reason}"
     if request.for_snakemake and "report" not in outcome.seconds:
-        yield "the report was not made: what followed -- left it out"
+        yield "the report was not made: the arguments after -- left it out"
         return
     yield f"report: {shown(places.root() / request.out / 'report.html')}"
     yield f"        {shown(places.root() / request.out / 'report.pdf')}"
@@ -131,9 +128,9 @@ def summary(
 def _durations(
     request: Request, outcome: Outcome, not_run: Collection[str]
 ) -> list[tuple[str, str]]:
-    """List title and duration of every notebook that is in the report, and of the report.
+    """List title and duration of every notebook in the report, and of the report.
 
-    With words for Snakemake of one's own, what was not run may or may not be up to date.
+    With extra arguments for Snakemake, a notebook that did not run need not be up to date.
     """
     otherwise = "not run" if request.for_snakemake else "up to date"
     titles = [

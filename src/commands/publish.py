@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-from commands.request import checked, shown
+import argparse
+
+from commands.arguments import PROGRAM, refusing, require_profile
+from commands.telling import shown
 from utils import places
-from utils.config.load import load_profile
-from utils.config.schema import Profile
 from utils.errors import UserError
 
-# --- publishing -----------------------------------------------------------------------------------
+HELP = "copy the numbers of a full run to reports/published and to README.md"
 
 
-def parse_publish(arguments: list[str]) -> Profile:
-    """Validate what follows ``publish``; return the profile whose report is published.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the arguments."""
+    parser.usage = f"{PROGRAM} publish [--profile NAME]"
+    parser.add_argument(
+        "--profile", metavar="NAME", default="paper", help="publish reports/NAME (default: paper)"
+    )
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse an unknown profile."""
+    require_profile(options.profile)
+
+
+def act(options: argparse.Namespace) -> int:
+    """Publish the report of a profile and list what was written; return the exit status.
 
     Raises
     ------
     UserError
-        If anything is not as it must be.
+        If the profile has no report of a full run, or the checkout has uncommitted changes: the
+        numbers would stand beside code that did not produce them.
     """
-    return load_profile(checked(["publish", *arguments]).profile)
-
-
-def publish_report(profile: Profile) -> int:
-    """Publish the report of a profile and say what was written; return the exit status.
-
-    Raises
-    ------
-    UserError
-        If there is no such report, it is not of a full run, or the checkout has changes that are
-        not committed: the numbers would stand beside code that did not make them.
-    """
+    from commands.process import only_run
     from report.provenance import git_state
     from report.publish import publish
+    from utils.config.load import load_profile
 
-    _, dirty, _ = git_state(places.root())
-    if dirty:
-        raise UserError(
-            f"{places.root()} has changes that are not committed: commit or stash them "
-            "('git status' lists them), then publish"
-        )
-    report = places.root() / "reports" / profile.profile
-    publish(report, places.published(), places.readme())
+    with refusing():
+        load_profile(options.profile)
+    # A run replaces its report: nothing is published while one is going on.
+    with only_run():
+        _, dirty, _ = git_state(places.root())
+        if dirty:
+            raise UserError(
+                f"{places.root()} has uncommitted changes: commit or stash them "
+                "('git status' lists them), then publish"
+            )
+        publish(places.root() / "reports" / options.profile, places.published(), places.readme())
     for path in sorted(path for path in places.published().rglob("*") if path.is_file()):
         print(f"{shown(path)}: {path.stat().st_size:,} bytes")
     print(f"{shown(places.readme())}: the table of the published run")

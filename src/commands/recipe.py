@@ -1,62 +1,88 @@
-"""``run_all.sh recipe``: run one method of a leaderboard."""
+"""``run_all.sh recipe``: run one named method of a leaderboard."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+import re
 
-from commands import arguments as calls
-from commands.request import checked, duration, shown
+from commands.arguments import (
+    PROGRAM,
+    names_in,
+    refusing,
+    require_known,
+    require_profile,
+    whole_number_from_1,
+)
+from commands.telling import shown
 from utils import places
-from utils.config.checks import require_sound
-from utils.config.load import load_leaderboard, load_profile
-from utils.config.schema import Leaderboard, Profile
+
+HELP = "run one named method of a leaderboard and print its scores; without a name, list them"
+_RECIPE = re.compile(r"^[^#\n]*?\brecipe: *([a-z0-9_-]+)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class RecipeRequest:
-    """A validated request for one method of a leaderboard."""
+def recipes() -> dict[str, str]:
+    """Return the leaderboard of each recipe, without parsing the files as YAML."""
+    return {
+        recipe: board
+        for board in names_in("leaderboards")
+        for recipe in _RECIPE.findall(
+            (places.config() / "leaderboards" / f"{board}.yaml").read_text(encoding="utf-8")
+        )
+    }
 
-    name: str
-    board: Leaderboard
-    profile: Profile
-    seeds: int
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the arguments."""
+    parser.usage = f"{PROGRAM} recipe [NAME [--profile NAME] [--seeds N]]"
+    parser.add_argument("name", metavar="NAME", nargs="?", help="without it: list the names")
+    parser.add_argument("--profile", metavar="NAME", default="paper", help="default: paper")
+    parser.add_argument(
+        "--seeds", metavar="N", type=whole_number_from_1, default=1, help="default: 1"
+    )
 
 
-def parse_recipe(arguments: list[str]) -> RecipeRequest:
-    """Validate what follows ``recipe``.
+def check(options: argparse.Namespace) -> None:
+    """Refuse unknown names; without one, list them and exit."""
+    require_profile(options.profile)
+    known = recipes()
+    if options.name is not None:
+        require_known("recipe", options.name, list(known))
+        return
+    width = max(map(len, known))
+    for name, board in known.items():
+        print(f"{name:<{width}}  a method of {board}")
+    raise SystemExit(0)
+
+
+def act(options: argparse.Namespace) -> int:
+    """Run a method with each seed, print its scores, and leave its assignments in ``runs/``.
 
     Raises
     ------
+    WrongCall
+        If the leaderboard or the profile is invalid.
     UserError
-        If an argument is invalid; nothing was run.
+        If the data are not available.
     """
-    options = checked(["recipe", *arguments])
-    board, profile = load_leaderboard(calls.recipes()[options.name]), load_profile(options.profile)
-    require_sound([board], profile)
-    return RecipeRequest(options.name, board, profile, options.seeds)
+    from commands.request import duration
+    from utils.config.checks import require_sound
+    from utils.config.load import load_leaderboard, load_profile
 
-
-def run_recipe(request: RecipeRequest) -> int:
-    """Run a method with each seed, print its scores, and write its assignments to ``runs/``.
-
-    Raises
-    ------
-    UserError
-        If the data is not available.
-    """
+    board_name = recipes()[options.name]
+    with refusing():
+        require_sound([load_leaderboard(board_name)], load_profile(options.profile))
     from utils.runs.leaderboard import open_board
 
-    board, profile = request.board.leaderboard, request.profile.profile
-    for seed in range(request.seeds):
-        place = places.topic(profile, board, places.runs() / "recipes")
-        folder = place.notebook(seed, request.name)
-        run = open_board(request.name, board, profile, seed, folder)
-        (method,) = run.methods(request.name)
+    for seed in range(options.seeds):
+        place = places.topic(options.profile, board_name, places.runs() / "recipes")
+        folder = place.notebook(seed, options.name)
+        run = open_board(options.name, board_name, options.profile, seed, folder)
+        (method,) = run.methods(options.name)
         scores = run.run(method)
         run.finish()
-        listed = ", ".join(f"{name.upper()} {scores[name]:.4f}" for name in ("acc", "ari", "nmi"))
+        values = ", ".join(f"{name.upper()} {scores[name]:.4f}" for name in ("acc", "ari", "nmi"))
         print(
-            f"{request.name}, {len(run.images):,} images, seed {seed}: {listed}, "
+            f"{options.name}, {len(run.images):,} images, seed {seed}: {values}, "
             f"{duration(scores['seconds'])}; {shown(folder / 'assignments.parquet')}"
         )
     return 0

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from commands.last_resort import explain
+from commands.last_resort import reason_of_failure
 from commands.telling import tell
 from report.build import build
-from utils.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,19 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tell("start", "report")
     try:
         build(options.profile, options.studies.split(","), seeds, options.runs, options.out)
-    except UserError as error:
-        return _failed(str(error))
     except Exception as error:
-        traceback.print_exc()  # unexpected: the job's log has all of it
-        return _failed(explain(error))
+        reason = reason_of_failure(error)
+        print(f"error: {reason}", file=sys.stderr)
+        tell("failed", f"the report failed: {reason}")
+        return 1
     tell("done", "report")
     return 0
-
-
-def _failed(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr)
-    tell("failed", f"the report failed: {' '.join(reason.split())}")
-    return 1
 
 
 if __name__ == "__main__":

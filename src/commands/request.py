@@ -1,40 +1,18 @@
-"""What a person asked for, validated before anything runs."""
+"""What a run was asked for, validated before anything runs."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands import arguments as calls
+from commands.outputs import RESULTS, prepare_out
 from utils import places
 from utils.config.checks import require_sound
 from utils.config.load import load_profile, load_topic
 from utils.config.schema import Leaderboard, Profile, Study
-from utils.errors import UserError
-from utils.store.ownership import (
-    report_of_profile,
-    require_apart,
-    require_free,
-    require_own,
-    require_writable,
-)
-
-# What the report writes. A missing one is made again even if nothing else has changed.
-RESULTS = (
-    "report.html",
-    "report.pdf",
-    "metrics.csv",
-    "assignments.parquet",
-    "reported_vs_reproduced.csv",
-    "confusion.csv",
-    "facts.csv",
-    "run.json",
-    "figures",
-    "notebooks",
-)
-USAGE_ERROR = calls.USAGE_ERROR
+from utils.config.vocabulary import LEADERBOARD_NOTEBOOK, STUDY_NOTEBOOKS
+from utils.store.ownership import report_of_profile
 
 
 @dataclass(frozen=True)
@@ -48,7 +26,7 @@ class Request:
     cores : int or None
         None means all.
     for_snakemake : tuple of str
-        What followed ``--`` on the command line.
+        The arguments after ``--``.
     """
 
     profile: Profile
@@ -64,37 +42,39 @@ class Request:
         """Folder of the executed notebooks of this profile."""
         return places.runs() / self.profile.profile
 
-    def place(self, study: Study | Leaderboard) -> places.Topic:
-        """Return where the executed notebooks of a study or leaderboard lie."""
-        return places.topic(self.profile.profile, study.name)
+    def place(self, topic: Study | Leaderboard) -> places.Topic:
+        """Return the place of the executed notebooks of a study or leaderboard."""
+        return places.topic(self.profile.profile, topic.name)
+
+    def manifests(self) -> list[Path]:
+        """List the manifests that this run is to have, of studies and leaderboards with data."""
+        return [
+            self.place(topic).notebook(seed, notebook) / places.MANIFEST
+            for topic in self.studies
+            if self.place(topic).data.is_file()
+            for seed in range(self.seeds)
+            for notebook in notebooks_of(topic)
+        ]
 
 
-# --- the request ---------------------------------------------------------------------------------
+def notebooks_of(topic: Study | Leaderboard) -> list[str]:
+    """Name the notebooks of a study or of a leaderboard."""
+    return [LEADERBOARD_NOTEBOOK] if isinstance(topic, Leaderboard) else [*STUDY_NOTEBOOKS]
 
 
-def checked(arguments: list[str]) -> Namespace:
-    """Check a command line as ``run_all.sh`` has done before; return its options.
+def request_of(options: Namespace) -> Request:
+    """Validate a checked call against the configuration, and make the folder of the report.
+
+    Parameters
+    ----------
+    options : Namespace
+        From `commands.main.parse`.
 
     Raises
     ------
     UserError
-        If anything is not as it must be; nothing was run.
+        If a study or the profile is invalid, or the report must not be written to its folder.
     """
-    try:
-        return calls.parse(arguments)
-    except calls.WrongCall as wrong:
-        raise UserError(str(wrong)) from None
-
-
-def parse(arguments: list[str]) -> Request:
-    """Validate a command line.
-
-    Raises
-    ------
-    UserError
-        If anything is not as it must be; nothing was run.
-    """
-    options = checked(arguments)
     profile, out = load_profile(options.profile), options.out
     studies = tuple(load_topic(name) for name in options.studies)
     require_sound(studies, profile)
@@ -107,39 +87,8 @@ def parse(arguments: list[str]) -> Request:
         out=out.relative_to(places.root()) if out.is_relative_to(places.root()) else out,
         cores=options.cores,
         offline=options.offline,
-        for_snakemake=tuple(options.for_snakemake),
+        for_snakemake=options.passed_on,
     )
-
-
-def prepare_out(out: Path, owner: str, names: Collection[str] = ()) -> None:
-    """See that a report may be written into a folder, and make it if it is missing.
-
-    Parameters
-    ----------
-    out : Path
-    owner : str
-        Whose the report is, as its manifest names it.
-    names : collection of str
-        Files that every such report has.
-
-    Raises
-    ------
-    UserError
-        If it may not; nothing was changed.
-    """
-    require_apart({"--out": out}, kept_places())
-    earlier = require_own(out, owner, "--out")
-    require_free(out, {*names, *earlier}, earlier)
-    require_writable(out, "--out")
-
-
-def kept_places() -> dict[str, Path]:
-    """Return the folders into which no report and no export goes, by their names in messages."""
-    return {
-        "the published numbers, which 'publish' alone writes": places.published(),
-        "the article's template": places.template(),
-        "the working state": places.runs(),
-    }
 
 
 def duration(seconds: float) -> str:
@@ -150,9 +99,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def shown(path: Path) -> str:
-    """Write a path as short as it can be used from the current folder."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,7 +1,7 @@
-"""What results were made from, and whether that has changed since.
+"""Whether results are stale: whether the code or the inputs behind them have changed.
 
-Snakemake notes in ``.snakemake`` what each result was made from. That folder can be lost or
-damaged, so the manifest of each notebook has the same note, and the command compares it.
+Snakemake records in ``.snakemake`` what each result was made from. That folder can be lost or
+damaged, so the manifest of each notebook has the same record, which `commands.workflow` compares.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def made_from(code: str, inputs: Iterable[str]) -> dict[str, Any]:
-    """Return the note for the manifest of a notebook that is about to run.
+    """Return the record for the manifest of a notebook that is about to run.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ def made_from(code: str, inputs: Iterable[str]) -> dict[str, Any]:
 
 
 def is_stale(manifest: Path) -> bool:
-    """Tell whether a notebook's code or inputs are no longer those that its manifest notes.
+    """Tell whether a notebook's code or inputs differ from those that its manifest records.
 
-    A manifest without such a note is stale: nothing shows what it was made from.
+    A manifest without such a record is stale: nothing shows what it was made from.
     """
     script = places.root() / "notebooks" / f"{manifest.parent.name}.py"
     if not script.is_file():
-        return False  # of a notebook that is no longer there: nothing could make it again
+        return False  # the notebook no longer exists: nothing could make it again
     noted = (read_state(manifest, "made_from") or {}).get("made_from")
     if not isinstance(noted, dict) or not isinstance(noted.get("inputs"), dict):
         return True
@@ -56,7 +56,7 @@ def is_stale(manifest: Path) -> bool:
     )
 
 
-# Many manifests name the same files, and within one command these do not change.
+# Many manifests name the same files, which do not change during one command.
 @cache
 def code_of(script: Path) -> str:
     """Return the fingerprint of the code behind a notebook's script."""
@@ -69,7 +69,7 @@ def _digest_of(path: Path) -> str | None:
 
 
 def mend_records(folder: Path) -> set[str]:
-    """Reset those of Snakemake's notes that it could not read, and list the results that have one.
+    """Reset Snakemake's unreadable records, and list the results with a readable one.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def mend_records(folder: Path) -> set[str]:
     Returns
     -------
     set of str
-        Results, as the workflow names them, whose note can be read.
+        Results, as the workflow names them, whose record can be read.
     """
     for place in (folder, folder / "metadata", folder / "incomplete"):
         if place.exists() and not place.is_dir():
@@ -97,16 +97,16 @@ def mend_records(folder: Path) -> set[str]:
 
 
 def _records(folder: Path) -> list[tuple[Path, str]]:
-    """List Snakemake's files of notes, each with the result whose name it has in base 64."""
+    """List Snakemake's records, each with its result, whose name is the file's in base 64."""
     found = []
     for path in folder.rglob("*"):
         if path.is_file():
-            # A long name is cut into folders, whose names begin with @.
+            # A long name is split into folders, whose names begin with @.
             name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
             try:
                 found.append((path, urlsafe_b64decode(name).decode()))
             except (binascii.Error, ValueError):
-                continue  # not one of Snakemake's, which never looks for it
+                continue  # not Snakemake's
     return found
 
 

@@ -1,10 +1,10 @@
 """One process that imports the heavy libraries once and forks the workflow's jobs from itself.
 
 A notebook's libraries take longer to import than most of its cells to run. ``run_all.sh`` starts
-the workflow through ``python -m utils.warm_start serve``. While Snakemake plans, that process
+the workflow through ``python -m commands.warm_start serve``. While Snakemake plans, that process
 imports the libraries; then it forks a process for each job that asks for one with
-``python -m utils.warm_start run MODULE``. Where no such process can be reached (on SLURM, or when
-Snakemake is called by hand) the job imports what it needs itself. The results are the same.
+``python -m commands.warm_start run MODULE``. Without such a process (on SLURM, or when Snakemake is
+called by hand) each job imports the libraries itself. The results are the same.
 
 Nothing is computed before a fork: a process that has started threads must not be forked.
 """
@@ -34,9 +34,9 @@ from typing import NoReturn
 
 from report.notebook_format import skip_iri_grammars
 
-# Names the socket at which forks are to be had; on Linux it is no file, so none is left behind.
+# Names the socket that takes requests for forks; on Linux it is no file that could stay behind.
 ADDRESS = "WARM_START"
-# What the notebooks and the report import, the most needed first.
+# Libraries of the notebooks and the report, those needed first at the top.
 LIBRARIES = (
     "papermill",
     "jupytext",
@@ -55,7 +55,7 @@ LIBRARIES = (
     "timm",
     "torchvision",
 )
-# Libraries read these when they are imported, so a fork can only have the values of its parent.
+# Libraries read these when they are imported, so a fork has the values of its parent.
 READ_ON_IMPORT = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -65,7 +65,7 @@ READ_ON_IMPORT = (
 )
 SECONDS_TO_ASK = 10
 _PR_SET_PDEATHSIG = 1  # of sys/prctl.h: send a signal when the parent ends
-# The settings with which this process, or the one that it is a fork of, imported the libraries.
+# The settings under which this process, or its parent, imported the libraries.
 imported_with: dict[str, str] | None = None
 
 
@@ -78,7 +78,7 @@ def serve(command: list[str], threads: int) -> int:
     Parameters
     ----------
     command : list of str
-        Finds the way to this process in its environment.
+        Finds the address of this process in its environment.
     threads : int
         Processor cores that a fork computes with.
 
@@ -94,7 +94,7 @@ def serve(command: list[str], threads: int) -> int:
         listener.bind(f"\0{name}")
         listener.listen()
         process = subprocess.Popen(command, env=os.environ | {ADDRESS: name})
-        # Who stops the run stops the command, too; this process waits for its end.
+        # A signal that stops the run stops the command too; this process waits for its end.
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
         _import_libraries(process, threads)
@@ -123,13 +123,13 @@ def settings_of(threads: int) -> dict[str, str]:
     """Return the environment in which libraries are imported for a number of threads.
 
     Beside another notebook a training has more threads than free cores. Threads that spin while
-    they wait for one without a core make it a hundred times slower, so these do not spin.
+    they wait for a thread without a core make it a hundred times slower, so these do not spin.
     """
     return dict.fromkeys(READ_ON_IMPORT, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class _Parent:
-    """Forks jobs, and tells those that asked for them how they ended; has one thread."""
+    """Forks jobs and returns their exit status to the processes that asked; has one thread."""
 
     def __init__(self, listener: socket.socket, process: subprocess.Popen) -> None:
         self._listener = listener
@@ -141,7 +141,7 @@ class _Parent:
         self._waker.setblocking(False)
 
     def work(self) -> None:
-        """Serve until the command has ended; what still runs then is told to end, too."""
+        """Serve until the command has ended; then end the jobs that still run."""
         signal.set_wakeup_fd(self._waker.fileno())
         self._selector.register(self._woken, selectors.EVENT_READ, self._tell_ends)
         self._selector.register(self._listener, selectors.EVENT_READ, self._start)
@@ -155,7 +155,7 @@ class _Parent:
         connection, _ = self._listener.accept()
         try:
             job = Job.receive(connection)
-        except (OSError, ValueError):  # who asked for it went away, or is another user
+        except (OSError, ValueError):  # the asking process ended, or is another user's
             connection.close()
             return
         pid = os.fork()
@@ -166,7 +166,7 @@ class _Parent:
         job.close()
         self._connections[pid] = connection
 
-        # Nothing more is sent: the connection ends when the process that asked does.
+        # Nothing more is sent: the connection ends with the process that asked.
         def stop() -> None:
             self._selector.unregister(connection)
             os.kill(pid, signal.SIGTERM)
@@ -183,11 +183,11 @@ class _Parent:
             del self._connections[pid]
             with suppress(KeyError):
                 self._selector.unregister(connection)
-            with connection, suppress(OSError):  # who asked for it may be gone
+            with connection, suppress(OSError):  # the process that asked may have ended
                 connection.sendall(b"%d" % _as_a_shell(os.waitstatus_to_exitcode(status)))
 
     def _let_go(self) -> None:
-        """Close in a fork what is the parent's."""
+        """Close the parent's files in a fork."""
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -201,7 +201,7 @@ class _Parent:
 
 @dataclass
 class Job:
-    """What a process is to do, and the files into which it prints.
+    """A program to run, and the files for its output.
 
     Attributes
     ----------
@@ -229,12 +229,12 @@ class Job:
 
     @classmethod
     def receive(cls, connection: socket.socket) -> Job:
-        """Take what `send` sends, of a process of this user only.
+        """Receive a job from a process of this user.
 
         Raises
         ------
         OSError or ValueError
-            If it is another user's, or ends half-way.
+            If the process is another user's, or the job is incomplete.
         """
         _require_same_user(connection)
         connection.settimeout(SECONDS_TO_ASK)
@@ -245,15 +245,15 @@ class Job:
         return job
 
     def close(self) -> None:
-        """Close the files into which it prints."""
+        """Close the files for its output."""
         for descriptor in self.output:
             os.close(descriptor)
 
     def become(self) -> NoReturn:
-        """Do it in this process, which is a fork, and end."""
+        """Run it in this process, which is a fork, and end."""
 
         def do() -> None:
-            # Nobody could tell how it ended if the parent were killed.
+            # Without the parent nobody could receive its exit status.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             for number, descriptor in enumerate(self.output, start=1):
                 os.dup2(descriptor, number)
@@ -267,12 +267,12 @@ class Job:
 
 
 def run(module: str, arguments: list[str]) -> int:
-    """Run a program of this package in a fork of the parent, or here if this run has no parent.
+    """Run a program of this package in a fork of the parent, or here if there is no parent.
 
     Parameters
     ----------
     module : str
-        Its name, without that of the package.
+        Its name, without the package.
     arguments : list of str
 
     Returns
@@ -306,7 +306,7 @@ def run_here(module: str, arguments: list[str]) -> None:
 
 
 def exit_after(action: Callable[[], None]) -> NoReturn:
-    """Do something in a fork, and end without returning to what was forked."""
+    """Call a function in a fork, and end without returning to the forked code."""
     status = 1
     try:
         action()
@@ -355,7 +355,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # By its name, so that a program in a fork finds what was set here.
+    # By its name, so that a program in a fork finds the variables set here.
     from commands import warm_start
 
     sys.exit(warm_start.main())

@@ -1,33 +1,28 @@
 """The arguments of `run_all.sh`: what they know without reading anything agrees with the rest."""
 
-import ast
 import re
+import subprocess
 import sys
 
 import pytest
 
-from commands import arguments
+from commands import arguments, images, last_resort, main, recipe
 from utils import clustering, config, errors
 from utils.places import ROOT
 from utils.representations import pretrained
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "commands/arguments.py",
-        "commands/environment.py",
-        "utils/places.py",
-        "utils/errors.py",
-    ],
-)
+@pytest.mark.parametrize("name", ["main", "environment"])
 def test_what_runs_before_there_is_an_environment_needs_none(name):
-    tree = ast.parse((ROOT / "src" / name).read_text("utf-8"))
-    for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module] if isinstance(node, ast.ImportFrom) else []
-        own = ("utils", "utils.errors")
-        assert all(n.split(".")[0] in sys.stdlib_module_names or n in own for n in names)
+    """Without site-packages, and of `utils` only two modules, nothing else can be imported."""
+    code = (
+        "import importlib, sys; sys.path.insert(0, sys.argv[1]); "
+        "importlib.import_module(sys.argv[2]); "
+        "print(*sorted(name for name in sys.modules if name.startswith(('utils.', 'report'))))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code, ROOT / "src", f"commands.{name}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"utils.places", "utils.errors"}
 
 
 def test_the_names_of_files_are_the_names_of_what_is_in_them():
@@ -39,23 +34,23 @@ def test_the_names_of_files_are_the_names_of_what_is_in_them():
 def test_the_recipes_are_those_of_the_leaderboards():
     boards = [config.load_leaderboard(name) for name in config.leaderboard_names()]
     rows = [(row.recipe, board.leaderboard) for board in boards for row in board.rows if row.recipe]
-    assert list(arguments.recipes().items()) == rows
+    assert list(recipe.recipes().items()) == rows
 
 
 def test_what_pictures_are_clustered_with_is_what_there_is():
-    assert tuple(clustering.CLUSTERERS) == arguments.CLUSTERERS
+    assert tuple(clustering.CLUSTERERS) == images.CLUSTERERS
     with pytest.raises(errors.UserError) as refused:
         pretrained.load_backbone("magic")
     named = re.findall(r"[a-z]+[a-z0-9_]*\d[a-z0-9_]*", str(refused.value))
-    assert set(arguments.BACKBONES) == set(named)
+    assert set(images.BACKBONES) == set(named)
 
 
 def test_a_list_of_recipes_is_an_answer(capsys):
     with pytest.raises(SystemExit) as answered:
-        arguments.parse(["recipe"])
+        main.parse(["recipe"])
     assert answered.value.code == 0
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in printed] == list(arguments.recipes())
+    assert [line.split()[0] for line in printed] == list(recipe.recipes())
 
 
 @pytest.mark.parametrize(
@@ -67,22 +62,35 @@ def test_a_list_of_recipes_is_an_answer(capsys):
         (["--out", "a\0b"], "is not a path"),
         (["images", ".", "--backbone", "magic"], "--backbone 'magic': allowed are efficient"),
         (["images", ".", "--backbone", "timm:"], "--backbone 'timm:': allowed are efficient"),
-        (["--seeds", "2", "images", "."], "the sub-command 'images' comes first"),
-        (["run"], "unknown sub-command 'run'"),
-        (["lab", "x", "--", "y"], "lab takes no 'x'"),
+        (["--seeds", "2", "images", "."], "the command 'images' comes first"),
+        (["run"], "unrecognized arguments: run"),
+        (["lab", "x", "--", "y"], "unrecognized arguments: x"),
+        (["--seeds", "1" * 5000], "is not a whole number from 1"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(words, reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(arguments.WrongCall, match=reason):
-        arguments.parse(words)
+        main.parse(words)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("words", "status"), [(["recipe"], arguments.ANSWERED), (["x"], arguments.USAGE_ERROR)]
-)
-def test_the_status_tells_run_all_what_to_do(words, status, monkeypatch, capsys):
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    assert arguments.main(words) == status
-    assert len(capsys.readouterr().err.splitlines()) == (status == arguments.USAGE_ERROR)
+@pytest.mark.parametrize(("words", "status"), [("recipe", 3), ("x", 2), ("--seeds 1", 0)])
+def test_the_status_tells_run_all_what_to_do(words, status):
+    command = [sys.executable, "-I", "-S", ROOT / "src/commands/main.py", *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert len(done.stderr.splitlines()) == (status == last_resort.USAGE_ERROR)
+
+
+def test_what_follows_the_dashes_is_passed_on_by_two_commands_only():
+    assert main.parse(["--seeds", "3", "--", "--seeds"]).passed_on == ("--seeds",)
+    assert main.parse(["lab", "--", "-x", "--"]).passed_on == ("-x", "--")
+    with pytest.raises(arguments.WrongCall, match="unrecognized arguments"):
+        main.parse(["publish", "--", "x"])
+
+
+def test_a_folder_whose_name_begins_with_a_dash_follows_the_dashes(tmp_path, monkeypatch):
+    (tmp_path / "-mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main.parse(["images", "--", "-mine"]).folder == tmp_path / "-mine"

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from commands import export as exporting
+from commands import picture_request
 from commands.export import export
 from utils.errors import UserError
 from utils.store.ownership import MANIFEST, read_manifest
@@ -71,7 +72,10 @@ def test_a_changed_copy_stays(root, target):
     export(root, CLUSTERS, target, copy=True)
     path = target / "cluster-000" / "a.jpg"
     path.write_bytes(b"retouched")
-    assert "is not of this export" in export(root, CLUSTERS, target, copy=True).left_out["a.jpg"]
+    assert (
+        "does not belong to this export"
+        in export(root, CLUSTERS, target, copy=True).left_out["a.jpg"]
+    )
     export(root, CLUSTERS | {"a.jpg": "cluster-001"}, target, copy=True)
     assert path.read_bytes() == b"retouched"
     assert (target / "cluster-001" / "a.jpg").read_bytes() == bytes(100)
@@ -132,7 +136,7 @@ def test_a_link_in_the_place_of_a_clusters_folder_leads_to_no_loss(root, target)
     done = export(root, dict.fromkeys(NAMES, "cluster-001"), target, copy=True)
     assert done.n_pictures == len(NAMES)
     done = export(root, CLUSTERS, target, copy=True)
-    assert "is not of this export" in done.left_out["a.jpg"]
+    assert "does not belong to this export" in done.left_out["a.jpg"]
     assert content(root) == before
 
 
@@ -165,4 +169,4 @@ def test_a_file_system_without_links_is_told_before(target, monkeypatch):
     target.mkdir()
     monkeypatch.setattr(os, "symlink", refuse)
     with pytest.raises(UserError, match=r"links cannot be made there .*; give --copy"):
-        exporting.require_links(target)
+        picture_request.require_links(target)

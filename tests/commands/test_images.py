@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from commands import images
+from commands import images, last_resort, picture_request
 from commands import main as main_module
-from commands import request as request_module
 from report import collect, own_pictures
 from utils import places
 from utils.data import datasets
@@ -34,8 +33,13 @@ def folder(tmp_path):
 # --- the request ----------------------------------------------------------------------------------
 
 
+def request_for(*arguments):
+    options = main_module.parse(["images", *map(str, arguments)])
+    return picture_request.request_of(options, images.plain_name(options.name))
+
+
 def test_defaults(folder):
-    request = images.parse([str(folder)])
+    request = request_for(folder)
     assert (request.clusters, request.clusterer) == ("auto", "gmm")
     assert request.backbone == "efficientnet_lite0"
     assert request.title == "My digits" and request.study == "my-digits"
@@ -69,7 +73,7 @@ def test_a_title_becomes_a_plain_name(title, name):
         (["{folder}", "--name", "  "], "--name is empty"),
         (["{folder}", "--copy"], "give --export DIR as well"),
         (["{folder}", "--seed", "x"], "--seed 'x'"),
-        (["{folder}", "--model", "m", "--clusters", "3"], "--clusters cannot be given with"),
+        (["{folder}", "--model", "m", "--clusters", "3"], "--clusters cannot be combined with"),
         (["{folder}", "--out", "{folder}/report"], "lies in the folder of the pictures"),
         (["{folder}", "--export", "{folder}"], "lies in the folder of the pictures"),
         (["{folder}", "--export", "{parent}"], r"the folder of the pictures \(.*\) lies in it"),
@@ -81,7 +85,7 @@ def test_a_title_becomes_a_plain_name(title, name):
 def test_a_bad_request_says_what_is_wrong(folder, arguments, reason):
     filled = [text.format(folder=folder, parent=folder.parent) for text in arguments]
     with pytest.raises(UserError, match=reason):
-        images.parse(filled)
+        request_for(*filled)
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -157,9 +161,8 @@ def test_an_error_of_the_notebook_is_said_in_a_line(tmp_path, main, capfd):
 
 def test_labels_that_are_not_there_are_told_at_once(folder, tmp_path, main, capfd):
     labels = tmp_path / "labels.csv"
-    assert (
-        main(folder, "--labels", labels, "--out", tmp_path / "report") == request_module.USAGE_ERROR
-    )
+    status = main(folder, "--labels", labels, "--out", tmp_path / "report")
+    assert status == last_resort.USAGE_ERROR
     assert capfd.readouterr().err.startswith(f"run_all.sh: --labels {labels}: ")
     assert not (tmp_path / "report").exists()
 

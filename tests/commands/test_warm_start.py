@@ -170,7 +170,7 @@ def test_a_killed_fork_is_a_dead_kernel(notebooks):
     kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     with run_notebook_in(notebooks, kill, FINISH) as parent:
         output, _ = parent.communicate(timeout=60)
-    assert "the kernel died: out of memory, or stopped from outside" in output
+    assert "the kernel died: out of memory, or stopped by another process" in output
 
 
 def test_a_kernel_ends_with_its_killed_runner(notebooks):

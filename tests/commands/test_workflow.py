@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from faults.processes import processes_in
 
-from commands.request import RESULTS
+from commands.outputs import RESULTS
 from utils.config.vocabulary import LEADERBOARD_NOTEBOOK, PICTURES_NOTEBOOK, STUDY_NOTEBOOKS
 from utils.places import ROOT
 
@@ -215,7 +215,7 @@ def test_a_run_shows_progress_durations_and_the_report(finished):
     assert begun[-1] == "[10/10] report …"
     assert len([line for line in lines if ": done in " in line]) == 10
     # The last lines: a duration for each part, their sum, and where the report is.
-    assert [line.split("  ")[1] for line in lines[-13:-2]] == [*titles, "report", "in all"]
+    assert [line.split("  ")[1] for line in lines[-13:-2]] == [*titles, "report", "total"]
     assert lines[-2:] == [
         "report: a repository/reports/quick/report.html",
         "        a repository/reports/quick/report.pdf",
@@ -237,7 +237,7 @@ def test_notebooks_wait_for_those_they_need(finished):
 def test_a_moved_and_unchanged_repository_is_up_to_date(repository):
     status, lines, errors = run(repository, "--seeds", "1")
     assert (status, errors) == (0, [])
-    assert "everything is up to date: nothing had to be run" in lines
+    assert "everything is up to date: nothing to run" in lines
     assert lines[-2] == "report: moved repository/reports/quick/report.html"
     assert not [line for line in lines if line.startswith("[")]
 
@@ -313,7 +313,7 @@ def test_a_damaged_file_has_its_notebook_run_again(repository, name, damage):
         "[1/2] 01_baseline_kmeans · one · seed 0 …",
         "[2/2] report …",
     ]
-    assert "everything is up to date: nothing had to be run" in run(repository, "--seeds", "1")[1]
+    assert "everything is up to date: nothing to run" in run(repository, "--seeds", "1")[1]
 
 
 def test_a_lost_memory_of_snakemake_hides_no_change(repository):
@@ -338,7 +338,7 @@ def test_unreadable_notes_of_snakemake_are_cured(repository):
     assert (status, errors) == (0, [])
     # What the manifests note shows that the notebooks are up to date.
     assert [line for line in lines if line.startswith("[")] == ["[1/1] report …"]
-    assert "everything is up to date: nothing had to be run" in run(repository, "--seeds", "1")[1]
+    assert "everything is up to date: nothing to run" in run(repository, "--seeds", "1")[1]
 
 
 @pytest.mark.parametrize("name", ["with {braces}", "100%20 a%41", "{params.x}"])
@@ -370,7 +370,7 @@ def test_files_dated_in_the_future_are_named_and_stop_nothing(repository):
     status, lines, errors = run(repository, "--seeds", "1")
     assert (status, errors) == (0, [])
     assert [line for line in lines if "dated in the future" in line]
-    assert "everything is up to date: nothing had to be run" in lines
+    assert "everything is up to date: nothing to run" in lines
     compared = [path for path in files if path.name in ("one.yaml", "manifest.json", ".complete")]
     assert max(path.stat().st_mtime for path in compared) <= time.time()
     # One that has changed is seen as changed.

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from commands import last_resort, main
+from commands import bench, last_resort, main, recipe
 from utils.places import ROOT
 
 # A command that does what its only argument says, guarded as the real one is.
@@ -202,8 +202,8 @@ def test_every_subcommand_is_guarded(faults, monkeypatch, tmp_path, capsys, part
         raise error
 
     elsewhere(runs=tmp_path)
-    monkeypatch.setattr(main, "run_recipe", fail)
-    monkeypatch.setattr(main, "run_benchmarks", fail)
+    monkeypatch.setattr(recipe, "act", fail)
+    monkeypatch.setattr(bench, "act", fail)
     faults.tried()
     words = {"recipe": ["recipe", "mnist-pixels"], "bench": ["bench", "growth"]}
     status = main.main(words[part])

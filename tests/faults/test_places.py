@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from commands import request
+from commands import main
+from commands.request import request_of
 from utils.errors import UserError
 from utils.store import ownership
 
@@ -70,7 +71,8 @@ def test_a_place_that_cannot_be_is_refused(faults, tmp_path, monkeypatch, text):
     (tmp_path / "file").write_text("a file")
     faults.tried()
     with pytest.raises(UserError):
-        request.parse(["--out", text.format(file=tmp_path / "file") if "file" in text else text])
+        out = text.format(file=tmp_path / "file") if "file" in text else text
+        request_of(main.parse(["--out", out]))
     faults.survived()
 
 
@@ -80,5 +82,5 @@ def test_a_folder_that_may_not_be_written_to(faults, tmp_path):
     tmp_path.chmod(0o500)
     faults.tried()
     with pytest.raises(UserError, match="cannot write"):
-        request.parse(["--out", str(tmp_path / "out")])
+        request_of(main.parse(["--out", str(tmp_path / "out")]))
     faults.survived()

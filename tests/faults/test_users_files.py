@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import images, main
-from commands import request as request_module
+from commands import last_resort, main
 from commands.export import export
+from commands.picture_request import request_of
 from utils.errors import UserError
 from utils.places import ROOT
 from utils.store import ownership
@@ -140,7 +140,8 @@ def test_what_is_refused_is_told_in_a_line_and_changes_nothing(faults, place, ca
     }
     before, published = hashed(place), hashed(ROOT / "reports" / "published")
     faults.tried()
-    assert main.main([word.format(**named) for word in words.split()]) == request_module.USAGE_ERROR
+    status = main.main([word.format(**named) for word in words.split()])
+    assert status == last_resort.USAGE_ERROR
     complaint = capsys.readouterr().err
     assert complaint.startswith("run_all.sh: ") and complaint.count("\n") == 1
     assert hashed(place) == before
@@ -155,9 +156,9 @@ def test_what_is_allowed_changes_nothing_else(faults, place):
     fill(place / "export-a/cluster-000/mine")
     before = [hashed(place / name) for name in ("A", "report-a/mine", "export-a/cluster-000/mine")]
     faults.tried()
-    request = images.parse(
-        [str(holiday), "--out", str(place / "report-a"), "--export", str(place / "export-a")]
-    )
+    out, target = str(place / "report-a"), str(place / "export-a")
+    words = ["images", str(holiday), "--out", out, "--export", target]
+    request = request_of(main.parse(words), "holiday")
     with ownership.replaced_together(request.out, request.owner) as folder:
         (folder / "report.html").write_text("b")
     for copy in (False, True):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands import images, publish, recipe, request
+from commands import main, picture_request, request
 from utils.errors import UserError
 from utils.runs import leaderboard, pictures
 from utils.runs import study as study_module
@@ -20,8 +20,22 @@ VALUES = ("quick", "paper", "mnist-cae", "mnist-cae,fashion-ae", "0", "1", "-1",
 words = st.one_of(st.sampled_from(OPTIONS), st.sampled_from(VALUES), st.text(max_size=8))
 
 
+def run_request(*arguments):
+    request.request_of(main.parse(arguments))
+
+
+def images_request(*arguments):
+    picture_request.request_of(main.parse(["images", *arguments]), "plain")
+
+
 @pytest.mark.parametrize(
-    "parse", [request.parse, publish.parse_publish, recipe.parse_recipe, images.parse]
+    "parse",
+    [
+        run_request,
+        images_request,
+        lambda *arguments: main.parse(["publish", *arguments]),
+        lambda *arguments: main.parse(["recipe", *arguments]),
+    ],
 )
 @settings(max_examples=80)
 @given(arguments=st.lists(words, max_size=6))
@@ -29,7 +43,7 @@ def test_a_command_line(tmp_path_factory, faults, monkeypatch_module, parse, arg
     faults.tried()
     with contextlib.redirect_stdout(io.StringIO()):
         try:
-            parse(arguments)
+            parse(*arguments)
         except UserError as error:
             assert str(error)
         except SystemExit as asked_for_help:
@@ -43,8 +57,8 @@ def monkeypatch_module(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("here"))
         patch.setattr(request, "prepare_out", lambda *_: None)
-        patch.setattr(images, "prepare_out", lambda *_: None)
-        patch.setattr(images, "_prepare_export", lambda _request: None)
+        patch.setattr(picture_request, "prepare_out", lambda *_: None)
+        patch.setattr(picture_request, "_prepare_export", lambda _request: None)
         yield patch
 
 

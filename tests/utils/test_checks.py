@@ -270,7 +270,8 @@ def test_the_published_run_has_the_clusterings_and_facts_that_are_expected(paper
 
 def test_a_request_is_checked_without_the_heavy_packages(tmp_path):
     code = (
-        "import sys; from commands import request; request.parse(['--out', sys.argv[1]]); "
+        "import sys; from commands import main, request; "
+        "request.request_of(main.parse(['--out', sys.argv[1]])); "
         "print(sorted({'torch', 'numpy', 'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run(

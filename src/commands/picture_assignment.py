@@ -1,0 +1,84 @@
+"""Pictures put into the clusters of a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from commands.export import MOST_LINES
+from commands.picture_request import PictureRequest
+from commands.telling import counted, shown
+from utils import estimator
+from utils.data import picture_files
+from utils.errors import UserError
+from utils.representations.pretrained import Backbone, features, load_backbone
+from utils.runs import picture_features
+from utils.store.ownership import replaced_together
+
+ASSIGNED = "assigned.csv"
+
+
+def assign(request: PictureRequest) -> pd.DataFrame:
+    """Put pictures into the clusters of a model, write ``assigned.csv`` and sum up.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``path``, ``cluster`` (str) and ``confidence`` (in [0, 1]).
+
+    Raises
+    ------
+    UserError
+        If the model cannot be used, its network is not available, or no picture can be read.
+    """
+    model, about = estimator.load(request.model)
+    network = _network_of(request, model.n_features_in_, about)
+    found = picture_files.find(request.folder)
+    usable, reasons, computed, _ = picture_features.collect(found, network, request.study)
+    skipped = picture_features.left_out(found, reasons)
+    for path, reason in skipped.head(MOST_LINES).itertuples(index=False):
+        print(f"left out: {path}: {reason}")
+    if not len(usable):
+        raise UserError(f"{request.folder}: none of its {len(found.names)} files can be read")
+    clusters, shares = model.vote(computed)
+    table = pd.DataFrame(
+        {
+            "path": [picture_files.printable(found.names[row]) for row in usable],
+            "cluster": clusters.astype(str),
+            "confidence": shares.round(4),
+        }
+    )
+    with replaced_together(request.out, request.owner) as folder:
+        table.to_csv(folder / ASSIGNED, index=False)
+    left_out = f", {len(skipped):,} left out" if len(skipped) else ""
+    n_clusters = counted(table["cluster"].nunique(), "cluster")
+    print(f"{counted(len(table), 'picture')} put into {n_clusters}{left_out}")
+    print(f"{shown(request.out / ASSIGNED)}")
+    return table
+
+
+def _network_of(request: PictureRequest, n_features: int, about: dict[str, str]) -> Backbone:
+    """Load the network whose features a model clusters.
+
+    Raises
+    ------
+    UserError
+        If the model does not name it, its weights are not available, or the number of its features
+        differs.
+    """
+    if "backbone" not in about:
+        raise UserError(
+            f"{request.model}: does not name the network behind its features: use the "
+            "model.safetensors of a report, or call predict of the estimator with your features"
+        )
+    network = load_backbone(about["backbone"], offline=request.offline)
+    if network.name != about["backbone"]:
+        raise UserError(f"{request.model}: {network.note}")
+    blank = np.zeros((1, network.side, network.side, 3), np.uint8)
+    n_computed = features(network, blank).shape[1]
+    if n_computed != n_features:
+        raise UserError(
+            f"{request.model}: clusters {n_features:,} features, but {network.name} has "
+            f"{n_computed:,}: use the model.safetensors of a report"
+        )
+    return network

@@ -1,0 +1,126 @@
+"""What was asked for with a folder of pictures, validated before anything runs."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from commands.outputs import prepare_out, reserved_places
+from utils.data import picture_files
+from utils.errors import UserError
+from utils.store import ownership
+from utils.store.files import temporary_place
+
+
+@dataclass(frozen=True)
+class PictureRequest:
+    """A validated request to cluster a folder of pictures.
+
+    Attributes
+    ----------
+    study : str
+        Plain name of the collection, for folders and links.
+    labels : str or None
+        ``"folders"``, or the absolute path of a CSV file.
+    model : Path or None
+        Put the pictures into the clusters of this model, instead of finding new ones.
+    """
+
+    folder: Path
+    title: str
+    study: str
+    clusters: int | str
+    clusterer: str
+    backbone: str
+    labels: str | None
+    export: Path | None
+    copy: bool
+    model: Path | None
+    out: Path
+    seed: int
+    offline: bool
+
+    @property
+    def owner(self) -> str:
+        """Name the owner of what is written to `out`, as its manifest does."""
+        if self.model is not None:
+            return ownership.assignment_of_pictures(self.folder)
+        return ownership.report_on_pictures(self.folder)
+
+
+def request_of(options: Namespace, study: str) -> PictureRequest:
+    """Validate a checked call against the files, and make the folder of the report.
+
+    Parameters
+    ----------
+    options : Namespace
+        From `commands.main.parse`.
+    study : str
+        Plain name of the collection.
+
+    Raises
+    ------
+    UserError
+        If there are no pictures, or a folder must not be written to.
+    """
+    request = PictureRequest(
+        folder=options.folder,
+        title=options.name,
+        study=study,
+        clusters=options.clusters,
+        clusterer=options.clusterer,
+        backbone=options.backbone,
+        labels=options.labels,
+        export=options.export,
+        copy=options.copy,
+        model=options.model,
+        out=options.out,
+        seed=options.seed,
+        offline=options.offline,
+    )
+    _require_apart(request)
+    picture_files.find(request.folder, request.labels)  # raises if there are none
+    prepare_out(request.out, request.owner)
+    if request.export is not None:
+        _prepare_export(request)
+    return request
+
+
+def _require_apart(request: PictureRequest) -> None:
+    """Refuse to write where the pictures, their labels or the model are."""
+    read = {"the folder of the pictures": request.folder}
+    if request.labels not in (None, "folders"):
+        read["the file of --labels"] = Path(request.labels)
+    if request.model is not None:
+        read["the file of --model"] = request.model
+    written = {"--out": request.out}
+    if request.export is not None:
+        written["--export"] = request.export
+        ownership.require_apart({"--export": request.export}, reserved_places())
+    ownership.require_apart(written, read)
+
+
+def _prepare_export(request: PictureRequest) -> None:
+    owner = ownership.export_of_pictures(request.folder)
+    ownership.require_own(request.export, owner, "--export")
+    ownership.require_writable(request.export, "--export")
+    if not request.copy:
+        require_links(request.export)
+
+
+def require_links(target: Path) -> None:
+    """Check that the file system of a folder supports links.
+
+    Raises
+    ------
+    UserError
+        If it does not.
+    """
+    try:
+        with temporary_place(target) as probe:
+            probe.symlink_to(target)
+    except OSError as error:
+        raise UserError(
+            f"--export {target}: links cannot be made there ({error.strerror}); give --copy"
+        ) from None
