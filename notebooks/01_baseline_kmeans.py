@@ -16,133 +16,125 @@
 # %% [markdown]
 # # 1. The data, and k-means on raw pixels
 #
-# Every claim about a learned representation needs something to stand against. This notebook looks
-# at the images of a study and clusters them as they are: k-means (Lloyd 1982; k-means++ seeding,
-# Arthur & Vassilvitskii 2007) on raw pixels, and on their first 50 principal components. Whatever
-# an autoencoder adds must show as a difference from these rows.
+# A learned representation must be compared with something. This notebook shows the images of a
+# study and clusters them as they are: k-means (Lloyd 1982; k-means++ seeding, Arthur &
+# Vassilvitskii 2007) on the raw pixels and on their first 50 principal components. An autoencoder
+# is useful for clustering only if it improves on these baselines.
 #
-# Labels appear twice, both times after the fact: to describe the data, and to score a finished
-# clustering. Nothing that clusters sees them. The number of clusters is the number of classes,
-# as in the papers, and that *is* knowledge taken from the labels.
+# Labels are used only to describe the data and to score finished clusterings. The number of
+# clusters is the number of classes, as in the papers; this number does come from the labels.
 
 # %% tags=["parameters"]
+# Defaults. A run of the report adds a cell below with its own values, which replace these.
 study = "mnist-cae"  # a file in config/studies
 profile = "quick"  # "quick" or "paper": how much to run
-seed = 0  # seed of k-means
+seed = 0  # seed of k-means, unless the study fixes one
 run_dir = None  # where results go; None: runs/interactive
 n_clusters = None  # None: the study's own
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
 
-from utils import figures, metrics, spaces
-from utils.figures import clusters
-from utils.runs import study as study_module
+from utils import clustering, figures, metrics, runs, spaces
 
-figures.use_style()
-run = study_module.open_run(
-    "01_baseline_kmeans", study, profile, seed, run_dir, n_clusters=n_clusters
-)
+run = runs.open_study("01_baseline_kmeans", study, profile, seed, run_dir, n_clusters=n_clusters)
 
 # %% [markdown]
-# ## What the images are
+# ## The images
 #
-# The profile may cut the study down to its first images; the order is the data set's own.
+# The profile may limit the study to its first images; the order is that of the data set.
 
 # %%
 shape = "×".join(str(side) for side in run.images.shape[1:])
-run.fact("n_images", len(run.images))
-run.fact("image_shape", shape)
-run.fact("n_classes", len(run.class_names))
-print(
-    f"{len(run.images):,} images of {shape} pixels, {run.images.dtype}, {run.images.min()} to "
-    f"{run.images.max()}; {len(run.class_names)} classes"
-)
+run.record.fact("n_images", len(run.images))
+run.record.fact("image_shape", shape)
+run.record.fact("n_classes", len(run.class_names))
+print(run)
+print(f"{shape} pixels with values from {run.images.min()} to {run.images.max()}")
 
-# %% tags=["nbval-ignore-output"]
+# %%
 samples = figures.samples(run.images, run.labels, run.class_names, per_class=8)
-run.figure(
-    samples,
-    "samples",
-    "The first eight images of each class.",
-    f"Grid of sample images, one row for each of {len(run.class_names)} classes: "
-    f"{', '.join(run.class_names)}.",
-)
+run.record.figure(samples, "samples")
 
 # %% [markdown]
 # k-means assumes clusters of similar size, so the balance of the classes matters.
 
-# %% tags=["nbval-ignore-output"]
-counts = np.bincount(run.labels, minlength=len(run.class_names))
-balance = figures.class_balance(run.labels, run.class_names)
-run.figure(
-    balance,
-    "class_balance",
-    f"Images per class: from {counts.min():,} ({run.class_names[counts.argmin()]}) to "
-    f"{counts.max():,} ({run.class_names[counts.argmax()]}).",
-    f"Bar chart of class sizes between {counts.min()} and {counts.max()}.",
-)
+# %%
+run.record.figure(figures.class_balance(run.labels, run.class_names), "class_balance")
 
 # %% [markdown]
-# The mean of a class is what k-means would use as its centre, had it found the class. Where the
-# mean is a blur, one centre is a poor model of the class in pixel space.
+# If k-means found a class exactly, its centre would be the mean image of the class. Where this mean
+# is blurred, a single centre is a poor model of the class in pixel space.
 
-# %% tags=["nbval-ignore-output"]
-means = figures.mean_images(run.images, run.labels, run.class_names)
-run.figure(
-    means,
-    "mean_images",
-    "Mean image of each class. A blurred mean says that the class has no single shape.",
-    "One mean image per class.",
-)
+# %%
+run.record.figure(figures.mean_images(run.images, run.labels, run.class_names), "mean_images")
 
 # %% [markdown]
 # ## k-means on raw pixels
 #
-# Pixels are scaled to [0, 1] and flattened; nothing else is done to them.
+# Each image is a vector of its pixels, scaled to [0, 1]. The settings of k-means are the study's.
 
-# %% tags=["nbval-ignore-output"]
+# %%
+protocol = run.study.kmeans
 pixels = run.pixels()
-baseline = run.kmeans(pixels)
-run.score("pixels", "raw", "kmeans", baseline.assignment, pixels).to_frame().T.round(4)
+print(f"k-means: {protocol}")
+print(f"pixels: {pixels.shape}, {pixels.dtype}, from {pixels.min():.0f} to {pixels.max():.0f}")
 
-# %% [markdown]
-# The *sorted* confusion matrix orders the clusters by their majority class and names each row
-# after it (Schlachter 2020). A class that is the majority of no cluster has no row of its own:
-# for purity, and for anyone who reads the clusters, it does not exist.
-
-# %% tags=["nbval-ignore-output"]
-table = metrics.majority_order(run.labels, baseline.assignment)
-found = [run.class_names[i] for i in table.majority]
-missing = [name for name in run.class_names if name not in found]
-column_names = [run.class_names[i] for i in table.classes]
-confusion = figures.confusion(table.counts, found, column_names, "k-means on raw pixels")
-run.figure(
-    confusion,
-    "confusion_pixels",
-    "Raw pixels and k-means: clusters (rows, named after their majority class) against classes. "
-    + (
-        f"No cluster has the majority of: {', '.join(missing)}."
-        if missing
-        else "Every class is the majority of some cluster."
-    ),
-    f"Sorted confusion matrix of raw-pixel k-means: {len(set(found))} of {len(run.class_names)} "
-    "classes are the majority of a cluster, and "
-    f"{clusters.largest_confusion(table.counts, found, column_names)}.",
+# %%
+baseline = clustering.kmeans(
+    pixels,
+    n_clusters=protocol.n_clusters,
+    n_init=protocol.n_init,
+    seed=protocol.random_state,
 )
-run.fact("classes_found_pixels", len(set(found)))
+print(f"{metrics.k_found(baseline.assignment)} clusters; centres: {baseline.centres.shape}")
+
+# %% tags=["nbval-ignore-output"]
+scores = metrics.score(baseline.assignment, run.labels, pixels)
+run.result(scores, "pixels", "raw", "kmeans")
+run.record.score("pixels", "raw", "kmeans", baseline.assignment, scores).to_frame().T.round(4)
 
 # %% [markdown]
-# ## The same on principal components
+# The *sorted* confusion matrix orders the clusters by their majority class and names each row after
+# it (Schlachter 2020). A class that is the majority of no cluster has no row: it was not found.
+
+# %%
+run.record.figure(
+    figures.majority_confusion(
+        run.labels, baseline.assignment, run.class_names, "k-means on raw pixels"
+    ),
+    "confusion_pixels",
+)
+
+# %% tags=["nbval-ignore-output"]
+majorities = np.unique(metrics.majority_order(run.labels, baseline.assignment).majority)
+run.record.fact("classes_found_pixels", len(majorities))
+print(f"Result: {len(majorities)} of {len(run.class_names)} classes are the majority of a cluster")
+
+# %% [markdown]
+# ## k-means on principal components
 #
-# Fifty components keep most of the variance and are what the autoencoder's latents are reduced to
-# in study `mnist-cae`, so this row tells what PCA alone is worth.
+# Fifty components keep most of the variance. Study `mnist-cae` reduces the autoencoder's latents to
+# as many, so this baseline shows what PCA contributes on its own.
+
+# %%
+components, ratio = spaces.pca(pixels, n_components=50)
+reduced = clustering.kmeans(
+    components,
+    n_clusters=protocol.n_clusters,
+    n_init=protocol.n_init,
+    seed=protocol.random_state,
+)
+print(f"components: {components.shape}; centres: {reduced.centres.shape}")
 
 # %% tags=["nbval-ignore-output"]
-components, ratio = spaces.pca(pixels, 50)
-run.fact("pca50_explained_variance_pixels", float(ratio.sum()))
-reduced = run.kmeans(components)
-run.score("pixels", "pca50", "kmeans", reduced.assignment, components).to_frame().T.round(4)
+run.record.fact("pca50_explained_variance_pixels", float(ratio.sum()))
+scores_reduced = metrics.score(reduced.assignment, run.labels, components)
+print(f"{ratio.sum():.1%} of the variance is kept")
+run.result(scores_reduced, "pixels", "pca50", "kmeans")
+run.record.score(
+    "pixels", "pca50", "kmeans", reduced.assignment, scores_reduced
+).to_frame().T.round(4)
 
 # %% tags=["nbval-ignore-output"]
-run.finish()
+run.record.finish()

@@ -16,166 +16,139 @@
 # %% [markdown]
 # # 2. Training the autoencoder
 #
-# An autoencoder learns to reproduce its input through a narrow middle (Hinton & Salakhutdinov
-# 2006). What the middle holds for an image, its *latent*, is then a candidate representation for
-# clustering. Nothing in the training asks for clusters: the loss rewards reconstruction alone, and
-# no label is involved.
+# An autoencoder learns to reproduce its input through a narrow layer (Hinton & Salakhutdinov 2006).
+# The values of this layer for an image, its *latent*, may serve as a representation for clustering.
+# The training does not ask for clusters: the loss measures reconstruction alone, without labels.
 #
 # Architecture and protocol come from the study's file. Where the paper is silent, the choice was
 # made before the first run and is listed in the report.
 
 # %% tags=["parameters"]
+# Defaults. A run of the report adds a cell below with its own values, which replace these.
 study = "mnist-cae"  # a file in config/studies
 profile = "quick"  # "quick" or "paper": how much to run
 seed = 0  # seed of the weights and of the order of the images
 run_dir = None  # where results go; None: runs/interactive
-epochs = None  # None: the study's own, cut by the profile
+epochs = None  # None: the study's own, limited by the profile
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from utils import figures
+from utils import figures, runs
 from utils.representations import autoencoders, training
-from utils.runs import study as study_module
 
-figures.use_style()
-run = study_module.open_run("02_train_autoencoder", study, profile, seed, run_dir, epochs=epochs)
+run = runs.open_study("02_train_autoencoder", study, profile, seed, run_dir, epochs=epochs)
 
 # %%
 protocol = run.study.autoencoder
-shape = training.image_shape(run.images, run.study.images.resize)
-print(
-    f"{protocol.architecture} {protocol.options}, {protocol.loss}, {protocol.optimizer.name} "
-    f"with learning rate {protocol.optimizer.learning_rate}, batches of {protocol.batch_size}"
-)
+print(run)
+for name, value in protocol:
+    print(f"{name}: {value}")
 
 # %% [markdown]
 # ## Architecture
 #
-# The table is read off the network itself: each layer is run once, and its output's shape and its
-# trainable parameters are written down.
+# The table is read from the network itself: each layer is run once, and the shape of its output and
+# its trainable parameters are listed.
 
 # %%
-layers = autoencoders.layer_table(run.architecture(), shape)
+untrained = run.architecture()
+resize = run.study.images.resize
+layers = autoencoders.layer_table(untrained, training.image_shape(run.images, resize))
 parameters = pd.DataFrame(layers)
-parameters["output_shape"] = parameters["output_shape"].map(lambda s: "×".join(map(str, s)))
-run.table(parameters, "parameters", "Layers of the autoencoder, read off the network.")
+parameters["output_shape"] = ["×".join(map(str, layer["output_shape"])) for layer in layers]
+run.record.table(parameters, "parameters", "Layers of the autoencoder, read from the network.")
 
 # %%
-latent_shape = [row["output_shape"] for row in layers if row["part"] == "encoder"][-1]
-n_parameters = int(parameters["parameters"].sum())
-counts = autoencoders.count_parameters(run.architecture())
-run.fact("n_parameters", n_parameters)
-run.fact("n_weights", counts["weights"])
-run.fact("n_biases", counts["biases"])
-run.fact("latent_size", int(np.prod(latent_shape)))
-print(
-    f"{n_parameters:,} trainable parameters; latent {'×'.join(map(str, latent_shape))} = "
-    f"{np.prod(latent_shape):,} numbers for {np.prod(shape):,} pixels"
-)
+run.record.figure(figures.architecture(layers), "architecture")
 
-# %% tags=["nbval-ignore-output"]
-run.figure(
-    figures.architecture(layers),
-    "architecture",
-    f"The autoencoder: {n_parameters:,} trainable parameters, latent of "
-    f"{np.prod(latent_shape):,} numbers.",
-    f"Block diagram of the encoder and the decoder: {np.prod(shape):,} pixels become "
-    f"{np.prod(latent_shape):,} numbers.",
-)
+# %%
+counts = autoencoders.count_parameters(untrained)
+latent_shape = [layer["output_shape"] for layer in layers if layer["part"] == "encoder"][-1]
+facts = {
+    "n_parameters": int(parameters["parameters"].sum()),
+    "n_weights": counts["weights"],
+    "n_biases": counts["biases"],
+    "latent_size": int(np.prod(latent_shape)),
+}
+for name_of_fact, number in facts.items():
+    run.record.fact(name_of_fact, number)
+print(facts)
+run.result(facts)
 
 # %% [markdown]
 # ## Training
 #
-# The images stay in memory as bytes; each batch is cut and scaled on the device. The precision is
-# part of the protocol: float32 on every processor, as in the papers. A checkpoint after every
-# epoch lets an interrupted training go on. If exactly this training was done before, its result is
-# loaded.
+# `run.autoencoder()` calls `training.train(images, protocol, seed)` and stores the result; exactly
+# the same training is not repeated. A checkpoint after every epoch lets an interrupted training go
+# on. The precision is part of the protocol: float32 on every processor, as in the papers.
 
 # %% tags=["nbval-ignore-output"]
 model, history = run.autoencoder()
-device = training.pick_device()
-run.table(history, "history", "Loss and time by epoch.")
-run.fact("final_loss", float(history["loss"].iloc[-1]))
-run.fact("epochs_run", len(history))
-run.fact("train_seconds", float(history["seconds"].sum()))
-run.fact("device", device.type)
-run.fact("precision", protocol.precision)
-print(f"{len(history)} epochs, final loss {history['loss'].iloc[-1]:.5f}")
+run.record.fact("final_loss", float(history["loss"].iloc[-1]))
+run.record.fact("epochs_run", len(history))
+run.record.fact("train_seconds", float(history["seconds"].sum()))
+run.record.fact("device", training.pick_device().type)
+run.record.fact("precision", protocol.precision)
+print(f"Result: loss {history['loss'].iloc[-1]:.5f} after {len(history)} epochs")
+run.record.table(history, "history", "Loss and time by epoch.")
 
-# %% tags=["nbval-ignore-output"]
-trend = "falls" if history["loss"].is_monotonic_decreasing else "falls and rises"
-run.figure(
-    figures.loss_curve(history),
-    "loss_curve",
-    f"Training loss ({protocol.loss.replace('_', ' ')}) over {len(history)} epochs, from "
-    f"{history['loss'].iloc[0]:.4f} to {history['loss'].iloc[-1]:.4f}.",
-    f"Line chart of the training loss by epoch; it {trend} until the last one.",
-)
+# %%
+run.record.figure(figures.loss_curve(history, protocol.loss), "loss_curve")
 
 # %% [markdown]
 # ## Reconstructions
 #
-# If these are poor, the latents cannot be trusted; if they are good, that alone says nothing about
-# clusters.
+# If the reconstructions are poor, the latents cannot be trusted; if they are good, that alone says
+# nothing about clusters.
 
-# %% tags=["nbval-ignore-output"]
-shown = run.images[:10]
-reconstructed = training.reconstruct(model, shown, run.study.images.resize)
-run.figure(
-    figures.reconstructions(shown, figures.to_images(reconstructed)),
-    "reconstructions",
-    "The first ten images and their reconstructions.",
-    "Two rows of ten images: originals above, reconstructions below; the training ended with a "
-    f"mean loss of {history['loss'].iloc[-1]:.4f}.",
-)
+# %%
+originals = run.images[:10]
+reconstructed = figures.to_images(training.reconstruct(model, originals, resize))
+run.record.figure(figures.reconstructions(originals, reconstructed), "reconstructions")
 
 # %% [markdown]
 # ## Variants
 #
-# Where the paper says two things, or nothing, the other reading is built as well and, for as many
-# seeds as the profile says, trained under the same protocol. Notebook 3 clusters it.
+# Where the paper is silent or says two things, the other reading is built as well. It is trained
+# under the same protocol, for as many seeds as the profile says; notebook 3 clusters it.
 
 # %%
-sizes = {
-    variant.name: sum(autoencoders.count_parameters(run.architecture(variant)).values())
-    for variant in run.study.variants
-}
-for name, size in sizes.items():
-    run.fact(f"n_parameters_{name}", size)
-    print(f"{name}: {size:,} trainable parameters")
+sizes = {}
+for variant in run.study.variants:
+    count = sum(autoencoders.count_parameters(run.architecture(variant)).values())
+    sizes[variant.name] = count
+    run.record.fact(f"n_parameters_{variant.name}", count)
+    run.result({f"n_parameters_{variant.name}": count})
 
 # %% tags=["nbval-ignore-output"]
-trained = []
-for variant in run.variants:
-    _, losses = run.autoencoder(variant)
-    trained.append(
+rows = []
+for trained in run.variants:
+    _, losses = run.autoencoder(trained)
+    rows.append(
         {
-            "variant": variant.name,
-            "why": variant.why,
-            "parameters": sizes[variant.name],
+            "variant": trained.name,
+            "why": trained.why,
+            "parameters": sizes[trained.name],
             "epochs": len(losses),
             "last loss": losses["loss"].iloc[-1],
         }
     )
-if trained:
-    display(run.table(pd.DataFrame(trained), "variants", "Variants of the autoencoder."))
+if rows:
+    display(run.record.table(pd.DataFrame(rows), "variants", "Variants of the autoencoder."))
 else:
-    print("none is trained for this study and seed")
+    print("no variant is trained for this study and seed")
 
 # %% [markdown]
 # ## Latents
 #
-# The encoder turns every image into a vector of the latent's size. Notebook 3 clusters them.
+# The encoder turns every image into a vector. Notebook 3 clusters these vectors.
 
 # %%
-latents = run.latents()
-print(
-    f"latents: {latents.shape[0]:,} × {latents.shape[1]:,}, {latents.dtype}, "
-    f"all finite: {bool(np.isfinite(latents).all())}"
-)
+latents = training.encode(model, run.images, resize)
+print(f"latents: {latents.shape}, {latents.dtype}; all finite: {np.isfinite(latents).all()}")
 
 # %% tags=["nbval-ignore-output"]
-run.finish()
+run.record.finish()

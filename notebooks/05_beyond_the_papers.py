@@ -38,12 +38,9 @@ recipe = None  # None: every method of the profile; a recipe's name: this one al
 import pandas as pd
 from IPython.display import display
 
-from utils import figures, metrics
-from utils.figures import clusters
-from utils.runs import leaderboard
+from utils import figures, runs
 
-figures.use_style()
-run = leaderboard.open_board("05_beyond_the_papers", study, profile, seed, run_dir)
+run = runs.open_leaderboard("05_beyond_the_papers", study, profile, seed, run_dir)
 methods = run.methods(recipe)
 
 # %%
@@ -73,28 +70,19 @@ scores.reindex(columns=shown).sort_values("ari", ascending=False).round(4)
 best = methods[int(scores["ari"].to_numpy().argmax())]
 result = run.cluster(best)
 assignment, title = result.assignment, str(best)
-table = metrics.hungarian_order(run.labels, assignment)
-match = metrics.hungarian_match(run.labels, assignment)
-row_names = [run.class_names[match[c]] if c in match else "unmatched" for c in table.clusters]
-column_names = [run.class_names[i] for i in table.classes]
-run.figure(
-    figures.confusion(table.counts, row_names, column_names, title),
-    "best_confusion",
-    f"Clusters (rows, matched with classes) of the best method of seed {seed}, {title}.",
-    "Matched confusion matrix of the best method; "
-    f"{clusters.largest_confusion(table.counts, row_names, column_names)}.",
+run.record.figure(
+    figures.matched_confusion(run.labels, assignment, run.class_names, title), "best_confusion"
 )
 
 # %% tags=["nbval-ignore-output"]
 mistakes = run.most_confused(assignment)
 if mistakes:
     display(
-        run.figure(
+        run.record.figure(
             figures.image_rows(mistakes, "Most confused"),
             "best_confused",
             "The pairs of class and cluster that the best method confuses most: random images of "
             "the class that lie in the other's cluster.",
-            f"Rows of images, one for each confused pair; the commonest is {next(iter(mistakes))}.",
         )
     )
 
@@ -106,25 +94,23 @@ if mistakes:
 # most.
 
 # %% tags=["nbval-ignore-output"]
-run.figure(
+run.record.figure(
     figures.image_rows(run.prototypes(assignment, result.points), "Prototypes"),
     "best_prototypes",
     "The images of each cluster of the best method that lie nearest to its mean.",
-    "Rows of images, one for each cluster: those nearest to its mean.",
 )
 
 # %% tags=["nbval-ignore-output"]
 confidence = result.confidence
 if confidence is None:
-    print(f"{best.clusterer} does not say how sure it is")
+    print(f"{best.clusterer} has no confidence")
 else:
     display(
-        run.figure(
-            figures.image_rows(run.doubtful(assignment, confidence), "The least sure images"),
+        run.record.figure(
+            figures.image_rows(run.doubtful(assignment, confidence), "Lowest confidence"),
             "best_doubtful",
-            "The images of each cluster of the best method of which it is least sure.",
-            "Rows of images, one for each cluster: those it is least sure of, down to a confidence "
-            f"of {confidence.min():.2f}.",
+            "The images of each cluster of the best method with the lowest confidence, down to "
+            f"{confidence.min():.2f}.",
         )
     )
 

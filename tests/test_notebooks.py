@@ -1,5 +1,8 @@
 """The notebooks' files: pairs in step, one parameters cell, small outputs, no errors."""
 
+import ast
+from collections import Counter
+
 import jupytext
 import nbformat
 import pytest
@@ -9,6 +12,33 @@ from utils.places import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 IDS = [path.stem for path in NOTEBOOKS]
+
+
+MOST_LINES = 25
+# Outputs of cells without this tag are compared.
+IGNORED = "nbval-ignore-output"
+
+
+def code_cells(path):
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def bound_names(source):
+    """List the names that a cell gives a value; those inside functions and comprehensions not."""
+    inner = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    names, waiting = set(), [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        if not isinstance(node, inner):
+            waiting += ast.iter_child_nodes(node)
+    return names - {"_"}
 
 
 def code(notebook):
@@ -34,7 +64,7 @@ def test_there_is_one_parameters_cell_with_the_common_names(path):
     notebook = nbformat.read(path, as_version=4)
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     assert len(tagged) == 1
-    lines = tagged[0].source.splitlines()
+    lines = [line for line in tagged[0].source.splitlines() if not line.startswith("#")]
     names = [line.split("=")[0].strip() for line in lines]
     assert names[:4] == ["study", "profile", "seed", "run_dir"]
     # What the workflow does not give is None, see commands.notebook.every_parameter.
@@ -53,3 +83,17 @@ def test_it_is_committed_with_outputs_that_are_small_and_free_of_errors(path):
     assert not [output for output in outputs if output.output_type == "error"]
     assert not [output for output in outputs if output.get("name") == "stderr"]
     assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+def test_a_cell_is_short_and_a_name_means_one_thing(path):
+    sources = [cell.source for cell in code_cells(path)]
+    assert max(len(source.splitlines()) for source in sources) <= MOST_LINES
+    times = Counter(name for source in sources for name in bound_names(source))
+    assert [name for name, count in times.items() if count > 1] == []
+
+
+def test_half_of_the_cells_have_an_output_that_is_compared():
+    cells = [cell for path in NOTEBOOKS for cell in code_cells(path)]
+    compared = [c for c in cells if c.outputs and IGNORED not in c.metadata.get("tags", [])]
+    assert len(compared) >= len(cells) / 2, f"{len(compared)} of {len(cells)}"

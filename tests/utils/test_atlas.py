@@ -60,3 +60,10 @@ def test_a_plot_stands_in_a_page_whatever_the_names_are():
     content = json.loads(text)
     assert content["colours"] == colours
     assert name in json.dumps(content["item"])
+
+
+@pytest.mark.parametrize(("n", "shown"), [(1, 1), (1000, 1000), (1001, 501), (5000, 1000)])
+def test_at_most_a_thousand_points_are_shown_at_even_steps(n, shown):
+    rows = np.arange(n)[atlas.few(n)]
+    assert len(rows) == shown <= atlas.MOST_POINTS
+    assert len(set(np.diff(rows))) <= 1

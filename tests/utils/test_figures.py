@@ -79,6 +79,17 @@ def strip_frame():
     )
 
 
+def spaces_frame():
+    return pd.DataFrame(
+        {
+            "clusters_of": ["one", "two", "one", "two"],
+            "measured_in": ["a", "a", "b", "b"],
+            "silhouette": [0.1, 0.3, 7.0, 5.0],
+            "davies_bouldin": [2.0, 1.0, 5.0, np.nan],
+        }
+    )
+
+
 def board(seconds, ari, half_interval=0.02):
     rows = len(ari)
     return pd.DataFrame(
@@ -123,6 +134,15 @@ FIGURES = {
     "confusion_10": lambda: figures.confusion(
         np.full((10, 10), 54321), [f"class {i}" for i in range(10)], ["automobile"] * 10, ""
     ),
+    "matched_confusion": lambda: figures.matched_confusion(
+        labels(60), labels(60, 7), NAMES, "$matched$"
+    ),
+    "majority_confusion": lambda: figures.majority_confusion(
+        labels(60), labels(60, 7), NAMES, "$majority$"
+    ),
+    "image_rows": lambda: figures.image_rows({"a": images(3), "b": images(2)}, "$rows$"),
+    "k_curve": lambda: figures.k_curve(np.array([2, 3, 4]), np.array([0.1, 0.4, 0.2]), 3),
+    "internal_by_space": lambda: figures.internal_by_space(spaces_frame()),
     "map_by_class": lambda: figures.map_by_class(points(60), labels(60), NAMES, "$map$", "class_$"),
     "map_centroids": lambda: figures.map_centroids(points(60), labels(60), NAMES, points(6)),
     "map_density": lambda: figures.map_density(points(60)),
@@ -227,6 +247,63 @@ def test_a_long_curve_is_thinned(tmp_path):
     table = pd.read_csv(figures.save(fig, tmp_path, "curve").csv)
     assert figures.MOST_ON_CURVE / 2 < len(table) <= figures.MOST_ON_CURVE
     assert table["distance"].tolist() == pytest.approx(table["image"] / 50_000, rel=1e-4)
+
+
+# The report draws these itself, and describes them in its own words.
+OF_THE_REPORT = ("pareto", "pareto_of_one_row", "forest")
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in OF_THE_REPORT])
+def test_a_figure_describes_itself(name):
+    caption, alt = figures.description(FIGURES[name]())
+    assert caption.endswith(".") and alt.endswith(".")
+    assert 20 < len(caption) < 300 and 20 < len(alt) < 300
+    assert "nan" not in caption + alt and ".." not in caption + alt
+
+
+def test_a_description_states_what_the_figure_shows():
+    def of(name):
+        return figures.description(FIGURES[name]())
+
+    sizes = figures.class_balance(np.array([0, 2, 2], np.uint8), ["a", "b", "c"])
+    assert figures.description(sizes).caption == "Images per class: from 0 (b) to 2 (c)."
+    assert "from 0.3000 to 0.1000" in of("loss_curve").caption
+    assert "it falls until the last one" in of("loss_curve").alt
+    assert "highest ARI is -0.030 of net$_0$ / raw / kmeans" in of("comparison").alt
+    assert "the space of a: 0.300, clusters of two" in of("internal_by_space").alt
+    assert "The knee proposes eps 36.00; the paper has 5." in of("k_distances").caption
+    assert "highest at 3" in of("k_curve").alt
+    assert "784 pixel values become 32 numbers" in of("architecture_dense").alt
+    assert "at most 4 clusters are found, at eps 2.00, with 40% noise" in of("eps_strip").alt
+
+
+def test_a_map_says_how_many_neighbours_share_a_group_and_how_much_is_noise():
+    xy = np.repeat([[0.0, 0.0], [9.0, 9.0]], 20, axis=0) + points(40) / 10
+    groups = np.repeat([0, -1], 20)
+    caption, alt = figures.description(figures.map_by_class(xy, groups, ["a"], "Title", "cluster"))
+    assert caption == (
+        "Title: t-SNE map of 40 images, a colour for each cluster, noise (50.0%) in grey."
+    )
+    assert "of an image's 10 nearest neighbours 100% have its cluster" in alt
+
+
+def test_a_matched_confusion_has_the_pairs_on_its_diagonal():
+    labels, clusters = np.array([0, 0, 0, 1, 1, 1]), np.array([7, 7, 3, 3, 3, 5])
+    fig = figures.matched_confusion(labels, clusters, ["a", "b"], "title")
+    assert fig.shown_numbers.to_numpy().tolist() == [
+        ["a", 2, 0], ["b", 1, 2], ["unmatched", 0, 1],
+    ]  # fmt: skip
+    alt = figures.description(fig).alt
+    assert "the largest confusion is 1 image of a in a cluster of b" in alt
+
+
+def test_a_majority_confusion_names_the_classes_that_were_not_found():
+    labels, clusters = np.array([0, 0, 0, 1]), np.array([4, 4, 2, 2])
+    fig = figures.majority_confusion(labels, clusters, ["a", "b"], "title")
+    assert fig.shown_numbers.to_numpy().tolist() == [["a", 2, 0], ["a", 1, 1]]
+    assert "No cluster has the majority of: b." in figures.description(fig).caption
+    found = figures.majority_confusion(labels, labels, ["a", "b"], "title")
+    assert "Every class is the majority of some cluster." in figures.description(found).caption
 
 
 def test_saved_files(tmp_path):
@@ -549,15 +626,7 @@ def test_comparison_leaves_a_gap_for_a_missing_value():
 
 
 def test_internal_indices_by_space_are_shaded_within_each_space():
-    frame = pd.DataFrame(
-        {
-            "clusters_of": ["one", "two", "one", "two"],
-            "measured_in": ["a", "a", "b", "b"],
-            "silhouette": [0.1, 0.3, 7.0, 5.0],
-            "davies_bouldin": [2.0, 1.0, 5.0, np.nan],
-        }
-    )
-    left, right = figures.internal_by_space(frame).axes
+    left, right = figures.internal_by_space(spaces_frame()).axes
     np.testing.assert_allclose(left.images[0].get_array(), [[0, 1], [1, 0]])
     np.testing.assert_allclose(right.images[0].get_array()[:, 0], [0, 1])
     assert [text.get_text() for text in left.texts] == ["0.100", "7.000", "0.300", "5.000"]

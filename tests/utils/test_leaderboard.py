@@ -133,7 +133,7 @@ def test_costs_and_labels_reach_the_results(workspace):
     run.run(PIXELS)
     run.run(Method.parse("pixels", "raw", "kmeans", "chosen"))
     run.finish()
-    files.write_checksums(run.folder)  # as what runs the notebook does
+    files.write_checksums(run.record.folder)  # as what runs the notebook does
     collected = collect.collect("quick", ["beyond-mnist"], [0], workspace / "runs")
     assert list(collected.boards) == ["beyond-mnist"] and not collected.studies
     assert collected.costs["clusterer"].tolist() == ["kmeans", "kmeans_k_chosen"]
@@ -173,6 +173,6 @@ def test_costs_have_the_columns_of_the_results_and_the_name_of_the_recipe(worksp
     run.run(PIXELS)
     run.run(*run.methods("mnist-pixels"))
     run.finish()
-    costs = pd.read_csv(run.folder / tables.COSTS, keep_default_na=False)
+    costs = pd.read_csv(run.record.folder / tables.COSTS, keep_default_na=False)
     assert list(costs) == list(collect.COST_COLUMNS)
     assert costs["recipe"].tolist() == ["", "mnist-pixels"]

@@ -86,7 +86,7 @@ def test_what_cannot_be_listed_or_named_is_skipped(folder, tmp_path, mean_colour
     monkeypatch.setattr(picture_files, "find", lambda *_: found)
     run = opened(folder, tmp_path, labels=None)
     assert run.skipped["path"].tolist() == ["locked", "red/bad.png"]
-    assert "left out: locked: the folder cannot be listed: Permission denied" in run._notes
+    assert "left out: locked: the folder cannot be listed: Permission denied" in run.record.notes
 
 
 def test_labels_change_nothing_that_is_found(folder, tmp_path, mean_colours):

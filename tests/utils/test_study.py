@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 import torch
 
-from utils import clustering, figures, places
+from utils import clustering, figures, metrics, places, spaces
 from utils.config.load import load_profile, load_study
-from utils.config.schema import DBSCAN
 from utils.data import datasets, prepared
 from utils.errors import UserError
 from utils.representations import training
+from utils.runs import progress
 from utils.runs import study as study_module
 from utils.store import tables
 from utils.store.files import read_json
@@ -36,6 +36,17 @@ def workspace(tmp_path, monkeypatch, embedded, elsewhere):
 
 def open_run(notebook="02_train_autoencoder", seed=0, **changes):
     return study_module.open_run(notebook, "mnist-cae", "quick", seed, **changes)
+
+
+def score(run, representation, space, clusterer, assignment, points):
+    scores = metrics.score(assignment, run.labels[: len(assignment)], points)
+    return run.record.score(representation, space, clusterer, assignment, scores)
+
+
+def kmeans(run, points):
+    settings = run.study.kmeans
+    found = clustering.kmeans(points, settings.n_clusters, settings.n_init, settings.random_state)
+    return found.assignment
 
 
 @pytest.fixture
@@ -68,9 +79,9 @@ def test_the_quick_profile_substitutes_and_says_so(workspace, no_mnist, capsys):
     assert description["substituted"] is True
     assert "every source refused" in description["reason"]
     run = open_run()
-    assert "mnist5k stands in for mnist" in capsys.readouterr().out
-    run.finish()
-    assert "mnist5k" in read_json(run.folder / "manifest.json")["notes"][0]
+    assert "mnist5k is used instead of mnist" in capsys.readouterr().out
+    run.record.finish()
+    assert "mnist5k" in read_json(run.record.folder / "manifest.json")["notes"][0]
 
 
 def test_the_paper_profile_does_not_substitute(workspace, no_mnist):
@@ -114,30 +125,24 @@ def test_components_of_a_study_that_has_none_are_refused(workspace):
         study_module.open_run("03_latent_clustering", "fashion-ae", "quick", 0, n_components=2)
 
 
-def test_more_components_than_features_are_refused(workspace):
-    run = open_run("03_latent_clustering", n_components=999)
-    with pytest.raises(UserError, match=r"PCA to 999.* allowed are 1 to 64"):
-        run.to_study_space(np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32))
-
-
 def test_a_cell_that_is_run_again_replaces_what_it_recorded(workspace):
     run = open_run("01_baseline_kmeans")
     pixels = run.pixels()
     for n_clusters in (3, 4):
         assignment = (np.arange(300) % n_clusters).astype(np.int32)
-        scores = run.score("pixels", "raw", "kmeans", assignment, pixels)
-        run.table(pd.DataFrame({"clusters": [n_clusters]}), "small", "A small table.")
-        run.figure(figures.class_balance(run.labels, run.class_names), "bars", "Bars.", "Bars.")
-    run.score("pixels", "raw", "kmeans", assignment[:200], pixels[:200])
-    run.finish()
-    table = pd.read_csv(run.folder / "metrics.csv")
+        scores = score(run, "pixels", "raw", "kmeans", assignment, pixels)
+        run.record.table(pd.DataFrame({"clusters": [n_clusters]}), "small", "A small table.")
+        run.record.figure(figures.class_balance(run.labels, run.class_names), "bars", "Bars.")
+    score(run, "pixels", "raw", "kmeans", assignment[:200], pixels[:200])
+    run.record.finish()
+    table = pd.read_csv(run.record.folder / "metrics.csv")
     assert not table.duplicated(["representation", "space", "clusterer", "n", "metric"]).any()
     assert set(table["k_found"]) == {4} and set(table["n"]) == {200, 300}
     first = table[table["n"] == 300]
     assert dict(zip(first["metric"], first["value"], strict=True)) == pytest.approx(dict(scores))
-    assert len(pd.read_parquet(run.folder / "assignments.parquet")) == 500
-    assert pd.read_csv(run.folder / "confusion.csv")["count"].sum() == 500
-    manifest = read_json(run.folder / "manifest.json")
+    assert len(pd.read_parquet(run.record.folder / "assignments.parquet")) == 500
+    assert pd.read_csv(run.record.folder / "confusion.csv")["count"].sum() == 500
+    manifest = read_json(run.record.folder / "manifest.json")
     assert [figure["name"] for figure in manifest["figures"]] == ["bars"]
     assert [table["name"] for table in manifest["tables"]] == ["small"]
 
@@ -187,10 +192,9 @@ def test_labels_reach_nothing_that_trains_or_clusters(workspace, monkeypatch, em
     def assignment_and_ari(cache):
         elsewhere(runs=workspace / cache)
         run = open_run("03_latent_clustering")
-        space, _ = run.to_study_space(run.latents())
-        clustering = run.kmeans(space)
-        scores = run.score("autoencoder", "pca50", "kmeans", clustering.assignment, space)
-        return clustering.assignment, scores["ari"]
+        points, _ = spaces.pca(training.encode(run.autoencoder()[0], run.images), 50)
+        assignment = kmeans(run, points)
+        return assignment, score(run, "autoencoder", "pca50", "kmeans", assignment, points)["ari"]
 
     assignment, ari = assignment_and_ari("first")
     shuffled = dataclasses.replace(
@@ -207,20 +211,20 @@ def test_finish_writes_what_was_recorded(workspace):
     pixels = run.pixels()
     assert pixels.shape == (300, 784)
     assert 0 <= pixels.min() <= pixels.max() == 1
-    scores = run.score("pixels", "raw", "kmeans", run.kmeans(pixels).assignment, pixels)
-    run.fact("n_images", 300)
-    run.table(pd.DataFrame({"a": [1]}), "small", "A small table.")
-    run.finish()
-    table = pd.read_csv(run.folder / "metrics.csv")
+    scores = score(run, "pixels", "raw", "kmeans", kmeans(run, pixels), pixels)
+    run.record.fact("n_images", 300)
+    run.record.table(pd.DataFrame({"a": [1]}), "small", "A small table.")
+    run.record.finish()
+    table = pd.read_csv(run.record.folder / "metrics.csv")
     assert list(table.columns) == [
         "profile", "study", "dataset", "n", "seed", "representation", "space", "clusterer",
         "k_found", "noise_fraction", "metric", "value",
     ]  # fmt: skip
     assert dict(zip(table["metric"], table["value"], strict=True)) == pytest.approx(dict(scores))
     assert set(table["k_found"]) == {10}
-    assignments = pd.read_parquet(run.folder / "assignments.parquet")
+    assignments = pd.read_parquet(run.record.folder / "assignments.parquet")
     assert list(assignments["index"]) == list(range(300))
-    manifest = read_json(run.folder / "manifest.json")
+    manifest = read_json(run.record.folder / "manifest.json")
     assert manifest["facts"] == {"n_images": 300}
     assert manifest["tables"] == [
         {"name": "small", "caption": "A small table.", "cell": None, "csv": "tables/small.csv"}
@@ -238,19 +242,19 @@ def test_in_a_notebook_the_cell_that_made_something_is_recorded(workspace):
         shell.user_ns.update(run=run, table=pd.DataFrame({"a": [1]}))
         shell.run_cell("1 + 1", store_history=True)
         before = shell.execution_count
-        done = shell.run_cell("run.table(table, 'small', 'A table.')", store_history=True)
+        done = shell.run_cell("run.record.table(table, 'small', 'A table.')", store_history=True)
         done.raise_error()
     finally:
         InteractiveShell.clear_instance()
-    run.finish()
-    (table,) = read_json(run.folder / "manifest.json")["tables"]
+    run.record.finish()
+    (table,) = read_json(run.record.folder / "manifest.json")["tables"]
     assert table["cell"] == before
 
 
 def test_interactive_runs_stay_apart_from_the_workflows(workspace):
     run = open_run()
     expected = workspace / "runs/interactive/mnist-cae/seed-0/02_train_autoencoder"
-    assert run.folder == expected.resolve()
+    assert run.record.folder == expected.resolve()
 
 
 def test_map_rows_are_sorted_distinct_and_always_the_same(workspace):
@@ -260,22 +264,6 @@ def test_map_rows_are_sorted_distinct_and_always_the_same(workspace):
     np.testing.assert_array_equal(rows, open_run(seed=1).map_rows())
 
 
-def test_dbscan_is_scored_with_noise_as_a_cluster_and_without_it(workspace):
-    """Two dense groups that are classes of their own, and one far point of the first class."""
-    run = open_run("03_latent_clustering")
-    run.study = run.study.model_copy(update={"dbscan": DBSCAN(eps=1.0, min_samples=3)})
-    run.labels = np.repeat([0, 1], 150).astype(np.uint8)
-    features = np.zeros((300, 2), np.float32)
-    features[150:] = 10
-    features[0] = 1000
-    frame = run.dbscan_by_eps(features, np.array([1.0, 100.0])).set_index("eps")
-    assert frame.loc[1.0, "k_found"] == 2
-    assert frame.loc[1.0, "noise_fraction"] == pytest.approx(1 / 300)
-    assert frame.loc[1.0, "ari"] < frame.loc[1.0, "ari_covered"] == 1
-    assert frame.loc[100.0, "k_found"] == 1
-    assert np.isnan(frame.loc[100.0, "silhouette_covered"])
-
-
 def test_variants_are_trained_under_the_same_protocol_for_the_first_seeds_only(workspace, capsys):
     run = open_run()
     (variant,) = run.variants
@@ -283,44 +271,56 @@ def test_variants_are_trained_under_the_same_protocol_for_the_first_seeds_only(w
     assert open_run(seed=1).variants == []
     model, _ = run.autoencoder(variant)
     assert "epoch 2/2" in capsys.readouterr().out
-    assert run.latents(3, variant).shape == (3, 32 * 7 * 7)
-    assert run.latents(3).shape == (3, 64 * 7 * 7)
+    assert training.encode(model, run.images[:3]).shape == (3, 32 * 7 * 7)
+    assert training.encode(run.autoencoder()[0], run.images[:3]).shape == (3, 64 * 7 * 7)
     assert model.encoder[0].out_channels == 16
 
 
-def test_kmeans_takes_the_given_seed_before_the_studys_before_the_runs(workspace, monkeypatch):
-    seeds = []
-    monkeypatch.setattr(clustering, "kmeans", lambda *a: seeds.append(a[-1]))
-    run, points = open_run(seed=5), np.zeros((300, 2), np.float32)
-    run.kmeans(points)
-    run.kmeans(points, 0)
-    fixed = run.study.kmeans.model_copy(update={"random_state": 42})
-    run.study = run.study.model_copy(update={"kmeans": fixed})
-    run.kmeans(points)
-    run.kmeans(points, 3)
-    assert seeds == [5, 0, 42, 3]
+def test_kmeans_has_the_studys_seed_and_without_one_the_runs(workspace):
+    assert open_run(seed=5).study.kmeans.random_state == 5
+    fashion = study_module.open_run("03_latent_clustering", "fashion-ae", "quick", 5)
+    assert fashion.study.kmeans.random_state == 42
 
 
-def test_seeds_of_kmeans_are_scored_one_by_one(workspace):
-    run = open_run()
-    frame = run.kmeans_by_seed(run.pixels())
-    assert list(frame.columns) == ["kmeans_seed", "ari", "nmi", "purity", "acc"]
-    assert list(frame["kmeans_seed"]) == list(range(run.profile.clustering_seeds))
-    again = run.kmeans_by_seed(run.pixels())
-    pd.testing.assert_frame_equal(frame, again)
+def test_results_stand_beside_what_the_paper_reports(workspace, capsys):
+    run = open_run("03_latent_clustering")
+    capsys.readouterr()
+    scores = {"ari": 0.3, "purity": 0.5, "silhouette": 0.12345}
+    run.result(scores, "autoencoder", "pca50", "kmeans")
+    run.result(scores, "pixels", "raw", "kmeans")
+    run.result({"n_parameters": 1234})
+    assert capsys.readouterr().out.splitlines() == [
+        "Result at reduced scale: ARI 0.3000; reported 0.4296 (Table I)",
+        "Result at reduced scale: silhouette 0.1235; reported 0.1108 (Table I)",
+        "Result at reduced scale: ARI 0.3000; not reported",
+        "Result: n parameters 1,234; not reported",
+    ]
 
 
-def test_internal_indices_are_measured_in_every_space(workspace):
-    run = open_run()
-    points = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    points[20:] += 10
-    good, bad = np.repeat([0, 1], 20), np.tile([0, 1], 20)
-    frame = run.internal_by_space({"good": good, "bad": bad}, {"a": points, "b": 2 * points})
-    assert list(zip(frame["clusters_of"], frame["measured_in"], strict=True)) == [
-        ("good", "a"), ("bad", "a"), ("good", "b"), ("bad", "b"),
-    ]  # fmt: skip
-    assert frame["silhouette"][0] > 0.8 > 0.1 > frame["silhouette"][1]
-    assert frame["davies_bouldin"][0] < frame["davies_bouldin"][1]
+def test_reported_facts_are_those_of_their_notebook(workspace, capsys):
+    facts = {"n_weights": 3, "n_biases": 4}
+    for notebook, expected in (
+        ("02_train_autoencoder", ["weights 3; reported 221,184 (section 5)"]),
+        ("03_latent_clustering", ["n weights 3; not reported"]),
+    ):
+        run = study_module.open_run(notebook, "fashion-ae", "quick", 0)
+        capsys.readouterr()
+        run.result(facts)
+        assert capsys.readouterr().out.splitlines()[:1] == [f"Result: {line}" for line in expected]
+
+
+def test_a_stored_result_is_computed_once(workspace):
+    calls = []
+
+    def double(features, seed):
+        calls.append(seed)
+        return features * 2
+
+    double.__module__ = "utils.spaces.projections"
+    run, features = open_run(), np.ones((2, 2), np.float32)
+    for seed in (0, 0, 1):
+        np.testing.assert_array_equal(run.stored("twice", double, features, seed), features * 2)
+    assert calls == [0, 1]
 
 
 def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
@@ -334,8 +334,8 @@ def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
     networks = run.backbones()
     assert [network.name for network, _ in networks] == names[1:]
     assert [features.shape for _, features in networks] == [(3, 1280), (3, 2048)]
-    run.finish()
-    facts = read_json(run.folder / "manifest.json")["facts"]
+    run.record.finish()
+    facts = read_json(run.record.folder / "manifest.json")["facts"]
     assert list(facts) == ["not_run_resnet50"]
     assert "offline" in facts["not_run_resnet50"]
     assert "stands in" in capsys.readouterr().out
@@ -344,20 +344,27 @@ def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
 def test_counts_of_classes_in_clusters_are_recorded(workspace):
     run = open_run("01_baseline_kmeans")
     pixels = run.pixels()
-    run.score("pixels", "raw", "kmeans", run.kmeans(pixels).assignment, pixels)
-    run.finish()
-    table = pd.read_csv(run.folder / "confusion.csv", dtype={"class": str})
+    score(run, "pixels", "raw", "kmeans", kmeans(run, pixels), pixels)
+    run.record.finish()
+    table = pd.read_csv(run.record.folder / "confusion.csv", dtype={"class": str})
     assert list(table.columns) == list(tables.CONFUSION_COLUMNS)
     assert table["count"].sum() == 300
     assert set(table["class"]) == set("0123456789")
 
 
-def test_progress_of_features_is_told_ten_times_at_most(workspace, capsys):
-    run = open_run("04_pretrained_comparison")
+def test_progress_of_features_is_told_ten_times_at_most(capsys):
+    told = progress.print_tenths()
     for done in range(50, 10_001, 50):
-        run._say_features(done, 10_000)
+        told(done, 10_000)
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"features {done}/10000" for done in range(1000, 10_001, 1000)]
-    # As much is said of a second computation.
-    run._say_features(1000, 10_000)
-    assert capsys.readouterr().out == "features 1000/10000\n"
+
+
+def test_progress_of_a_training_has_the_losses_of_each_epoch(capsys):
+    values = {"loss": 0.5, "validation_loss": 0.25, "seconds": 1.26}
+    progress.print_epochs(9)(2, values)
+    progress.print_epochs()(3, {"loss": 1, "seconds": 0})
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 2/9: loss 0.50000, validation loss 0.25000, 1.3 s",
+        "epoch 3: loss 1.00000, 0.0 s",
+    ]

@@ -54,6 +54,11 @@ def margins(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return (1 - between).astype(np.float32)
 
 
+def few(n: int) -> slice:
+    """Pick at most `MOST_POINTS` of `n` points, at even steps."""
+    return slice(None, None, -(-n // MOST_POINTS))
+
+
 def table(
     images: np.ndarray,
     positions: np.ndarray,

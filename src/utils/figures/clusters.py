@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from utils import metrics
 from utils.figures.style import (
     NOISE_GREY,
     POINTS_PER_INCH,
@@ -24,13 +24,15 @@ from utils.figures.style import (
     _keep,
     _single_axes,
     class_colours,
+    describe,
 )
 
-if TYPE_CHECKING:
-    import numpy as np
+# Points of a curve; more cannot be told apart.
+MOST_ON_CURVE = 2_000
+# Neighbours of a point of a map that its alternative text looks at.
+NEIGHBOURS = 10
 
-if TYPE_CHECKING:
-    pass
+# --- confusion matrices --------------------------------------------------------------------------
 
 
 def largest_confusion(
@@ -53,14 +55,8 @@ def largest_confusion(
     n, row, column = max(cells, key=lambda cell: cell[0], default=(0, "", ""))
     if n == 0:
         return "no image lies in a cluster of another class"
-    return f"the largest confusion is {n:,} images of {column} in a cluster of {row}"
-
-
-# Points of a curve; more are not to be told apart.
-MOST_ON_CURVE = 2_000
-
-
-# --- clusters ------------------------------------------------------------------------------------
+    images = "image" if n == 1 else "images"
+    return f"the largest confusion is {n:,} {images} of {column} in a cluster of {row}"
 
 
 def confusion(
@@ -119,7 +115,71 @@ def confusion(
     ax.set_title(title)
     counts = pd.DataFrame(matrix, columns=list(column_names))
     counts.insert(0, f"{row_title} \\ {column_title}", list(row_names), allow_duplicates=True)
-    return _keep(fig, counts)
+    return describe(
+        _keep(fig, counts),
+        f"{title}: each {row_title} (rows) against each {column_title} (columns).",
+        f"Confusion matrix, {title}; {largest_confusion(matrix, row_names, column_names)}.",
+    )
+
+
+def matched_confusion(
+    labels: np.ndarray, assignment: np.ndarray, class_names: Sequence[str], title: str
+) -> Figure:
+    """Draw clusters against classes, matched one to one so that the diagonal is heaviest.
+
+    Parameters
+    ----------
+    labels, assignment : ndarray of int, shape (N,)
+        Class and cluster of each image; −1 is noise.
+    class_names : sequence of str
+        Name of class 0, 1, ….
+    title : str
+
+    Notes
+    -----
+    The order of the rows is that of `metrics.hungarian_order`. A row bears the name of its class;
+    a cluster without one is "unmatched".
+    """
+    table = metrics.hungarian_order(labels, assignment)
+    match = metrics.hungarian_match(labels, assignment)
+    rows = [class_names[match[c]] if c in match else "unmatched" for c in table.clusters.tolist()]
+    columns = [class_names[i] for i in table.classes]
+    return describe(
+        confusion(table.counts, rows, columns, title),
+        f"{title}: clusters (rows, matched one to one with classes by the Hungarian algorithm) "
+        "against classes (columns).",
+        f"Matched confusion matrix, {title}; {largest_confusion(table.counts, rows, columns)}.",
+    )
+
+
+def majority_confusion(
+    labels: np.ndarray, assignment: np.ndarray, class_names: Sequence[str], title: str
+) -> Figure:
+    """Draw clusters against classes, each cluster named after its majority class.
+
+    Schlachter (2020) sorts the clusters in this way. The parameters are those of
+    `matched_confusion`; the order of the rows is that of `metrics.majority_order`.
+    """
+    table = metrics.majority_order(labels, assignment)
+    rows = [class_names[i] for i in table.majority]
+    columns = [class_names[i] for i in table.classes]
+    missing = [name for name in class_names if name not in rows]
+    found = (
+        f"No cluster has the majority of: {', '.join(missing)}."
+        if missing
+        else "Every class is the majority of some cluster."
+    )
+    return describe(
+        confusion(table.counts, rows, columns, title),
+        f"{title}: clusters (rows, named after their majority class) against classes (columns). "
+        + found,
+        f"Confusion matrix sorted by majority class, {title}; {len(set(rows))} of "
+        f"{len(class_names)} classes are the majority of a cluster, and "
+        f"{largest_confusion(table.counts, rows, columns)}.",
+    )
+
+
+# --- maps ----------------------------------------------------------------------------------------
 
 
 def map_by_class(
@@ -146,7 +206,13 @@ def map_by_class(
     """
     fig, ax = _map_axes(title, axes)
     _scatter(fig, ax, xy, values, names, legend_title)
-    return _keep(fig, _points(xy, "xy", values, names, legend_title))
+    return describe(
+        _keep(fig, _points(xy, "xy", values, names, legend_title)),
+        f"{title}: {axes} map of {len(xy):,} images, a colour for each {legend_title}"
+        f"{_noise(values)}.",
+        f"Scatter plot of the {axes} map, a colour for each {legend_title}"
+        f"{_noise(values)}{_neighbours(xy, values, legend_title)}.",
+    )
 
 
 def view_3d(
@@ -184,7 +250,15 @@ def view_3d(
         axis.set_label_text(f"dimension {name}")
         axis.set_major_locator(MaxNLocator(4))
     columns = ("dimension 1", "dimension 2", "dimension 3")
-    return _keep(fig, _points(points[:, :3], columns, values, names, legend_title, centres))
+    share = points[:, :3].var(axis=0).sum() / points.var(axis=0).sum()
+    marked = "" if centres is None else f" and a marked centre for each of {len(centres)} clusters"
+    return describe(
+        _keep(fig, _points(points[:, :3], columns, values, names, legend_title, centres)),
+        f"{title}: the first three dimensions of the clustered space for {len(points):,} images, "
+        f"a colour for each {legend_title}{marked}.",
+        f"Three-dimensional scatter plot, a colour for each {legend_title}{marked}; the three "
+        f"dimensions have {share:.0%} of the variance.",
+    )
 
 
 def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figure:
@@ -209,7 +283,13 @@ def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figur
     ax.set_xlabel("image, by distance")
     ax.set_ylabel(f"distance to neighbour {k}")
     ax.legend()
-    return _keep(fig, pd.DataFrame({"image": places, "distance": curve[places]}))
+    return describe(
+        _keep(fig, pd.DataFrame({"image": places, "distance": curve[places]})),
+        f"Distances to neighbour {k} in ascending order. The knee proposes eps {curve[knee]:.2f}; "
+        f"the paper has {published:g}.",
+        f"Curve of neighbour distances that rises from {curve[0]:.2f} to {curve[-1]:.2f}, with its "
+        f"knee at {curve[knee]:.2f} and the published radius {published:g}.",
+    )
 
 
 def k_curve(candidates: np.ndarray, silhouettes: np.ndarray, chosen: int) -> Figure:
@@ -235,7 +315,12 @@ def k_curve(candidates: np.ndarray, silhouettes: np.ndarray, chosen: int) -> Fig
     ax.set_ylabel("silhouette of k-means")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_title("The choice of k, without labels")
-    return _keep(fig, pd.DataFrame({"k": candidates, "silhouette": silhouettes}))
+    return describe(
+        _keep(fig, pd.DataFrame({"k": candidates, "silhouette": silhouettes})),
+        "Silhouette of k-means by the number of clusters; the number with the highest is taken.",
+        f"A curve over {candidates.min()} to {candidates.max()} clusters, highest at "
+        f"{candidates[silhouettes.argmax()]}.",
+    )
 
 
 def eps_strip(frame: pd.DataFrame) -> Figure:
@@ -260,7 +345,14 @@ def eps_strip(frame: pd.DataFrame) -> Figure:
         ax.sharex(axes[0, 0])
     axes[-1, 0].legend(axes[-1, 0].lines, ["noise as a cluster", "without noise"])
     axes[-1, 0].set_xlabel("eps")
-    return _keep(fig, frame)
+    most = frame.loc[frame["k_found"].idxmax()]
+    return describe(
+        _keep(fig, frame),
+        "DBSCAN as its radius grows: clusters found, share of noise, and ARI with noise as a "
+        "cluster and without it.",
+        f"Three panels of curves over eps: at most {most['k_found']:.0f} clusters are found, at "
+        f"eps {most['eps']:.2f}, with {most['noise_fraction']:.0%} noise.",
+    )
 
 
 def map_centroids(
@@ -298,7 +390,12 @@ def map_centroids(
                 "linewidth": 2,
             },
         )
-    return _keep(fig, _points(xy, "xy", values, names, legend_title, centres_xy))
+    return describe(
+        _keep(fig, _points(xy, "xy", values, names, legend_title, centres_xy)),
+        f"{title}: t-SNE map of {len(xy):,} images and of the centres of {len(names)} clusters.",
+        f"Scatter plot of the t-SNE map, a colour for each {legend_title}, with a marked centre "
+        f"for each of {len(names)} clusters.",
+    )
 
 
 def map_density(xy: np.ndarray, title: str = "Density of the map") -> Figure:
@@ -317,7 +414,26 @@ def map_density(xy: np.ndarray, title: str = "Density of the map") -> Figure:
         ax=ax,
     )
     _name_map_axes(ax)
-    return _keep(fig, pd.DataFrame(xy, columns=["x", "y"]))
+    return describe(
+        _keep(fig, pd.DataFrame(xy, columns=["x", "y"])),
+        "Density of the points in the map. Gaps between dense regions are where clusters could "
+        "part.",
+        f"Density plot of the t-SNE map of {len(xy):,} images.",
+    )
+
+
+def _noise(values: np.ndarray) -> str:
+    """Say in words what share of the points is noise, if any is."""
+    share = metrics.noise_fraction(values)
+    return f", noise ({share:.1%}) in grey" if share else ""
+
+
+def _neighbours(xy: np.ndarray, values: np.ndarray, kind: str) -> str:
+    """Say in words how many of a point's nearest neighbours in a map are of its own kind."""
+    if len(xy) <= NEIGHBOURS:
+        return ""
+    share = metrics.neighbour_agreement(xy, np.asarray(values), NEIGHBOURS)
+    return f": of an image's {NEIGHBOURS} nearest neighbours {share:.0%} have its {kind}"
 
 
 def _map_axes(title: str, axes: str = "t-SNE") -> tuple[Figure, Axes]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from utils.figures.style import NORMAL, SMALL, WIDTH, _grid, _keep, _single_axes, class_colours
-
-if TYPE_CHECKING:
-    pass
+from utils.figures.style import (
+    NORMAL,
+    SMALL,
+    WIDTH,
+    _grid,
+    _keep,
+    _single_axes,
+    class_colours,
+    describe,
+)
 
 
 def to_images(pixels: np.ndarray) -> np.ndarray:
@@ -54,7 +59,12 @@ def samples(
     tile = min(0.58, (WIDTH - 1.2) / per_class)
     fig, ax = _single_axes(len(class_names) * tile + 0.1)
     _show_rows(ax, rows, class_names, per_class)
-    return fig
+    return describe(
+        fig,
+        f"The first {per_class} images of each class.",
+        f"Grid of sample images, one row for each of {len(class_names)} classes: "
+        f"{', '.join(class_names)}.",
+    )
 
 
 def image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
@@ -71,7 +81,10 @@ def image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
     fig, ax = _single_axes(len(rows) * tile + 0.4)
     _show_rows(ax, list(rows.values()), list(rows), columns)
     ax.set_title(title)
-    return fig
+    names = [name for name in rows if name.strip()]
+    described = f"{title}: {sum(map(len, rows.values())):,} images in rows"
+    alt = f"{described} named {_listed(names)}." if names else f"{described}."
+    return describe(fig, f"{described}.", alt)
 
 
 def class_balance(labels: np.ndarray, class_names: Sequence[str]) -> Figure:
@@ -87,7 +100,13 @@ def class_balance(labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     ax.set_xlabel("images")
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.margins(x=0.1, y=0.02)
-    return _keep(fig, pd.DataFrame({"class": class_names, "images": counts}))
+    low, high = int(counts.argmin()), int(counts.argmax())
+    return describe(
+        _keep(fig, pd.DataFrame({"class": class_names, "images": counts})),
+        f"Images per class: from {counts[low]:,} ({class_names[low]}) to {counts[high]:,} "
+        f"({class_names[high]}).",
+        f"Bar chart of class sizes between {counts[low]:,} and {counts[high]:,} images.",
+    )
 
 
 def mean_images(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
@@ -105,7 +124,11 @@ def mean_images(images: np.ndarray, labels: np.ndarray, class_names: Sequence[st
         if (labels == i).any():
             mean = images[labels == i].mean(axis=0)
             ax.imshow(np.rint(mean).astype(np.uint8), vmin=0, vmax=255)
-    return fig
+    return describe(
+        fig,
+        "Mean image of each class. A blurred mean says that the class has no single shape.",
+        f"One mean image for each of {len(class_names)} classes: {', '.join(class_names)}.",
+    )
 
 
 def reconstructions(originals: np.ndarray, reconstructed: np.ndarray) -> Figure:
@@ -121,7 +144,22 @@ def reconstructions(originals: np.ndarray, reconstructed: np.ndarray) -> Figure:
     names = ("original", "reconstruction")
     for ax, images, name in zip(axes.flat, (originals, reconstructed), names, strict=True):
         _show_rows(ax, [images], [name], len(images))
-    return fig
+    n = len(originals)
+    difference = ""
+    if originals.shape == reconstructed.shape:
+        mean = np.abs(originals.astype(int) - reconstructed).mean()
+        difference = f"; on average a value differs by {mean:.1f} of 255"
+    return describe(
+        fig,
+        f"{n} images and their reconstructions.",
+        f"Two rows of {n} images: originals above, reconstructions below{difference}.",
+    )
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    """Join names by commas; of very many the first ones and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _show_rows(ax: Axes, rows: Sequence[np.ndarray], names: Sequence[str], columns: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,10 +24,9 @@ from utils.figures.style import (
     _keep,
     _single_axes,
     class_colours,
+    describe,
 )
 
-if TYPE_CHECKING:
-    pass
 ENCODER, DECODER = "#5b8fc9", "#e0a458"
 BLOCK_PITCH, BLOCK_SPACE = 42.0, 68.0  # points from block to block, and the width of the largest
 
@@ -90,17 +89,27 @@ def architecture(layers: Sequence[Mapping[str, Any]]) -> Figure:
     middle = (start.x_middle + end.x_middle) / 2
     ax.text(middle, 15, text, ha="center", va="top", fontsize=SMALL)
     shown = pd.DataFrame(layers)[["part", "layer", "output_shape", "parameters"]]
-    return _keep(fig, shown.assign(output_shape=shown["output_shape"].map(_shape_text)))
+    n_inputs, n_latent = math.prod(decoder[-1]["output_shape"]), math.prod(latent)
+    return describe(
+        _keep(fig, shown.assign(output_shape=shown["output_shape"].map(_shape_text))),
+        f"The autoencoder: {shown['parameters'].sum():,} trainable parameters, latent of "
+        f"{n_latent:,} numbers.",
+        f"Block diagram of the encoder and the decoder: {n_inputs:,} pixel values become "
+        f"{n_latent:,} numbers.",
+    )
 
 
-def loss_curve(history: pd.DataFrame) -> Figure:
+def loss_curve(history: pd.DataFrame, loss: str = "loss") -> Figure:
     """Draw the loss by epoch.
 
     Parameters
     ----------
     history : DataFrame
         Columns ``epoch``, ``loss`` and, if it was measured, ``validation_loss``.
+    loss : str
+        Name of the loss, for its axis and the caption.
     """
+    loss = loss.replace("_", " ")
     fig, ax = _single_axes(3.0)
     marker = "o" if len(history) <= 20 else None
     colours = class_colours(2)
@@ -111,11 +120,17 @@ def loss_curve(history: pd.DataFrame) -> Figure:
         )
         ax.legend(ax.lines, ["training", "validation"])
     ax.set_xlabel("epoch")
-    ax.set_ylabel("loss")
+    ax.set_ylabel(loss)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     ax.set_axisbelow(True)
-    return _keep(fig, history)
+    first, last = history["loss"].iloc[[0, -1]]
+    trend = "falls" if history["loss"].is_monotonic_decreasing else "falls and rises"
+    return describe(
+        _keep(fig, history),
+        f"Training loss ({loss}) over {len(history)} epochs, from {first:.4f} to {last:.4f}.",
+        f"Line chart of the training loss by epoch; it {trend} until the last one.",
+    )
 
 
 def _blocks(layers: Sequence[Mapping[str, Any]], part: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from utils.config import vocabulary
 from utils.config.metrics_table import EXTERNAL, INTERNAL, METRICS
-from utils.config.vocabulary import describe
 from utils.figures.style import (
     GREY,
     INK,
@@ -30,10 +30,8 @@ from utils.figures.style import (
     _number_points,
     _single_axes,
     class_colours,
+    describe,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def comparison(frame: pd.DataFrame) -> Figure:
@@ -68,7 +66,12 @@ def comparison(frame: pd.DataFrame) -> Figure:
         draw(part, frame[names], colours)
     swatches = [Patch(color=colour) for colour in colours]
     fig.legend(swatches, [str(name) for name in frame.index], loc="outside upper center")
-    return _keep(fig, frame.rename_axis("representation").reset_index())
+    return describe(
+        _keep(fig, frame.rename_axis("representation").reset_index()),
+        "Metrics of each representation: those with labels can be compared, internal indices "
+        "cannot, as each is measured in its own space.",
+        f"Grouped bar charts of the metrics of {len(frame)} representations{_ari_range(frame)}.",
+    )
 
 
 def internal_by_space(frame: pd.DataFrame) -> Figure:
@@ -108,7 +111,35 @@ def internal_by_space(frame: pd.DataFrame) -> Figure:
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
     fig.axes[0].set_ylabel("clusters of")
-    return _keep(fig, frame)
+    return describe(
+        _keep(fig, frame),
+        "Silhouette (higher is better) and Davies-Bouldin index (lower is better) of every "
+        "clustering (rows), measured in every space (columns). Compare within a column only.",
+        "Two heat maps of internal indices, clusterings against spaces. The highest silhouette in "
+        + "; ".join(_best_in_each_space(frame))
+        + ".",
+    )
+
+
+def _ari_range(frame: pd.DataFrame) -> str:
+    """Name the representations of the highest and the lowest ARI, if it was measured."""
+    if "ari" not in frame:
+        return ""
+    ari = frame["ari"]
+    return (
+        f": the highest ARI is {ari.max():.3f} of {frame.index[ari.argmax()]}, the lowest "
+        f"{ari.min():.3f} of {frame.index[ari.argmin()]}"
+    )
+
+
+def _best_in_each_space(frame: pd.DataFrame) -> list[str]:
+    """Name the clustering of the highest silhouette in each space."""
+    known = frame.dropna(subset="silhouette")
+    best = known.loc[known.groupby("measured_in", sort=False)["silhouette"].idxmax()]
+    return [
+        f"the space of {row.measured_in}: {row.silhouette:.3f}, clusters of {row.clusters_of}"
+        for row in best.itertuples()
+    ]
 
 
 def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
@@ -126,7 +157,10 @@ def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
     """
     ordered = board.assign(front=front).sort_values("seconds")
     on_front = ordered[ordered["front"]]
-    keys = [describe(row.representation, row.space, row.clusterer) for row in on_front.itertuples()]
+    keys = [
+        vocabulary.describe(row.representation, row.space, row.clusterer)
+        for row in on_front.itertuples()
+    ]
     columns = 2 if max(map(len, keys), default=0) <= 40 else 1  # as many as fit beside each other
     named = [
         textwrap.fill(f"{place}  {key}", LEGEND_LETTERS, subsequent_indent="     ")

@@ -34,7 +34,8 @@ RASTER_DPI = 220  # of images and scatter points inside an SVG
 # A palette is taken where it changes the colours by no more than this on average, of 255 levels.
 PALETTE_ERROR = 2.5
 EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\s]+")
-NUMBERS = "shown_numbers"  # the attribute of a figure that holds them
+# Attributes of a figure that hold its numbers and its description.
+NUMBERS, DESCRIPTION = "shown_numbers", "description"
 LEGEND_LETTERS = 84  # of the longest line below a figure
 GREY = "#8c8c8c"
 NOISE_GREY = "#b3b3b3"
@@ -96,6 +97,24 @@ class Saved(NamedTuple):
     svg: Path
     png: Path
     csv: Path | None
+
+
+class Description(NamedTuple):
+    """A figure in words: its caption, and what a reader who cannot see it should know."""
+
+    caption: str
+    alt: str
+
+
+def describe(fig: Figure, caption: str, alt: str) -> Figure:
+    """Attach a caption and an alternative text, in plain text, to a figure."""
+    setattr(fig, DESCRIPTION, Description(caption, alt))
+    return fig
+
+
+def description(fig: Figure) -> Description:
+    """Return what `describe` attached to a figure."""
+    return getattr(fig, DESCRIPTION)
 
 
 def save(fig: Figure, folder: Path, name: str) -> Saved:

@@ -13,11 +13,12 @@ import pandas as pd
 from utils import clustering, metrics, pipeline, places, spaces
 from utils.config.load import load_leaderboard, load_profile
 from utils.config.methods import Method
-from utils.config.schema import Leaderboard
+from utils.config.schema import Leaderboard, Profile
 from utils.data import datasets, prepared
 from utils.errors import UserError
 from utils.runs import study as study_module
-from utils.runs.record import Recorder
+from utils.runs.progress import print_epochs, print_tenths
+from utils.runs.record import Record
 from utils.store import tables
 from utils.store.files import atomic_path, sha256_array
 from utils.store.fingerprints import fingerprint
@@ -63,27 +64,50 @@ def open_board(
     n = data.n_train if board.images.split == "train" else len(data.images)
     limits = [n, board.images.first, board.reduced_images if chosen_profile.reduced else None]
     rows = slice(0, min(limit for limit in limits if limit is not None))
-    run = BoardRun(
+    record = Record(
         notebook=notebook,
-        board=board,
         topic=board.leaderboard,
-        profile=chosen_profile,
+        dataset=data.name,
+        profile=chosen_profile.profile,
         seed=seed,
         folder=folder,
+        labels=data.labels[rows],
+        class_names=data.class_names,
+    )
+    record.note_substitute(description)
+    return BoardRun(
+        board=board,
+        profile=chosen_profile,
+        seed=seed,
         images=data.images[rows],
         labels=data.labels[rows],
         class_names=data.class_names,
         dataset=data.name,
+        record=record,
     )
-    run.note_substitute(description)
-    return run
 
 
 @dataclass(kw_only=True)
-class BoardRun(Recorder):
-    """One leaderboard's run with one seed; see `open_board`."""
+class BoardRun:
+    """One leaderboard's run with one seed; see `open_board`.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+    labels : ndarray of uint8, shape (N,)
+        Classes, for scores and pictures only.
+    record : Record
+        What the notebook records.
+    """
 
     board: Leaderboard
+    profile: Profile
+    seed: int
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    dataset: str
+    record: Record
     _costs: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
 
     def methods(self, recipe: str | None = None) -> list[Method]:
@@ -99,7 +123,7 @@ class BoardRun(Recorder):
         named = {row.recipe: row.parsed for row in self.board.rows if row.recipe}
         if recipe not in named:
             allowed = ", ".join(named) or "none"
-            raise UserError(f"unknown recipe {recipe!r}: {self.topic} has {allowed}")
+            raise UserError(f"unknown recipe {recipe!r}: {self.record.topic} has {allowed}")
         return [named[recipe]]
 
     def attempts(self) -> pd.DataFrame:
@@ -117,8 +141,8 @@ class BoardRun(Recorder):
             self.seed,
             max_epochs=self.profile.max_epochs,
             latents=self._latents,
-            on_batch=self._say_features,
-            on_epoch=self._say_epoch,
+            on_batch=print_tenths(),
+            on_epoch=print_epochs(),
         )
 
     def _latents(self, study: str) -> Stage:
@@ -145,7 +169,8 @@ class BoardRun(Recorder):
 
     def _folder_of(self, study: str) -> Path:
         """Return the folder of a study's notebook for the same seed."""
-        return self.folder.parents[2] / study / self.folder.parent.name / "02_train_autoencoder"
+        folder = self.record.folder
+        return folder.parents[2] / study / folder.parent.name / "02_train_autoencoder"
 
     def run(self, method: Method) -> pd.Series:
         """Run a method, score it and record it with its cost.
@@ -165,7 +190,7 @@ class BoardRun(Recorder):
         names = dict(zip(("representation", "space", "clusterer"), method.names, strict=True))
         finds_k = method.clusterer in clustering.FINDS_K
         self._costs[method.names] = {
-            "study": self.topic,
+            "study": self.record.topic,
             "seed": self.seed,
             **names,
             "seconds": round(result.seconds, 3),
@@ -174,7 +199,7 @@ class BoardRun(Recorder):
             "settings": result.settings,
             "recipe": self._recipe_of(method),
         }
-        scored = self.record(*method.names, result.assignment, values)
+        scored = self.record.score(*method.names, result.assignment, values)
         return pd.concat([scored, pd.Series({"seconds": result.seconds}, name=scored.name)])
 
     def _recipe_of(self, method: Method) -> str:
@@ -267,11 +292,11 @@ class BoardRun(Recorder):
     def finish(self) -> None:
         """Write what was recorded, with the costs; the manifest comes last."""
         if self._costs:
-            with atomic_path(self.new_file(tables.COSTS)) as temporary:
+            with atomic_path(self.record.new_file(tables.COSTS)) as temporary:
                 pd.DataFrame(self._costs.values()).to_csv(temporary, index=False)
-            with atomic_path(self.new_file(tables.LABELS)) as temporary:
+            with atomic_path(self.record.new_file(tables.LABELS)) as temporary:
                 pd.DataFrame({"class": self.labels}).to_parquet(temporary, index=False)
-        super().finish()
+        self.record.finish()
 
 
 def _hash_of(model: torch.nn.Module) -> str:

@@ -7,25 +7,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from utils import estimator, places, spaces
-from utils.config.load import load_profile
 from utils.config.vocabulary import PICTURES_NOTEBOOK
 from utils.data import picture_files
 from utils.data.picture_files import Found, printable
 from utils.errors import UserError
 from utils.estimator import FeatureClusterer
 from utils.runs.picture_features import CHUNK, SHOWN_SIDE, collect, left_out
-from utils.runs.record import Recorder
+from utils.runs.record import Record
+from utils.runs.stored import stored
 from utils.store.cache import load_or_compute
 from utils.store.files import atomic_path, sha256_array, write_json
-
-if TYPE_CHECKING:
-    pass
 
 SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES = (
     "skipped.csv",
@@ -33,6 +29,7 @@ SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES = (
     "model.safetensors",
     "near_duplicates.csv",
 )
+PROFILE = "images"
 MAP_POINTS = 5000
 SHEET_COLUMNS, MOST_SHEETS = 12, 60
 # Of each picture so many nearest ones are compared with it, pixel by pixel.
@@ -44,11 +41,20 @@ EXAMPLE_CLASSES, EXAMPLE_IMAGES = 5, 40
 
 
 @dataclass(kw_only=True)
-class OwnImages(Recorder):
+class OwnImages:
     """A collection of pictures.
 
     Attributes
     ----------
+    record : Record
+        What the notebook records.
+    seed : int
+    images : ndarray of uint8, shape (N, 32, 32, 3)
+        Small copies, with which duplicates are found.
+    image_names : list of str, length N
+    labels : ndarray of int, shape (N,), or None
+        For scores and pictures only.
+    class_names : tuple of str
     found : Found
         Every file that was found.
     usable : ndarray of int, shape (N,)
@@ -57,10 +63,14 @@ class OwnImages(Recorder):
         Columns ``path`` and ``reason``: the other files.
     features : ndarray of float32, shape (N, D)
         Of the frozen network.
-    images : ndarray of uint8, shape (N, 32, 32, 3)
-        Small copies, with which duplicates are found.
     """
 
+    record: Record
+    seed: int
+    images: np.ndarray
+    image_names: list[str]
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
     found: Found
     usable: np.ndarray
     skipped: pd.DataFrame
@@ -82,7 +92,7 @@ class OwnImages(Recorder):
                 raise UserError(str(error)) from None
 
         arrays = load_or_compute(
-            f"{self.topic}-clusters", parameters, ("utils.estimator",), fit, places.cache()
+            f"{self.record.topic}-clusters", parameters, ("utils.estimator",), fit, places.cache()
         )
         return estimator.from_arrays(model.get_params(), arrays)
 
@@ -105,12 +115,8 @@ class OwnImages(Recorder):
             plane = np.zeros((len(scores), 2), np.float32)
             plane[:, : min(2, scores.shape[1])] = scores[:, :2]
             return plane
-        recipe = {"scores": sha256_array(scores), "seed": self.seed}
-        compute = lambda: {"map": spaces.umap(scores, 2, seed=self.seed)}  # noqa: E731
-        name = f"{self.topic}-map"
-        return load_or_compute(
-            name, recipe, ("utils.spaces.projections",), compute, places.cache()
-        )["map"]
+        name = f"{self.record.topic}-map"
+        return stored(name, spaces.umap, scores, n_components=2, seed=self.seed)
 
     @cached_property
     def distances(self) -> np.ndarray:
@@ -132,6 +138,11 @@ class OwnImages(Recorder):
     def is_laid_out(self) -> bool:
         """Whether UMAP's layout was clustered; few pictures are clustered in the components."""
         return len(self.usable) >= estimator.LEAST_LAID_OUT
+
+    def map_rows(self) -> np.ndarray:
+        """Draw the pictures shown in the map: sorted positions, int64 ``(m,)``, always the same."""
+        n = len(self.images)
+        return np.sort(np.random.default_rng(0).choice(n, min(MAP_POINTS, n), replace=False))
 
     def some_pictures(self) -> dict[str, np.ndarray]:
         """Draw up to three rows of pictures at random, always the same."""
@@ -218,7 +229,9 @@ class OwnImages(Recorder):
         sizes = np.bincount(self.model.labels_[self.model.labels_ >= 0])
         largest = np.argsort(-sizes, kind="stable")[:MOST_SHEETS]
         if len(sizes) > len(largest):
-            self.note(f"Contact sheets of the {MOST_SHEETS} largest of {len(sizes)} clusters.")
+            self.record.note(
+                f"Contact sheets of the {MOST_SHEETS} largest of {len(sizes)} clusters."
+            )
         for cluster in np.sort(largest).tolist():
             yield cluster, self.sheet(cluster)
 
@@ -316,11 +329,11 @@ class OwnImages(Recorder):
             SKIPPED: self.skipped,
         }
         for name, table in tables.items():
-            with atomic_path(self.new_file(name)) as temporary:
+            with atomic_path(self.record.new_file(name)) as temporary:
                 table.to_csv(temporary, index=False)
-        estimator.save(self.model, self.new_file(MODEL), self.backbone)
+        estimator.save(self.model, self.record.new_file(MODEL), self.backbone)
         write_json(
-            self.new_file("counts.json"),
+            self.record.new_file("counts.json"),
             {"found": len(self.found.names), "skipped": len(self.skipped)},
         )
 
@@ -404,18 +417,27 @@ def open_folder(
     if found.labels is not None:
         given = [found.labels[row] for row in usable]
         class_names, codes = np.unique(given, return_inverse=True)
-    changes = {"profile": "images", "map_points": MAP_POINTS}
-    run = OwnImages(
+    record = Record(
         notebook=PICTURES_NOTEBOOK,
         topic=topic,
-        profile=load_profile("paper").model_copy(update=changes),
+        dataset=topic,
+        profile=PROFILE,
         seed=seed,
         folder=target,
-        images=thumbs,
         labels=codes,
         class_names=tuple(map(str, class_names)),
-        dataset=topic,
+    )
+    if network.note:
+        record.note(network.note)
+    for name, reason in found.unlisted.items():
+        record.note(f"left out: {printable(name)}: {reason}")
+    return OwnImages(
+        record=record,
+        seed=seed,
+        images=thumbs,
         image_names=[printable(found.names[row]) for row in usable],
+        labels=codes,
+        class_names=record.class_names,
         found=found,
         usable=usable,
         skipped=skipped,
@@ -424,8 +446,3 @@ def open_folder(
         clusters=clusters,
         clusterer=clusterer,
     )
-    if network.note:
-        run.note(network.note)
-    for name, reason in found.unlisted.items():
-        run.note(f"left out: {printable(name)}: {reason}")
-    return run

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import resource
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from utils import metrics, places, spaces
-from utils.config.schema import Profile
-from utils.store.cache import load_or_compute
-from utils.store.files import atomic_path, sha256_array, write_json
+from utils import metrics, places
+from utils.store.files import atomic_path, write_json
 from utils.store.tables import ASSIGNMENTS, CONFUSION, CONFUSION_KEY, METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+ATLAS = "atlas.parquet"
 
 
 @dataclass(frozen=True)
@@ -33,68 +32,53 @@ class _Recorded:
 
 
 @dataclass(kw_only=True)
-class Recorder:
-    """What every notebook has: images, labels, and a folder for what it records.
+class Record:
+    """What one notebook of one run has recorded; `finish` writes its manifest.
+
+    A cell that is run again replaces what it recorded before under the same name.
 
     Attributes
     ----------
+    notebook : str
+        Name of the notebook without its suffix.
     topic : str
-        Name of the study or the leaderboard, as in the tables' column ``study``.
-    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
-        The images that are clustered.
+        Name of the study, the leaderboard or the collection; column ``study`` of the tables.
+    dataset, profile : str
+    seed : int
+    folder : Path
+        Everything is written below it.
     labels : ndarray of int, shape (N,), or None
-        For scoring and for captions only: nothing that trains or clusters is given them. Without
-        them nothing can be scored.
-    image_names : sequence of str, length N, optional
-        What the images are called.
+        Classes of the images; without them no clustering can be scored.
+    class_names : tuple of str
+    facts : dict
+        Single numbers and words by name.
+    notes : list of str
+        Words that the report must show.
     """
 
     notebook: str
     topic: str
-    profile: Profile
+    dataset: str
+    profile: str
     seed: int
     folder: Path
-    images: np.ndarray
     labels: np.ndarray | None
     class_names: tuple[str, ...]
-    dataset: str
-    image_names: Sequence[str] | None = None
-    _tenths_said: int = 0
-    _started: float = field(default_factory=time.perf_counter)
-    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _files: set[str] = field(default_factory=set)
-    # By name, so that a cell that is run again replaces what it recorded before.
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     _figures: dict[str, dict] = field(default_factory=dict)
     _tables: dict[str, dict] = field(default_factory=dict)
-    _facts: dict[str, Any] = field(default_factory=dict)
-    _atlas: str | None = None
-    _notes: list[str] = field(default_factory=list)
     _clusterings: dict[tuple, _Recorded] = field(default_factory=dict)
+    _files: set[str] = field(default_factory=set)
+    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def new_file(self, name: str) -> Path:
         """Return where a file of this run goes, and have the manifest list it.
 
-        Readers take what the manifest lists: what else lies in the folder is of an earlier run.
+        Readers use only the files that the manifest lists; others in the folder are older.
         """
         self._files.add(name)
         return self.folder / name
-
-    def map_rows(self, n: int | None = None) -> np.ndarray:
-        """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same."""
-        n = len(self.images) if n is None else n
-        size = min(self.profile.map_points, n)
-        return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
-
-    def tsne(self, name: str, features: np.ndarray) -> np.ndarray:
-        """Map features ``(m, d)`` to the plane with t-SNE: float32 ``(m, 2)``."""
-        stored = load_or_compute(
-            f"{self.topic}-tsne-{name}-seed{self.seed}",
-            {"features": sha256_array(features), "seed": self.seed},
-            ("utils.spaces.projections",),
-            lambda: {"map": spaces.tsne(features, self.seed)},
-            places.cache(),
-        )
-        return stored["map"]
 
     def score(
         self,
@@ -102,47 +86,18 @@ class Recorder:
         space: str,
         clusterer: str,
         assignment: np.ndarray,
-        features: np.ndarray,
-    ) -> pd.Series:
-        """Score a clustering of the first ``len(assignment)`` images and record it.
-
-        Parameters
-        ----------
-        representation, space, clusterer : str
-            Names as in the table of metrics.
-        assignment : ndarray of int, shape (n,)
-            Cluster of each image, -1 for noise.
-        features : ndarray, shape (n, d)
-            The space that was clustered; internal indices are measured in it.
-
-        Returns
-        -------
-        Series
-            Value by metric.
-        """
-        values = metrics.score(assignment, self.labels[: len(assignment)], features)
-        return self.record(representation, space, clusterer, assignment, values)
-
-    def record(
-        self,
-        representation: str,
-        space: str,
-        clusterer: str,
-        assignment: np.ndarray,
-        values: dict[str, float],
+        scores: Mapping[str, float],
     ) -> pd.Series:
         """Record a clustering of the first ``len(assignment)`` images and its scores.
 
-        One of the same images that was recorded under the same names before is replaced.
-
         Parameters
         ----------
         representation, space, clusterer : str
             Names as in the table of metrics.
         assignment : ndarray of int, shape (n,)
-            Cluster of each image, -1 for noise.
-        values : dict of str to float
-            Value by metric.
+            Cluster of each image, −1 for noise.
+        scores : mapping of str to float
+            Value by metric, as from `metrics.score`.
 
         Returns
         -------
@@ -150,50 +105,38 @@ class Recorder:
             Value by metric.
         """
         n = len(assignment)
-        common = {
-            "profile": self.profile.profile,
+        names = {"representation": representation, "space": space, "clusterer": clusterer}
+        key = {"study": self.topic, "seed": self.seed, **names}
+        row = {
+            "profile": self.profile,
             "study": self.topic,
             "dataset": self.dataset,
             "n": n,
             "seed": self.seed,
-            "representation": representation,
-            "space": space,
-            "clusterer": clusterer,
+            **names,
             "k_found": metrics.k_found(assignment),
             "noise_fraction": metrics.noise_fraction(assignment),
         }
+        counts = metrics.confusion_table(assignment, self.labels[:n], self.class_names)
+        images = {"index": np.arange(n, dtype=np.int32), "cluster": assignment.astype(np.int32)}
         self._clusterings[representation, space, clusterer, n] = _Recorded(
-            scores=[{**common, "metric": m, "value": float(v)} for m, v in values.items()],
-            confusion=metrics.confusion_table(assignment, self.labels[:n], self.class_names).assign(
-                **{key: common[key] for key in CONFUSION_KEY}
-            ),
-            assignment=pd.DataFrame(
-                {
-                    "study": self.topic,
-                    "seed": self.seed,
-                    "representation": representation,
-                    "space": space,
-                    "clusterer": clusterer,
-                    "index": np.arange(n, dtype=np.int32),
-                    "cluster": assignment.astype(np.int32),
-                    "n": n,
-                }
-            ),
+            scores=[{**row, "metric": m, "value": float(v)} for m, v in scores.items()],
+            confusion=counts.assign(n=n, **key),
+            assignment=pd.DataFrame({**key, **images, "n": n}),
         )
-        return pd.Series(values, name=f"{representation} / {space} / {clusterer}")
+        return pd.Series(scores, name=" / ".join(names.values()))
 
-    def figure(self, figure: Figure, name: str, caption: str, alt: str) -> Figure:
+    def figure(self, figure: Figure, name: str, caption: str | None = None) -> Figure:
         """Save a figure for the report (SVG, PNG, its numbers) and return it for display.
 
         Parameters
         ----------
         figure : Figure
+            One of `utils.figures`, which describes itself.
         name : str
             Name of the files.
-        caption : str
-            Plain text that says what is shown.
-        alt : str
-            What a reader who cannot see the figure should know.
+        caption : str, optional
+            Plain text that says what is shown; without it the figure's own.
         """
         from utils import figures
 
@@ -203,8 +146,9 @@ class Recorder:
             for kind, path in saved._asdict().items()
         }
         self._files.update(name for name in files.values() if name is not None)
-        described = {"name": name, "caption": caption, "alt": alt, "cell": _running_cell()}
-        self._figures[name] = described | files
+        own = figures.description(figure)
+        words = {"name": name, "caption": caption or own.caption, "alt": own.alt}
+        self._figures[name] = {**words, "cell": _running_cell(), **files}
         return figure
 
     def table(self, frame: pd.DataFrame, name: str, caption: str) -> pd.DataFrame:
@@ -212,115 +156,72 @@ class Recorder:
         csv = f"tables/{name}.csv"
         with atomic_path(self.new_file(csv)) as temporary:
             frame.to_csv(temporary, index=False)
-        described = {"name": name, "caption": caption, "cell": _running_cell()}
-        self._tables[name] = described | {"csv": csv}
+        words = {"name": name, "caption": caption, "cell": _running_cell()}
+        self._tables[name] = {**words, "csv": csv}
         return frame
 
-    def atlas(
-        self, rows: np.ndarray, positions: np.ndarray, clusters: np.ndarray, margins: np.ndarray
-    ) -> pd.DataFrame:
-        """Save what the report's interactive map shows, and return it without the pictures.
+    def atlas(self, points: pd.DataFrame) -> pd.DataFrame:
+        """Save the points of the interactive map, and return them without their pictures.
 
         Parameters
         ----------
-        rows : ndarray of int, shape (m,)
-            The images in the map; of more than `atlas.MOST_POINTS` every second or third is taken.
-        positions : ndarray of float, shape (m, 2)
-        clusters : ndarray of int, shape (m,)
-        margins : ndarray of float, shape (m,)
-            How clearly each image is in its cluster, in [0, 1].
+        points : DataFrame
+            As from `utils.figures.atlas.table`.
         """
-        from utils.figures import atlas
-
-        step = -(-len(rows) // atlas.MOST_POINTS)
-        rows, positions, clusters, margins = (
-            array[::step] for array in (rows, positions, clusters, margins)
-        )
-        labels = None if self.labels is None else self.labels[rows]
-        shown = atlas.table(
-            self.pictures(rows),
-            positions,
-            labels,
-            self.class_names,
-            clusters,
-            margins,
-            None if self.image_names is None else [self.image_names[row] for row in rows],
-        )
-        self._atlas = "atlas.parquet"
-        with atomic_path(self.new_file(self._atlas)) as temporary:
-            shown.to_parquet(temporary, index=False)
-        return shown.drop(columns="image")
-
-    def pictures(self, rows: np.ndarray) -> np.ndarray:
-        """Return images, given by their rows, as they are shown to people."""
-        return self.images[rows]
+        with atomic_path(self.new_file(ATLAS)) as temporary:
+            points.to_parquet(temporary, index=False)
+        return points.drop(columns="image")
 
     def fact(self, name: str, value: Any) -> None:
         """Record a single number or word that the article's text uses."""
-        self._facts[name] = value
+        self.facts[name] = value
 
     def note(self, text: str) -> None:
         """Record words that the report must show, and print them."""
-        if text not in self._notes:
-            self._notes.append(text)
+        if text not in self.notes:
+            self.notes.append(text)
             print(f"NOTE: {text}")
 
-    def note_substitute(self, description: dict[str, Any]) -> None:
-        """Say it where another data set stands in; `description` is what ``data.json`` holds."""
+    def note_substitute(self, description: Mapping[str, Any]) -> None:
+        """Note that another data set is used; `description` is the content of ``data.json``."""
         if description["substituted"]:
             self.note(
-                f"Substitute data: {description['dataset']} stands in for "
+                f"Substitute data: {description['dataset']} is used instead of "
                 f"{description['requested']}, because {description['reason']}"
             )
 
     def finish(self) -> None:
-        """Write what was recorded; the manifest comes last, so that it vouches for the rest."""
-        recorded = self._clusterings.values()
-        scores = [row for clustering in recorded for row in clustering.scores]
-        if recorded:
-            with atomic_path(self.new_file(METRICS)) as temporary:
-                pd.DataFrame(scores).to_csv(temporary, index=False)
+        """Write the tables, and last the manifest, which lists everything that is complete."""
+        clusterings = self._clusterings.values()
+        scores = pd.DataFrame([row for each in clusterings for row in each.scores])
+        if clusterings:
             columns = [*CONFUSION_KEY, "class", "cluster", "count"]
-            confusion = pd.concat([clustering.confusion for clustering in recorded])
-            with atomic_path(self.new_file(CONFUSION)) as temporary:
-                confusion[columns].to_csv(temporary, index=False)
-            assignments = pd.concat([clustering.assignment for clustering in recorded])
+            confusion = pd.concat([each.confusion for each in clusterings])[columns]
+            assignments = pd.concat([each.assignment for each in clusterings])
+            for name, table in ((METRICS, scores), (CONFUSION, confusion)):
+                with atomic_path(self.new_file(name)) as temporary:
+                    table.to_csv(temporary, index=False)
             with atomic_path(self.new_file(ASSIGNMENTS)) as temporary:
                 assignments.to_parquet(temporary, index=False)
+        ended = datetime.now(UTC)
         manifest = {
             "notebook": self.notebook,
             "study": self.topic,
-            "profile": self.profile.profile,
+            "profile": self.profile,
             "seed": self.seed,
-            "seconds": round(time.perf_counter() - self._started, 3),
+            "seconds": round((ended - self._began).total_seconds(), 3),
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "started": self._began.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "finished": ended.isoformat(timespec="seconds"),
             "figures": list(self._figures.values()),
             "tables": list(self._tables.values()),
-            "facts": self._facts,
-            "atlas": self._atlas,
-            "notes": self._notes,
+            "facts": self.facts,
+            "atlas": ATLAS if ATLAS in self._files else None,
+            "notes": self.notes,
             "files": sorted(self._files),
         }
         write_json(self.folder / places.MANIFEST, manifest)
         print(f"{self.notebook} recorded {len(self._figures)} figures, {len(scores)} values")
-
-    def _say_epoch(self, epoch: int, values: dict[str, float]) -> None:
-        losses = [f"{k.replace('_', ' ')} {v:.5f}" for k, v in values.items() if k != "seconds"]
-        print(
-            f"epoch {self._numbered(epoch)}: {', '.join(losses)}, {values['seconds']:.1f} s",
-            flush=True,
-        )
-
-    def _numbered(self, epoch: int) -> str:
-        return str(epoch)
-
-    def _say_features(self, done: int, total: int) -> None:
-        step = max(1, total // 10)
-        if done == total or done // step > self._tenths_said:
-            self._tenths_said = done // step if done < total else 0
-            print(f"features {done}/{total}", flush=True)
 
 
 def _running_cell() -> int | None:

@@ -1,12 +1,13 @@
-"""One study, one seed, from data to recorded results.
+"""One study, one seed: its images, its protocol and its networks.
 
-A notebook opens a run, asks it for representations (each loaded if it was computed before with
-exactly the same ingredients, otherwise computed), scores clusterings and records figures, tables
-and facts. `Run.finish` writes everything that the report reads.
+A notebook opens a run, asks it for what is costly (each network or feature is loaded if it was
+computed before with exactly the same ingredients, otherwise computed), and records what it finds in
+the run's `record`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,25 +16,20 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from utils import clustering, metrics, places, spaces
-from utils.config import vocabulary
-from utils.config.load import explain, load_profile, load_study, training_threads
+from utils import places
+from utils.config.load import explain, load_profile, load_study
 from utils.config.schema import Profile, Study, Variant
 from utils.data import datasets
 from utils.data.prepared import data_of
 from utils.errors import UserError
-from utils.runs.record import Recorder
-from utils.store.cache import load_or_compute, with_prefix
-from utils.store.files import sha256_array
+from utils.runs import networks, reported
+from utils.runs.record import Record
+from utils.runs.stored import stored
 
 if TYPE_CHECKING:
-    from utils.clustering.results import Clustering
     from utils.config.schema import Autoencoder as Protocol
     from utils.representations.autoencoders import Autoencoder
     from utils.representations.pretrained import Backbone
-
-# Those whose spread over seeds of k-means is measured.
-SPREAD_METRICS = vocabulary.SPREAD_METRICS
 
 
 def open_run(
@@ -43,7 +39,7 @@ def open_run(
     seed: int,
     run_dir: str | Path | None = None,
     **changes: Any,
-) -> Run:
+) -> StudyRun:
     """Start the run of a notebook.
 
     Parameters
@@ -69,27 +65,35 @@ def open_run(
     folder = places.run_folder(notebook, study, seed, run_dir)
     chosen_profile = load_profile(profile)
     chosen_study = _changed(_reduced(load_study(study), chosen_profile), changes)
+    if chosen_study.kmeans.random_state is None:
+        chosen_study = _with(chosen_study, kmeans={"random_state": seed})
     description = data_of(chosen_study, chosen_profile, folder)
     data = datasets.load(description["dataset"])
     rows = _selected_rows(data, chosen_study, chosen_profile)
     train, validation = _training_images(data, rows, chosen_study, chosen_profile)
-    run = Run(
+    record = Record(
         notebook=notebook,
-        study=chosen_study,
         topic=chosen_study.study,
-        profile=chosen_profile,
+        dataset=data.name,
+        profile=chosen_profile.profile,
         seed=seed,
         folder=folder,
-        images=data.images[rows],
-        training_images=train,
-        validation_images=validation,
         labels=data.labels[rows],
         class_names=data.class_names,
-        dataset=data.name,
-        backbone_images=changes.get("backbone_images") or chosen_profile.backbone_images,
     )
-    run.note_substitute(description)
-    return run
+    record.note_substitute(description)
+    return StudyRun(
+        study=chosen_study,
+        profile=chosen_profile,
+        seed=seed,
+        images=data.images[rows],
+        labels=data.labels[rows],
+        class_names=data.class_names,
+        training_images=train,
+        validation_images=validation,
+        backbone_images=changes.get("backbone_images") or chosen_profile.backbone_images,
+        record=record,
+    )
 
 
 def _reduced(study: Study, profile: Profile) -> Study:
@@ -156,23 +160,62 @@ def _training_images(
 
 
 @dataclass(kw_only=True)
-class Run(Recorder):
+class StudyRun:
     """One notebook's run on one study and seed; see `open_run`.
 
     Attributes
     ----------
     study : Study
-        Its images are `images`, in its order; these are clustered.
+        The protocol as it is run: limited by the profile, with the seed of k-means filled in.
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+        The images that are clustered, in the data set's order.
+    labels : ndarray of uint8, shape (N,)
+        Classes, for scores and pictures only: nothing that trains or clusters is given them.
+    class_names : tuple of str
     training_images, validation_images : ndarray of uint8, validation_images may be None
         What the network is trained and validated on.
     backbone_images : int
         How many images the frozen networks are given, from the first.
+    record : Record
+        What the notebook records.
     """
 
     study: Study
+    profile: Profile
+    seed: int
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
     training_images: np.ndarray
     validation_images: np.ndarray | None
     backbone_images: int
+    record: Record
+
+    def __str__(self) -> str:
+        scale = ", not the published scale" if self.profile.reduced else ""
+        return (
+            f"study {self.study.study}, profile {self.profile.profile}{scale}, seed {self.seed}: "
+            f"{len(self.images):,} images, {self.images.dtype}, in {len(self.class_names)} classes"
+        )
+
+    def result(self, values: Mapping[str, float], *clustering: str) -> None:
+        """Print **Result** lines: what was found, and what the paper reports for it.
+
+        Parameters
+        ----------
+        values : mapping of str to float
+            Value by metric, or by fact where no clustering is named.
+        *clustering : str
+            Representation, space and clusterer, as in the table of metrics.
+        """
+        values_of_paper = (
+            reported.of_clustering(self.study.reported, *clustering)
+            if clustering
+            else reported.of_facts(self.study.reported, self.record.notebook)
+        )
+        scale = " at reduced scale" if clustering and self.profile.reduced else ""
+        for line in reported.compare(values, values_of_paper):
+            print(f"Result{scale}: {line}")
 
     # --- representations -------------------------------------------------------------------
 
@@ -195,75 +238,25 @@ class Run(Recorder):
 
     def architecture(self, variant: Variant | None = None) -> Autoencoder:
         """Return the autoencoder or a variant of it with its initial weights."""
-        from utils.representations import autoencoders, training
-
-        protocol = self.protocol(variant)
-        shape = training.image_shape(self.images, self.study.images.resize)
-        return autoencoders.build(protocol.architecture, shape, protocol.options, self.seed)
+        resize = self.study.images.resize
+        return networks.untrained(self.images, self.protocol(variant), self.seed, resize)
 
     def autoencoder(self, variant: Variant | None = None) -> tuple[Autoencoder, pd.DataFrame]:
         """Return the study's autoencoder or a variant of it, trained, and its history by epoch.
 
-        Returns
-        -------
-        model : Autoencoder
-            In evaluation mode.
-        history : DataFrame
-            Columns ``epoch`` (from 1), ``loss``, ``seconds`` and, where the protocol has validation
-            images, ``validation_loss``.
+        See `networks.trained`; it is trained only where exactly this training is not stored.
         """
-        import torch
-
-        from utils.representations import training
-
-        protocol, resize = self.protocol(variant), self.study.images.resize
-        device = training.pick_device()
-        recipe = {
-            "protocol": protocol.model_dump(mode="json"),
-            "images": sha256_array(self.training_images),
-            "validation": None
-            if self.validation_images is None
-            else sha256_array(self.validation_images),
-            "seed": self.seed,
-            "resize": resize,
-            "device": device.type,
-        }
         network = f"autoencoder-{variant.name}" if variant else "autoencoder"
         name = f"{self.study.study}-{network}-seed{self.seed}"
-        checkpoint = places.cache() / f"{name}-{self.profile.profile}.checkpoint.safetensors"
-
-        def compute() -> dict[str, np.ndarray]:
-            with training.threads(training_threads()):
-                done = training.train(
-                    self.training_images,
-                    protocol,
-                    self.seed,
-                    resize,
-                    self.validation_images,
-                    checkpoint,
-                    self._say_epoch,
-                )
-            state = {f"model.{k}": v.cpu().numpy() for k, v in done.model.state_dict().items()}
-            history = {f"history.{k}": np.array(v) for k, v in done.history.items()}
-            return {k: np.ascontiguousarray(v) for k, v in (state | history).items()}
-
-        stored = load_or_compute(
-            name, recipe, ("utils.representations.training",), compute, places.cache()
+        return networks.trained(
+            name,
+            self.training_images,
+            self.protocol(variant),
+            self.seed,
+            self.study.images.resize,
+            self.validation_images,
+            checkpoint_name=f"{name}-{self.profile.profile}",
         )
-        checkpoint.unlink(missing_ok=True)
-        model = self.architecture(variant)
-        weights = with_prefix(stored, "model.")
-        model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-        history = pd.DataFrame(with_prefix(stored, "history."))
-        history.insert(0, "epoch", np.arange(1, len(history) + 1))
-        return model.eval().to(device), history
-
-    def latents(self, n: int | None = None, variant: Variant | None = None) -> np.ndarray:
-        """Encode the first `n` images, or all: float32 ``(n, D)``."""
-        from utils.representations import training
-
-        model, _ = self.autoencoder(variant)
-        return training.encode(model, self.images[:n], self.study.images.resize)
 
     def backbones(self) -> list[tuple[Backbone, np.ndarray]]:
         """Return the study's frozen networks with their features of the first `backbone_images`.
@@ -281,144 +274,28 @@ class Run(Recorder):
         for name in self.study.backbones:
             backbone = pretrained.load_backbone(name)
             if backbone.note is not None:
-                self.note(backbone.note)
-                self.fact(f"not_run_{name}", backbone.note)
+                self.record.note(backbone.note)
+                self.record.fact(f"not_run_{name}", backbone.note)
             found.setdefault(backbone.name, backbone)
-        return [(backbone, self._features(backbone)) for backbone in found.values()]
-
-    def _features(self, backbone: Backbone) -> np.ndarray:
-        from utils.representations import pretrained, training
-
         images = self.images[: self.backbone_images]
-        device = training.pick_device()
-        recipe = {
-            "backbone": [backbone.name, backbone.weights],
-            "images": sha256_array(images),
-            "device": device.type,
-            "bfloat16": training.has_bfloat16(device),
-        }
-        stored = load_or_compute(
-            f"{self.study.study}-{backbone.name.replace(':', '-')}",
-            recipe,
-            ("utils.representations.pretrained",),
-            lambda: {"features": pretrained.features(backbone, images, self._say_features)},
-            places.cache(),
-        )
-        return stored["features"]
-
-    # --- spaces and clusterings --------------------------------------------------------------
-
-    def to_study_space(self, features: np.ndarray) -> tuple[np.ndarray, float]:
-        """Project features into the space in which the study clusters.
-
-        Returns
-        -------
-        projected : ndarray of float32, shape (N, d)
-        explained : float
-            Share of the variance that is kept, in [0, 1].
-        """
-        if self.study.space.name == "raw":
-            return features, 1.0
-        projected, ratio = spaces.pca(features, self.study.space.n_components)
-        return projected, float(ratio.sum())
-
-    def kmeans(self, features: np.ndarray, seed: int | None = None) -> Clustering:
-        """Cluster features ``(N, d)`` with k-means as the study sets it; labels are not used.
-
-        Its seed is the one given, else the one that the study fixes, else the run's.
-        """
-        settings = self.study.kmeans
-        fixed = self.seed if settings.random_state is None else settings.random_state
-        chosen = fixed if seed is None else seed
-        return clustering.kmeans(features, settings.n_clusters, settings.n_init, chosen)
-
-    def kmeans_by_seed(self, features: np.ndarray) -> pd.DataFrame:
-        """Cluster the same features with k-means from other seeds, all else as the study sets it.
-
-        Parameters
-        ----------
-        features : ndarray of float32, shape (N, d)
-
-        Returns
-        -------
-        DataFrame
-            A row per seed of k-means, as many as the profile says: ``kmeans_seed``, then ``ari``,
-            ``nmi``, ``purity`` and ``acc``. Their spread is that of the clustering alone, as the
-            features stay the same.
-        """
-        rows = []
-        for seed in range(self.profile.clustering_seeds):
-            assignment = self.kmeans(features, seed).assignment
-            values = metrics.external(assignment, self.labels)
-            rows.append({"kmeans_seed": seed} | {name: values[name] for name in SPREAD_METRICS})
-        return pd.DataFrame(rows)
-
-    def dbscan(self, features: np.ndarray, eps: float) -> np.ndarray:
-        """Cluster with DBSCAN of radius `eps` and the study's `min_samples`: int32 ``(N,)``."""
-        return clustering.dbscan(features, eps, self.study.dbscan.min_samples)
-
-    def dbscan_by_eps(self, features: np.ndarray, radii: np.ndarray) -> pd.DataFrame:
-        """Cluster with DBSCAN at each radius and score it, noise counted in both ways.
-
-        Parameters
-        ----------
-        features : ndarray of float32, shape (N, D)
-        radii : ndarray of float, shape (m,)
-            Values of eps; `min_samples` is the study's.
-
-        Returns
-        -------
-        DataFrame
-            A row per radius: ``eps``, ``k_found``, ``noise_fraction``, ``ari`` (noise as a cluster
-            of its own), ``ari_covered`` and ``silhouette_covered`` (noise left out; NaN where
-            undefined).
-        """
-        rows = []
-        for eps in radii:
-            assignment = self.dbscan(features, eps)
-            covered = assignment != metrics.NOISE
-            whole = metrics.score(assignment, self.labels, features)
-            part = {}
-            if covered.any():
-                part = metrics.score(assignment[covered], self.labels[covered], features[covered])
-            rows.append(
-                {
-                    "eps": eps,
-                    "k_found": metrics.k_found(assignment),
-                    "noise_fraction": metrics.noise_fraction(assignment),
-                    "ari": whole["ari"],
-                    "ari_covered": part.get("ari", np.nan),
-                    "silhouette_covered": part.get("silhouette", np.nan),
-                }
-            )
-        return pd.DataFrame(rows)
-
-    def internal_by_space(
-        self, assignments: dict[str, np.ndarray], features: dict[str, np.ndarray]
-    ) -> pd.DataFrame:
-        """Measure the internal indices of every clustering in every space.
-
-        Parameters
-        ----------
-        assignments : dict of str to ndarray of int, shape (n,)
-            Clusterings of the same images, by name.
-        features : dict of str to ndarray of float32, shape (n, D)
-            Spaces, by name; a dimension of their own each.
-
-        Returns
-        -------
-        DataFrame
-            A row per pair: ``clusters_of``, ``measured_in``, ``silhouette``, ``davies_bouldin`` and
-            ``calinski_harabasz``. Rows of one ``measured_in`` can be compared, others cannot.
-        """
-        rows = [
-            {"clusters_of": clustered, "measured_in": space} | metrics.internal(assignment, points)
-            for space, points in features.items()
-            for clustered, assignment in assignments.items()
+        return [
+            (backbone, networks.frozen_features(self.study.study, backbone, images))
+            for backbone in found.values()
         ]
-        return pd.DataFrame(rows)
 
-    # --- progress ----------------------------------------------------------------------------
+    # --- maps --------------------------------------------------------------------------------
 
-    def _numbered(self, epoch: int) -> str:
-        return f"{epoch}/{self.study.autoencoder.epochs}"
+    def map_rows(self, n: int | None = None) -> np.ndarray:
+        """Draw the images shown in maps: sorted positions, int64 ``(m,)``, always the same.
+
+        At most as many as the profile says are drawn, of the first `n` images or of all.
+        """
+        n = len(self.images) if n is None else n
+        size = min(self.profile.map_points, n)
+        return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
+
+    def stored(
+        self, name: str, function: Callable[..., np.ndarray], features: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """Return ``function(features, seed=seed)``, computed only where it is not stored yet."""
+        return stored(f"{self.study.study}-{name}-seed{seed}", function, features, seed=seed)
