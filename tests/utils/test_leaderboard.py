@@ -97,7 +97,7 @@ def test_the_settings_are_those_that_were_used(workspace, monkeypatch):
     run.finish()
     assert seen == {"vae": limit, "idec": ((limit, limit), 10, True)}
     assert limit < encoders.ENCODERS["vae"].epochs and limit < min(joint.EPOCHS)
-    settings = pd.read_csv(run.folder / tables.COSTS)["settings"].tolist()
+    settings = pd.read_csv(run.record.folder / tables.COSTS)["settings"].tolist()
     assert f"Adam 0.001, batches of 256, {limit} epochs; k-means" in settings[0]
     assert f"{limit} epochs of pretraining and {limit} of clustering" in settings[1]
 
