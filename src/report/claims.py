@@ -140,9 +140,9 @@ def examine(
     ----------
     study : Study
     metrics : DataFrame
-        Table with the columns `comparisons.METRIC_COLUMNS`.
+        Columns of `tables.METRICS_TABLE`.
     confusion : DataFrame
-        Table with the columns `comparisons.CONFUSION_COLUMNS`; cluster −1 is noise, and a pair
+        Columns of `tables.CONFUSION_TABLE`; cluster −1 is noise, and a pair
         without images has no row. Of each clustering the rows with its largest n count.
     fact_values : callable
         Gives seed to value of a recorded number; empty if none was recorded.

@@ -5,33 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from report.leaderboards import COST_COLUMNS
 from utils import config, errors, places
 from utils.store import files as files_module
+from utils.store import tables
 from utils.store.tables import (
-    ASSIGNMENT_COLUMNS,
-    ASSIGNMENTS,
+    ASSIGNMENTS_TABLE,
     COMBINATION,
-    CONFUSION,
-    CONFUSION_COLUMNS,
-    COSTS,
-    FACT_COLUMNS,
+    CONFUSION_TABLE,
+    COSTS_TABLE,
+    FACTS_TABLE,
     FAILED,
-    LABELS,
-    METRIC_COLUMNS,
-    METRICS,
+    LABELS_TABLE,
+    METRICS_TABLE,
 )
-
-if TYPE_CHECKING:
-    pass
-
-WORDS = {"study": "str", "representation": "str", "space": "str", "clusterer": "str"}
 
 
 class Figure(BaseModel):
@@ -213,7 +205,7 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
         assignments=_read_assignments(good),
         confusion=_read_confusion(good),
         facts=_facts_of(notebooks),
-        costs=_read_costs(good),
+        costs=COSTS_TABLE.joined(_tables(good, COSTS_TABLE)),
         labels=_read_labels(good),
     )
 
@@ -304,91 +296,57 @@ def _facts_of(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
         for name, value in (run.manifest.facts | {FAILED: run.manifest.failed}).items()
         if value is not None
     ]
-    return pd.DataFrame(rows, columns=list(FACT_COLUMNS), dtype=object)
+    return pd.DataFrame(rows, columns=list(FACTS_TABLE.columns), dtype=object)
+
+
+def _tables(notebooks: Iterable[NotebookRun], schema: tables.Table) -> list[pd.DataFrame]:
+    """Read a table of each notebook that wrote it."""
+    paths = [run.file(schema.file) for run in notebooks]
+    return [schema.read(path) for path in paths if path]
 
 
 def _read_confusion(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
-    types = {**WORDS, "class": "str"}
-    # Class names such as "0" and "None" are words.
-    tables = [
-        pd.read_csv(path, dtype=types, keep_default_na=False)
-        for run in notebooks
-        if (path := run.file(CONFUSION))
-    ]
-    if not tables:
-        return pd.DataFrame(columns=list(CONFUSION_COLUMNS))
-    joined = pd.concat(tables, ignore_index=True)
-    absent = [column for column in CONFUSION_COLUMNS if column not in joined.columns]
-    if absent:
-        raise errors.UserError(f"confusion.csv: column {absent[0]!r} is missing: run it again")
-    return joined.drop_duplicates([*COMBINATION, "seed", "class", "cluster"], ignore_index=True)
-
-
-def _read_costs(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
-    tables = [
-        pd.read_csv(path, dtype=WORDS | {"recipe": "str", "settings": "str"}, keep_default_na=False)
-        for run in notebooks
-        if (path := run.file(COSTS))
-    ]
-    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return joined.reindex(columns=list(COST_COLUMNS))
+    counts = CONFUSION_TABLE.joined(_tables(notebooks, CONFUSION_TABLE))
+    return counts.drop_duplicates([*COMBINATION, "seed", "class", "cluster"], ignore_index=True)
 
 
 def _read_labels(notebooks: Iterable[NotebookRun]) -> dict[str, np.ndarray]:
     """Read the classes of each leaderboard's images; they are the same for all its seeds."""
     return {
-        run.study: pd.read_parquet(path)["class"].to_numpy()
+        run.study: LABELS_TABLE.read(path)["class"].to_numpy()
         for run in notebooks
-        if (path := run.file(LABELS))
+        if (path := run.file(LABELS_TABLE.file))
     }
 
 
 def _read_metrics(notebooks: Iterable[NotebookRun]) -> tuple[pd.DataFrame, list[str]]:
-    """Join all metrics; where two notebooks scored the same thing, the earlier one's row stays."""
-    tables = [_read_metrics_of(run) for run in notebooks]
-    frames = [table for table in tables if not table.empty]
-    if not frames:
-        return pd.DataFrame(columns=list(METRIC_COLUMNS)), []
-    rows = pd.concat(frames, ignore_index=True)
+    """Join all metrics; where two notebooks scored the same clustering, the earlier one counts.
+
+    Also list where their values differ.
+    """
+    rows = METRICS_TABLE.joined(_tables(notebooks, METRICS_TABLE))
+    if rows.empty:
+        return rows, []
     key = ["profile", *COMBINATION, "seed", "metric"]
     spread = rows.groupby(key)["value"].agg(lambda values: values.max() - values.min())
-    doubtful = spread[spread > 1e-6].reset_index()
+    differing = spread[spread > 1e-6].reset_index()
     disagreements = [
         f"{row.study}: two notebooks differ in {row.metric} of {row.representation}/{row.space}/"
         f"{row.clusterer} (n = {row.n}, seed {row.seed}) by {row.value:.2g}; the first one counts"
-        for row in doubtful.itertuples()
+        for row in differing.itertuples()
     ]
     return rows.drop_duplicates(key, ignore_index=True), disagreements
 
 
-def _read_metrics_of(run: NotebookRun) -> pd.DataFrame:
-    path = run.file(METRICS)
-    if path is None:
-        return pd.DataFrame(columns=list(METRIC_COLUMNS))  # this notebook scored nothing
-    try:
-        frame = pd.read_csv(path, dtype={**WORDS, "n": "int64", "seed": "int64", "value": "float"})
-    except ValueError as error:
-        raise errors.UserError(f"{path}: malformed ({error}): run the notebook again") from None
-    absent = [column for column in METRIC_COLUMNS if column not in frame.columns]
-    if absent:
-        raise errors.UserError(f"{path}: column {absent[0]!r} is missing: run the notebook again")
-    return frame[list(METRIC_COLUMNS)]
-
-
 def _read_assignments(notebooks: Iterable[NotebookRun]) -> pd.DataFrame:
+    """Join all assignments; of a clustering that two notebooks recorded, the earlier one counts."""
     seen: set[tuple] = set()
     parts = []
-    for run in notebooks:
-        path = run.file(ASSIGNMENTS)
-        if path is None:
-            continue
-        frame = pd.read_parquet(path, columns=list(ASSIGNMENT_COLUMNS))
-        for key, part in frame.groupby([*COMBINATION, "seed"], observed=True, sort=False):
+    for frame in _tables(notebooks, ASSIGNMENTS_TABLE):
+        for key, part in frame.groupby([*COMBINATION, "seed"], sort=False):
             if key not in seen:
                 seen.add(key)
                 parts.append(part)
-    if not parts:
-        return pd.DataFrame(columns=list(ASSIGNMENT_COLUMNS))
-    types = {"seed": "int32", "index": "int32", "cluster": "int32", "n": "int32"}
-    joined = pd.concat(parts, ignore_index=True).astype(types)
-    return joined.astype(dict.fromkeys(WORDS, "category"))
+    words = [name for name, kind in ASSIGNMENTS_TABLE.types.items() if kind == "str"]
+    joined = ASSIGNMENTS_TABLE.joined(parts)
+    return joined if joined.empty else joined.astype(dict.fromkeys(words, "category"))

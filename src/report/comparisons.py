@@ -28,7 +28,7 @@ def seed_values(
     Parameters
     ----------
     metrics : DataFrame
-        Table with the columns `METRIC_COLUMNS`.
+        Columns of `tables.METRICS_TABLE`.
     study, representation, space, clusterer, metric : str
         Which rows; the metric ``k_found`` is the number of clusters found.
     n : int, optional
@@ -60,7 +60,7 @@ def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int,
     Parameters
     ----------
     facts : DataFrame
-        Table with the columns `FACT_COLUMNS`.
+        Columns of `tables.FACTS_TABLE`.
     study : str
     fact : config.Fact
 
@@ -124,7 +124,7 @@ def summary(metrics: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     metrics : DataFrame
-        Table with the columns `METRIC_COLUMNS`.
+        Columns of `tables.METRICS_TABLE`.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def compare(
     Parameters
     ----------
     metrics : DataFrame
-        Table with the columns `METRIC_COLUMNS`.
+        Columns of `tables.METRICS_TABLE`.
     study, metric : str
         Which rows; `metrics_table.METRICS` says whether more of it is better.
     ours, other : (str, str, str)

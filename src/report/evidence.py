@@ -17,6 +17,13 @@ from report.provenance import record
 from report.reproduction import reported_vs_reproduced, values_of
 from utils import config, places
 from utils.store import cache, files
+from utils.store.tables import (
+    ASSIGNMENTS_TABLE,
+    CONFUSION_TABLE,
+    FACTS_TABLE,
+    METRICS_TABLE,
+    VERDICTS_TABLE,
+)
 
 if TYPE_CHECKING:
     from utils import figures
@@ -51,18 +58,15 @@ def _unused(name: str, taken: Collection[str]) -> str:
 def write_results(results: Results, out: Path) -> None:
     """Write the tables, the record of the run and the figures into `out`, each file atomically."""
     out = Path(out)
-    with files.atomic_path(out / "metrics.csv") as temporary:
-        results.metrics.to_csv(temporary, index=False)
-    with files.atomic_path(out / "assignments.parquet") as temporary:
-        results.assignments.to_parquet(temporary, index=False, compression="zstd")
     verdict_table = verdicts(results)
-    for name, table in (
-        ("reported_vs_reproduced", verdict_table),
-        ("confusion", results.confusion),
-        ("facts", results.facts),
+    for schema, table in (
+        (METRICS_TABLE, results.metrics),
+        (ASSIGNMENTS_TABLE, results.assignments),
+        (CONFUSION_TABLE, results.confusion),
+        (FACTS_TABLE, results.facts),
+        (VERDICTS_TABLE, verdict_table),
     ):
-        with files.atomic_path(out / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+        schema.write(table, out / schema.file)
     files.write_json(out / "run.json", record(results))
     stems = figure_stems(results)
     for study in results.topics:
@@ -87,7 +91,7 @@ def draw_forests(
     ----------
     studies : iterable of Study
     metrics, facts, verdict_table : DataFrame
-        Columns `METRIC_COLUMNS`, `FACT_COLUMNS` and `VERDICT_COLUMNS` of `comparisons`.
+        Columns of `METRICS_TABLE`, `FACTS_TABLE` and `VERDICTS_TABLE`.
     folder : Path
         Gets ``<study>-forest`` as SVG, PNG and CSV for each study that has a score.
     """

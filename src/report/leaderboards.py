@@ -5,8 +5,6 @@ The clusterings were made without labels; everything here is scoring.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -14,9 +12,7 @@ from report.reproduction import bootstrap_interval
 from utils import errors
 from utils.config.metrics_table import INTERNAL, METRICS
 from utils.metrics.agreement import stability
-
-if TYPE_CHECKING:
-    pass
+from utils.store.tables import LEADERBOARD_TABLE, RANKINGS_TABLE
 
 ROW = ("representation", "space", "clusterer", "n")
 # Reported with an interval over the seeds; the first one ranks the rows.
@@ -24,23 +20,9 @@ SCORES = ("ari", "acc", "nmi", "ami")
 COVERED = ("acc_covered", "ari_covered", "nmi_covered")
 # Internal indices; the sign makes more of each one better.
 INDICES = {key: METRICS[key].sign for key in INTERNAL}
-COST_COLUMNS = (
-    *("study", "seed", "representation", "space", "clusterer"),
-    *("seconds", "peak_memory_mb", "k_given", "settings", "recipe"),
-)
-BOARD_COLUMNS = (
-    *(*ROW, "n_seeds"),
-    *(column for score in SCORES for column in (score, f"{score}_low", f"{score}_high")),
-    *INDICES,
-    *COVERED,
-    *("coverage", "k_low", "k_high", "k_given", "stability"),
-    *("seconds", "peak_memory_mb", "settings", "recipe"),
-)
-RANKING_COLUMNS = (
-    *("index", "tau", "n_rows", "n_undefined", "n_partial"),
-    *("representation", "space", "clusterer", "n"),
-    *("ari", "best_ari", "regret"),
-)
+# Without the leaderboard's name.
+BOARD_COLUMNS = LEADERBOARD_TABLE.columns[1:]
+RANKING_COLUMNS = RANKINGS_TABLE.columns[1:]
 
 
 # --- the rows ----------------------------------------------------------------------------------
@@ -58,12 +40,12 @@ def leaderboard(
     Parameters
     ----------
     metrics : DataFrame
-        Columns `comparisons.METRIC_COLUMNS`, of one leaderboard.
+        Columns of `tables.METRICS_TABLE`, of one leaderboard.
     costs : DataFrame
-        Columns `COST_COLUMNS`; ``seconds`` is the time of the whole row, ``k_given`` whether the
-        number of classes was given to it.
+        Columns of `tables.COSTS_TABLE`; ``seconds`` is the time from images to clusters,
+        ``k_given`` whether the method was given the number of classes.
     assignments : DataFrame
-        Columns `comparisons.ASSIGNMENT_COLUMNS`; −1 is noise.
+        Columns of `tables.ASSIGNMENTS_TABLE`; −1 is noise.
     confidence : float
         Of the intervals, in (0, 1).
     resamples : int

@@ -15,7 +15,7 @@ from utils.config.vocabulary import PICTURES_NOTEBOOK
 from utils.figures import atlas
 from utils.runs.pictures import ASSIGNMENTS, DUPLICATES, MODEL, SKIPPED
 from utils.store import files, ownership
-from utils.store.tables import METRICS
+from utils.store.tables import METRICS_TABLE
 
 FILES = (ASSIGNMENTS, DUPLICATES, SKIPPED, MODEL)
 SCORES = {"acc": "ACC", "ari": "ARI", "nmi": "NMI", "ami": "AMI", "purity": "purity"}
@@ -97,9 +97,9 @@ def _context(run: collect.NotebookRun, record: dict[str, Any], folder: Path) -> 
 
 
 def _scores(run: collect.NotebookRun) -> dict[str, float]:
-    if METRICS not in run.manifest.files:
+    if METRICS_TABLE.file not in run.manifest.files:
         return {}
-    table = pd.read_csv(run.folder / METRICS).set_index("metric")["value"]
+    table = METRICS_TABLE.read(run.folder / METRICS_TABLE.file).set_index("metric")["value"]
     return {name: float(table[name]) for name in SCORES if name in table}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from report import board_tables, leaderboards
+from report import leaderboards
 from report.evidence import draw_forests
 from report.published import Hardware, Published, load, seeds_by_topic
 from report.readme import read_readme, readme_block, update_readme
@@ -22,6 +22,7 @@ from report.reproduction import reported_vs_reproduced
 from utils import config, errors
 from utils import places as paths
 from utils.store import files
+from utils.store.tables import BOARD_TABLES, FACTS_TABLE, METRICS_TABLE, VERDICTS_TABLE
 
 # Of each study and leaderboard, those of these that it has.
 FIGURES = (
@@ -116,8 +117,8 @@ def _require_full(record: dict[str, Any], report: Path) -> None:
 
 def _require_nothing_else(folder: Path, earlier: Published | None) -> None:
     """Refuse to replace a folder in which somebody keeps a file of another name than ours."""
-    tables = ("metrics", "facts", "reported_vs_reproduced", *board_tables.TABLES)
-    ours = {"run.json", *(f"{name}.csv" for name in tables)}
+    tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, *BOARD_TABLES.values())
+    ours = {"run.json", *(table.file for table in tables)}
     record = earlier.record if earlier else {}
     topics = [*config.study_names(), *config.leaderboard_names()]
     topics += [*record.get("studies", []), *record.get("leaderboards", [])]
@@ -176,7 +177,7 @@ def joined(run: Published, earlier: Published | None) -> Published:
 
 def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame]:
     tables = {}
-    for name in board_tables.TABLES:
+    for name in BOARD_TABLES:
         new, old = run.boards.get(name), earlier.boards.get(name)
         if new is not None and old is not None:
             old = old[~old["study"].isin(run.record["leaderboards"])]
@@ -224,13 +225,14 @@ def _write_tables(run: Published, new: Path) -> None:
     of_boards = metrics["study"].isin(run.record.get("leaderboards", []))
     # Of a leaderboard each seed's scores; the means of all else are in its own table.
     metrics = metrics[~of_boards | metrics["metric"].isin(leaderboards.SCORES)]
-    metrics.to_csv(new / "metrics.csv", index=False, float_format="%.6g")
+    METRICS_TABLE.write(metrics, new / METRICS_TABLE.file, float_format="%.6g")
     for name, table in run.boards.items():
-        table.to_csv(new / f"{name}.csv", index=False, float_format="%.6g")
+        schema = BOARD_TABLES[name]
+        schema.write(table, new / schema.file, float_format="%.6g")
     facts = run.facts.assign(value=run.facts["value"].map(without_paths))
-    facts.to_csv(new / "facts.csv", index=False)
+    FACTS_TABLE.write(facts, new / FACTS_TABLE.file)
     verdicts = run.verdicts.assign(note=run.verdicts["note"].map(without_paths))
-    verdicts.to_csv(new / "reported_vs_reproduced.csv", index=False)
+    VERDICTS_TABLE.write(verdicts, new / VERDICTS_TABLE.file)
     files.write_json(new / "run.json", public_record(run.record))
 
 
@@ -262,7 +264,7 @@ def _require_no_host_name(folder: Path) -> None:
     if host in ("", "localhost"):
         return
     named = re.compile(rf"(?<![\w-]){re.escape(host)}(?![\w-])")
-    for name in ("run.json", "reported_vs_reproduced.csv", "facts.csv"):  # texts are in these
+    for name in ("run.json", VERDICTS_TABLE.file, FACTS_TABLE.file):  # texts are in these
         path = folder / name
         if named.search(path.read_text(encoding="utf-8")):
             raise errors.UserError(

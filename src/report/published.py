@@ -12,20 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from report import board_tables
 from utils import config, errors
 from utils.store import files
-from utils.store.tables import FACT_COLUMNS, METRIC_COLUMNS, VERDICT_COLUMNS
-
-METRIC_TYPES = {
-    **dict.fromkeys(("profile", "study", "dataset"), "str"),
-    **dict.fromkeys(("representation", "space", "clusterer", "metric"), "str"),
-    **dict.fromkeys(("n", "seed"), "int64"),
-    **dict.fromkeys(("k_found", "noise_fraction", "value"), "float64"),
-}
-FACT_TYPES = {**dict.fromkeys(("study", "notebook", "fact", "value"), "str"), "seed": "int64"}
-VERDICT_TYPES = {
-    **dict.fromkeys(("study", "figure", "verdict", "seed_values", "note"), "str"),
-    **dict.fromkeys(("reported", "reproduced_mean", "ci_low", "ci_high"), "float64"),
-    "n_seeds": "int64",
-}
+from utils.store.tables import BUILD_AGAIN, FACTS_TABLE, METRICS_TABLE, VERDICTS_TABLE
 
 
 class _Profile(BaseModel):
@@ -67,16 +54,16 @@ class Published:
     Attributes
     ----------
     metrics : DataFrame
-        Columns `comparisons.METRIC_COLUMNS`.
+        Columns of `tables.METRICS_TABLE`.
     facts : DataFrame
-        Columns `comparisons.FACT_COLUMNS`; each value is a word.
+        Columns of `tables.FACTS_TABLE`; each value is a text.
     verdicts : DataFrame
-        Columns `comparisons.VERDICT_COLUMNS`; `seed_values` and `note` may be empty words.
+        Columns of `tables.VERDICTS_TABLE`; `seed_values` and `note` may be empty.
     record : dict
         What ``run.json`` holds. Once published it has ``published``, the seeds by topic that are
         this run's, and ``earlier``, the records of earlier runs of which other seeds are kept.
     boards : dict of str to DataFrame
-        What `leaderboards.read_tables` returns; empty for a run without leaderboards.
+        What `board_tables.read_tables` returns; empty for a run without leaderboards.
     """
 
     metrics: pd.DataFrame
@@ -111,16 +98,16 @@ def load(folder: Path) -> Published | None:
     if not (folder / "run.json").is_file():
         return None
     record = _read_record(folder / "run.json")
-    metrics = _read_table(folder / "metrics.csv", METRIC_COLUMNS, METRIC_TYPES)
-    verdicts_path = folder / "reported_vs_reproduced.csv"
-    verdicts = _read_table(verdicts_path, VERDICT_COLUMNS, VERDICT_TYPES)
+    metrics = METRICS_TABLE.read(folder / METRICS_TABLE.file, BUILD_AGAIN)
+    verdicts_path = folder / VERDICTS_TABLE.file
+    verdicts = VERDICTS_TABLE.read(verdicts_path, BUILD_AGAIN)
     strange = sorted(set(verdicts["study"]) - set(record["studies"]))
     if strange:
         raise errors.UserError(
             f"{verdicts_path}: study {strange[0]!r} is not in run.json, which has "
-            f"{', '.join(record['studies'])}: build the report again"
+            f"{', '.join(record['studies'])}: {BUILD_AGAIN}"
         )
-    facts = _read_table(folder / "facts.csv", FACT_COLUMNS, FACT_TYPES)
+    facts = FACTS_TABLE.read(folder / FACTS_TABLE.file, BUILD_AGAIN)
     boards = board_tables.read_tables(folder) if record.get("leaderboards") else {}
     return Published(metrics, facts, verdicts, record, boards)
 
@@ -131,27 +118,10 @@ def _read_record(path: Path) -> dict[str, Any]:
         _Record.model_validate(content)
     except ValidationError as error:
         explained = config.explain(error, _Record)
-        raise errors.UserError(f"{path}: {explained}: build the report again") from None
+        raise errors.UserError(f"{path}: {explained}: {BUILD_AGAIN}") from None
     except ValueError as error:
-        raise errors.UserError(
-            f"{path}: not valid JSON ({error}): build the report again"
-        ) from None
+        raise errors.UserError(f"{path}: not valid JSON ({error}): {BUILD_AGAIN}") from None
     return content
-
-
-def _read_table(path: Path, columns: tuple[str, ...], types: dict[str, str]) -> pd.DataFrame:
-    # An empty number is a missing one; an empty word is a word, and so is "NA".
-    missing = {name: [""] for name, kind in types.items() if kind == "float64"}
-    try:
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing)
-    except FileNotFoundError:
-        raise errors.UserError(f"{path}: missing: build the report again") from None
-    except ValueError as error:
-        raise errors.UserError(f"{path}: malformed ({error}): build the report again") from None
-    absent = [column for column in columns if column not in table.columns]
-    if absent:
-        raise errors.UserError(f"{path}: column {absent[0]!r} is missing: build the report again")
-    return table[list(columns)]
 
 
 def seeds_by_topic(*tables: pd.DataFrame) -> dict[str, list[int]]:

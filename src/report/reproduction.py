@@ -9,7 +9,7 @@ import pandas as pd
 
 from report.comparisons import fact_values, not_run_reason, seed_values
 from utils import config
-from utils.store.tables import FAILED, VERDICT_COLUMNS
+from utils.store.tables import FAILED, VERDICTS_TABLE
 
 SUBSTITUTE = "efficientnet_lite0"
 
@@ -83,9 +83,9 @@ def reported_vs_reproduced(
     Parameters
     ----------
     metrics : DataFrame
-        Table with the columns `METRIC_COLUMNS`.
+        Columns of `tables.METRICS_TABLE`.
     facts : DataFrame
-        Table with the columns `FACT_COLUMNS`.
+        Columns of `tables.FACTS_TABLE`.
     studies : iterable of Study
         Studies with their reported figures.
     reduced : bool
@@ -96,9 +96,9 @@ def reported_vs_reproduced(
     Returns
     -------
     DataFrame
-        Columns `VERDICT_COLUMNS`, a row per reported figure. The interval is empty with fewer than
-        two seeds; the mean is empty with none. ``seed_values`` has each seed's value or the word
-        "failed"; ``note`` says why there is none, and what a substitute gives.
+        Columns of `VERDICTS_TABLE`, a row per reported value. The interval is missing with fewer
+        than two seeds; the mean is missing with none. ``seed_values`` has each seed's
+        value or the word "failed"; ``note`` says why there is none, and what a substitute gives.
     """
     rule = config.load_verdict_rule()
     rows = []
@@ -124,7 +124,7 @@ def reported_vs_reproduced(
                     "note": _note_on(metrics, facts, study.study, figure, by_seed, failed),
                 }
             )
-    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+    return pd.DataFrame(rows, columns=list(VERDICTS_TABLE.columns))
 
 
 def values_of(

@@ -9,13 +9,13 @@ import pandas as pd
 
 from report.leaderboards import ROW, _clusterings
 from utils.metrics.agreement import adjusted_rand
+from utils.store.tables import SIGNIFICANCE_TABLE
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-SIGNIFICANCE_COLUMNS = (
-    *(*ROW, "n_seeds"),
-    *("best_ari", "ari", "difference", "ci_low", "ci_high", "excludes_zero"),
-)
+
+# Without the leaderboard's name.
+SIGNIFICANCE_COLUMNS = SIGNIFICANCE_TABLE.columns[1:]
 # Of images and seeds together. Each has to count every image again, and 2,000 give a percentile
 # of 2.5 % from 50 of them (Efron and Tibshirani ask for 1,000).
 IMAGE_RESAMPLES = 2_000
@@ -40,7 +40,7 @@ def significance(
     Parameters
     ----------
     assignments : DataFrame
-        Columns `comparisons.ASSIGNMENT_COLUMNS`, of one leaderboard.
+        Columns of `tables.ASSIGNMENTS_TABLE`, of one leaderboard.
     labels : ndarray of int, shape (N,)
         Class of each image, in the order of ``index``.
     board : DataFrame

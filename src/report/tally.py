@@ -64,7 +64,7 @@ def tally_figures(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> Fi
     Parameters
     ----------
     verdicts : DataFrame
-        Columns `comparisons.VERDICT_COLUMNS`.
+        Columns of `tables.VERDICTS_TABLE`.
     studies : iterable of Study
         Those of the table; they say which figures must come out exactly.
     """

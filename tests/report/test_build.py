@@ -20,7 +20,6 @@ from markupsafe import Markup
 from commands import report
 from report import (
     board_sections,
-    board_tables,
     build,
     collect,
     evidence,
@@ -34,6 +33,7 @@ from report import (
 )
 from utils import config, errors, places
 from utils.store import files
+from utils.store.tables import BOARD_TABLES
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
@@ -401,7 +401,7 @@ def board_page(board_out):
 
 
 def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_page):
-    for name in board_tables.TABLES:
+    for name in BOARD_TABLES:
         assert (board_out / f"{name}.csv").is_file()
     board = pd.read_csv(board_out / "leaderboard.csv")
     assert board.groupby("study").size().tolist() == [19, 19]

@@ -26,7 +26,7 @@ def confusion_rows(table, seed=0, n=100, of=LATENTS, study="mnist-cae"):
         ).items()
         if count
     ]
-    return pd.DataFrame(rows, columns=list(tables_module.CONFUSION_COLUMNS))
+    return pd.DataFrame(rows, columns=list(tables_module.CONFUSION_TABLE.columns))
 
 
 def metric_rows(values, metric="ari", n=100, of=LATENTS, study="mnist-cae"):
@@ -34,7 +34,7 @@ def metric_rows(values, metric="ari", n=100, of=LATENTS, study="mnist-cae"):
     fixed = {"profile": "paper", "study": study, "dataset": "mnist", "n": n, "metric": metric}
     fixed |= {"k_found": 10, "noise_fraction": 0.0, **of.model_dump()}
     rows = [{**fixed, "seed": seed, "value": value} for seed, value in values.items()]
-    return pd.DataFrame(rows, columns=list(tables_module.METRIC_COLUMNS))
+    return pd.DataFrame(rows, columns=list(tables_module.METRICS_TABLE.columns))
 
 
 def study_of(*rules, name="mnist-cae"):
@@ -53,8 +53,8 @@ def examine(rule, *tables, metrics=None, facts=None, reason=None):
     ]
     (tested,) = claims.examine(
         study_of(rule),
-        pd.DataFrame(columns=list(tables_module.METRIC_COLUMNS)) if metrics is None else metrics,
-        pd.concat(rows) if rows else pd.DataFrame(columns=list(tables_module.CONFUSION_COLUMNS)),
+        tables_module.METRICS_TABLE.empty() if metrics is None else metrics,
+        pd.concat(rows) if rows else tables_module.CONFUSION_TABLE.empty(),
         lambda fact: (facts or {}) if fact == FACT else {},
         lambda clustered: reason,
     )
@@ -554,8 +554,8 @@ def test_the_claims_of_every_study_name_existing_classes_and_can_be_tested(name)
     ]
     tested = claims.examine(
         study,
-        pd.concat([pd.DataFrame(columns=list(tables_module.METRIC_COLUMNS)), *metrics]),
-        pd.concat([pd.DataFrame(columns=list(tables_module.CONFUSION_COLUMNS)), *confusion]),
+        pd.concat([tables_module.METRICS_TABLE.empty(), *metrics]),
+        pd.concat([tables_module.CONFUSION_TABLE.empty(), *confusion]),
         lambda _fact: {0: 0.5, 1: 0.95},
         lambda _clustered: None,
     )

@@ -56,7 +56,7 @@ def test_collect_reads_every_notebook_of_every_seed(runs):
     assert collected.not_run == {"cifar10-cae": fake_run.REASON}
     assert collected.substituted == ["mnist-cae"]
     assert collected.gaps == ()
-    assert list(collected.metrics.columns) == list(tables.METRIC_COLUMNS)
+    assert list(collected.metrics.columns) == list(tables.METRICS_TABLE.columns)
     # 5 clusterings with 11 metrics, for 2 seeds
     assert len(collected.metrics) == 5 * 11 * 2
 
@@ -138,7 +138,8 @@ def test_a_study_without_a_record_of_its_data_is_an_error(runs):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("seed,n,value\n0,1,x\n", "malformed"), ("seed,n\n0,1\n", "'profile'")]
+    ("text", "said"),
+    [("seed,n,value\n0,1,x\n", "'value' must have numbers only"), ("seed,n\n0,1\n", "'profile'")],
 )
 def test_a_damaged_table_of_metrics_is_an_error(runs, text, said):
     (notebook(runs, "01_baseline_kmeans") / "metrics.csv").write_text(text)
@@ -186,7 +187,7 @@ def test_write_results_writes_every_table(runs, tmp_path):
     metrics = pd.read_csv(out / "metrics.csv")
     pd.testing.assert_frame_equal(metrics, collected.metrics, check_dtype=False)
     verdicts = pd.read_csv(out / "reported_vs_reproduced.csv")
-    assert list(verdicts.columns) == list(tables.VERDICT_COLUMNS)
+    assert list(verdicts.columns) == list(tables.VERDICTS_TABLE.columns)
     assert list(verdicts["study"]) == ["mnist-cae"] * 2 + ["cifar10-cae"] * 2
     record = json.loads((out / "run.json").read_text())
     assert record["seeds"] == [0, 1]
@@ -219,10 +220,10 @@ def test_processors_of_one_name_are_told_apart(tmp_path, monkeypatch, text, name
 def test_assignments_are_written_once_per_clustering(runs, tmp_path):
     evidence.write_results(collect(runs), tmp_path)
     table = pd.read_parquet(tmp_path / "assignments.parquet")
-    assert list(table.columns) == list(tables.ASSIGNMENT_COLUMNS)
+    assert list(table.columns) == list(tables.ASSIGNMENTS_TABLE.columns)
     assert isinstance(table["representation"].dtype, pd.CategoricalDtype)
     assert len(table) == 2 * (3 * 5000 + 2 * 500)
-    key = [column for column in tables.ASSIGNMENT_COLUMNS if column != "cluster"]
+    key = [column for column in tables.ASSIGNMENTS_TABLE.columns if column != "cluster"]
     assert not table.duplicated(key).any()
 
 

@@ -10,7 +10,7 @@ from utils import config, places
 from utils.store import tables
 
 OURS = ("autoencoder", "pca50", "kmeans")
-NO_FACTS = pd.DataFrame(columns=list(tables.FACT_COLUMNS))
+NO_FACTS = tables.FACTS_TABLE.empty()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +45,7 @@ def metric_rows(values, metric="ari", n=70_000, ours=OURS, study="mnist-cae"):
             }
             for seed, value in values.items()
         ],
-        columns=list(tables.METRIC_COLUMNS),
+        columns=list(tables.METRICS_TABLE.columns),
     )
 
 
@@ -95,7 +95,9 @@ def test_a_figure_without_values_is_not_run(study):
 def facts_table(*rows):
     """Make facts of study mnist-cae: seed, notebook, name, value."""
     return pd.DataFrame(
-        [("mnist-cae", *row) for row in rows], columns=list(tables.FACT_COLUMNS), dtype=object
+        [("mnist-cae", *row) for row in rows],
+        columns=[*tables.FACTS_TABLE.columns],
+        dtype=object,
     )
 
 

@@ -10,7 +10,7 @@ from report import board_tables, leaderboards, significance
 from report.reproduction import bootstrap_interval
 from utils import config, errors
 from utils.metrics import agreement as agreement_module
-from utils.store.tables import ASSIGNMENT_COLUMNS, METRIC_COLUMNS
+from utils.store.tables import ASSIGNMENTS_TABLE, COSTS_TABLE, METRICS_TABLE
 
 NAME = "beyond-test"
 
@@ -50,9 +50,9 @@ def frames(rows, n=60):
             index = {"index": np.arange(len(clusters)), "cluster": clusters, "n": len(clusters)}
             assignments.append(pd.DataFrame(key | {"seed": seed} | index))
     return (
-        pd.DataFrame(metrics, columns=list(METRIC_COLUMNS)),
-        pd.DataFrame(costs, columns=list(leaderboards.COST_COLUMNS)),
-        pd.concat(assignments)[list(ASSIGNMENT_COLUMNS)],
+        pd.DataFrame(metrics, columns=list(METRICS_TABLE.columns)),
+        pd.DataFrame(costs, columns=list(COSTS_TABLE.columns)),
+        pd.concat(assignments)[list(ASSIGNMENTS_TABLE.columns)],
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from report import board_tables, collect, comparisons, evidence, publish, published
+from report import collect, comparisons, evidence, publish, published
 from report import readme as readme_module
 from utils import config, places
 from utils.errors import UserError
@@ -99,9 +99,9 @@ def verdict_row(**changes):
 
 def run_of(*rows, **record):
     return published.Published(
-        metrics=pd.DataFrame(columns=list(tables_module.METRIC_COLUMNS)),
-        facts=pd.DataFrame(columns=list(tables_module.FACT_COLUMNS)),
-        verdicts=pd.DataFrame(rows, columns=list(tables_module.VERDICT_COLUMNS)),
+        metrics=tables_module.METRICS_TABLE.empty(),
+        facts=tables_module.FACTS_TABLE.empty(),
+        verdicts=pd.DataFrame(rows, columns=list(tables_module.VERDICTS_TABLE.columns)),
         record={**RECORD, **record},
     )
 
@@ -123,8 +123,8 @@ def test_no_run_is_none(tmp_path):
 
 def test_a_report_is_read_as_it_was_written(report):
     run = published.load(report)
-    assert list(run.metrics.columns) == list(tables_module.METRIC_COLUMNS)
-    assert list(run.verdicts.columns) == list(tables_module.VERDICT_COLUMNS)
+    assert list(run.metrics.columns) == list(tables_module.METRICS_TABLE.columns)
+    assert list(run.verdicts.columns) == list(tables_module.VERDICTS_TABLE.columns)
     assert run.record["seeds"] == [0, 1]
     assert len(run.metrics) == 5 * 11 * 2
     not_run = run.verdicts[run.verdicts["verdict"] == "not run"]
@@ -398,8 +398,8 @@ def part(seeds, aris, made, study="mnist-cae", **record):
     facts = [(study, seed, "02_train_autoencoder", "made", made) for seed in seeds]
     run = run_of(made=made, studies=[study], data={study: {"substituted": False}}, **record)
     return published.Published(
-        metrics=pd.DataFrame(rows)[list(tables_module.METRIC_COLUMNS)],
-        facts=pd.DataFrame(facts, columns=list(tables_module.FACT_COLUMNS)),
+        metrics=pd.DataFrame(rows)[list(tables_module.METRICS_TABLE.columns)],
+        facts=pd.DataFrame(facts, columns=[*tables_module.FACTS_TABLE.columns]),
         verdicts=run.verdicts,
         record=run.record,
     )
@@ -457,9 +457,9 @@ def board_part(name, aris, made, recipe=""):
     }  # fmt: skip
     tables = {
         table: pd.DataFrame([line] if table == "leaderboard" else []).reindex(
-            columns=["study", *columns]
+            columns=list(schema.columns)
         )
-        for table, columns in board_tables.TABLES.items()
+        for table, schema in tables_module.BOARD_TABLES.items()
     }
     record = {**run.record, "studies": [], "leaderboards": [name]}
     return published.Published(
@@ -669,7 +669,7 @@ def test_below_the_list_stand_the_networks_that_were_trained_in_bfloat16():
     facts = [(study, seed, *where, precision) for study, seed, precision in trained]
     run = run_of(verdict_row())
     assert "bfloat16" not in readme_module.origins(run)
-    rounded = replace(run, facts=pd.DataFrame(facts, columns=list(tables_module.FACT_COLUMNS)))
+    rounded = replace(run, facts=pd.DataFrame(facts, columns=[*tables_module.FACTS_TABLE.columns]))
     assert readme_module.origins(rounded).endswith("all others in float32: seeds `a` 0, 2; `b` 1.")
 
 
@@ -805,5 +805,5 @@ def test_the_published_run_names_no_machine(committed):
 def test_the_published_files_are_those_that_publishing_writes(committed):
     topics = [*committed.record["studies"], *committed.record["leaderboards"]]
     names = {f"figures/{topic}-{name}.png" for topic in topics for name in publish.FIGURES}
-    tables = {*TABLES, *(f"{name}.csv" for name in board_tables.TABLES)}
+    tables = {*TABLES, *(f"{name}.csv" for name in tables_module.BOARD_TABLES)}
     assert tables <= set(content_of(places.published())) <= {*tables, *names}

@@ -174,5 +174,5 @@ def test_costs_have_the_columns_of_the_results_and_the_name_of_the_recipe(worksp
     run.run(*run.methods("mnist-pixels"))
     run.finish()
     costs = pd.read_csv(run.record.folder / tables.COSTS, keep_default_na=False)
-    assert list(costs) == list(collect.COST_COLUMNS)
+    assert list(costs) == list(tables.COSTS_TABLE.columns)
     assert costs["recipe"].tolist() == ["", "mnist-pixels"]

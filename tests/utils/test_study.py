@@ -347,7 +347,7 @@ def test_counts_of_classes_in_clusters_are_recorded(workspace):
     score(run, "pixels", "raw", "kmeans", kmeans(run, pixels), pixels)
     run.record.finish()
     table = pd.read_csv(run.record.folder / "confusion.csv", dtype={"class": str})
-    assert list(table.columns) == list(tables.CONFUSION_COLUMNS)
+    assert list(table.columns) == list(tables.CONFUSION_TABLE.columns)
     assert table["count"].sum() == 300
     assert set(table["class"]) == set("0123456789")
 
