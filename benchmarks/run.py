@@ -82,7 +82,7 @@ def table(found: dict[str, Any]) -> str:
         said = ", ".join(f"{way} {seconds:,.0f} s" for way, seconds in whole["seconds"].items())
         lines += ["", f"{whole['what']}: {said}, on {_machine(whole)}."]
     machines = sorted({_machine(one) for one in found.values() if "ratios" in one})
-    return "\n".join([*(f"Measured on {machine}." for machine in machines), "", *lines])
+    return "\n".join([f"Measured on {' and on '.join(machines)}.", "", *lines])
 
 
 def growth_tables(found: dict[str, Any]) -> str:

@@ -97,7 +97,7 @@ def test_without_weights_the_substitute_is_named_as_one(no_network, offline):
     assert backbone.name == "efficientnet_lite0"
     assert backbone.requested == "resnet50"
     assert "resnet50" in backbone.note
-    assert "stands in" in backbone.note
+    assert "is used instead" in backbone.note
 
 
 def test_resnet50_from_a_local_file(resnet50_file):

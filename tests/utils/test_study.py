@@ -338,7 +338,7 @@ def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
     facts = read_json(run.record.folder / "manifest.json")["facts"]
     assert list(facts) == ["not_run_resnet50"]
     assert "offline" in facts["not_run_resnet50"]
-    assert "stands in" in capsys.readouterr().out
+    assert "is used instead" in capsys.readouterr().out
 
 
 def test_counts_of_classes_in_clusters_are_recorded(workspace):

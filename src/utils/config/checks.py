@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from utils import config, places
 from utils.config import methods
+from utils.config.facts import FACTS
 from utils.config.schema import Leaderboard, Profile, Study
 from utils.config.strict_yaml import Way
 from utils.config.vocabulary import (
@@ -17,6 +18,7 @@ from utils.config.vocabulary import (
     DATASETS,
     LEAST_SIZES,
     SPREAD_METRICS,
+    STUDY_NOTEBOOKS,
 )
 
 # Notebook 1 reduces the pixels to so many components, for which it needs as many images.
@@ -267,27 +269,17 @@ def clusterings_of(study: Study) -> list[config.Clustered]:
 
 def numbers_of(study: Study) -> dict[str, list[str]]:
     """List the facts that are numbers, by the notebook that records them."""
-    clustering = ["pca_explained_variance", "classes_found_autoencoder"]
-    clustering += [f"kmeans_sd_{metric}" for metric in SPREAD_METRICS]
-    clustering += ["map_neighbours_same_cluster", "map_neighbours_same_class"]
-    if study.dbscan is not None:
-        clustering += ["dbscan_clusters", "dbscan_noise", "dbscan_knee_eps"]
-    return {
-        "01_baseline_kmeans": [
-            *("n_images", "n_classes", "classes_found_pixels"),
-            "pca50_explained_variance_pixels",
-        ],
-        "02_train_autoencoder": [
-            *("n_parameters", "n_weights", "n_biases", "latent_size"),
-            *("final_loss", "epochs_run", "train_seconds"),
-            *(f"n_parameters_{variant.name}" for variant in study.variants),
-        ],
-        "03_latent_clustering": clustering,
-        "04_pretrained_comparison": [
-            "backbone_images",
-            *(f"parameters_{name}" for name in study.backbones),
-        ],
+    parts = {
+        "variant": [variant.name for variant in study.variants],
+        "metric": SPREAD_METRICS,
+        "network": study.backbones,
     }
+    recorded: dict[str, list[str]] = {notebook: [] for notebook in STUDY_NOTEBOOKS}
+    for fact in FACTS:
+        is_recorded = study.dbscan is not None or not fact.name.startswith("dbscan_")
+        if fact.notebook in recorded and fact.is_number and is_recorded:
+            recorded[fact.notebook] += fact.names(parts)
+    return recorded
 
 
 def figures_of(study: Study) -> list[str]:

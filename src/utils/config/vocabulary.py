@@ -65,6 +65,9 @@ ARCHITECTURES = {
 # The fewest sizes with which an architecture is one.
 LEAST_SIZES = {"conv_dense": 2, "conv_dropout": 2}
 
+# Used instead of a frozen network whose weights are not available; its own come in a package.
+SUBSTITUTE = "efficientnet_lite0"
+
 # The notebooks of a study, each with those whose results it needs; that of a leaderboard; and that
 # of a person's own pictures.
 STUDY_NOTEBOOKS = {

@@ -27,7 +27,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from utils.errors import UserError
+from utils.errors import UserError, reason_of
 
 _NETWORK_TIMEOUT = 30  # seconds without a byte
 _COMMAND_TIMEOUT = 900  # seconds for a package manager, which downloads up to 140 MB
@@ -325,5 +325,5 @@ def _sklearn_digits(spec: _Spec, _folder: Path) -> _Arrays:
 
 def _reason(error: BaseException, width: int = 300) -> str:
     """Say in one line what went wrong; of a long text, the beginning and the end tell most."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(reason_of(error).split())
     return text if len(text) <= width else f"{text[: width // 2]} … {text[-width // 2 :]}"

