@@ -13,9 +13,9 @@ import pandas as pd
 
 from commands.notebook import NotebookFailed, run_notebook
 from commands.picture_request import PictureRequest
-from commands.request import duration
 from commands.telling import counted, shown
 from report import own_pictures
+from report.markdown import duration
 from utils import places
 from utils.config.vocabulary import PICTURES_NOTEBOOK
 from utils.errors import UserError

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from commands.request import Request, duration
+from commands.request import Request
 from commands.telling import MARK, shown, title_of
+from report.markdown import duration
 from utils import places
 
 NEXT_TRACE = ("Traceback ", "During handling of ", "The above exception ")

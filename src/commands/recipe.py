@@ -64,7 +64,7 @@ def act(options: argparse.Namespace) -> int:
     UserError
         If the data are not available.
     """
-    from commands.request import duration
+    from report.markdown import duration
     from utils.config.checks import require_sound
     from utils.config.load import load_leaderboard, load_profile
 

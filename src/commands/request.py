@@ -89,13 +89,3 @@ def request_of(options: Namespace) -> Request:
         offline=options.offline,
         for_snakemake=options.passed_on,
     )
-
-
-def duration(seconds: float) -> str:
-    """Write a duration for people: ``12 s``, ``3 min 5 s``, ``2 h 10 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

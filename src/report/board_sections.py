@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from report.board_tables import read_tables
+from report.leaderboards import pareto_front
 from report.markdown import duration, fixed, number
-from report.notebook_parts import FigureView, Page, own_figure, page_of
-from report.sections import INTERNAL
+from report.notebook_parts import INTERNAL, FigureView, Page, own_figure, page_of
+from report.significance import IMAGE_RESAMPLES
 from utils import config
+from utils.config.metrics_table import METRICS
 from utils.config.vocabulary import describe, describe_parts
 
 if TYPE_CHECKING:
@@ -94,8 +97,6 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     out : Path
         Folder of the report, in which the leaderboard's figure lies.
     """
-    from report.leaderboards import pareto_front
-
     name = board.leaderboard
     plain = BoardView(
         name, board.title, board.n_clusters, board.common_space, board.internal_images
@@ -140,10 +141,15 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     )
 
 
-def board_views(results: Results, published: Published | None, out: Path) -> list[BoardView]:
-    """Gather what the section of every leaderboard shows; `out` holds the copied figures."""
-    from report.board_tables import read_tables
+def context(results: Results, published: Published | None, out: Path) -> dict[str, Any]:
+    """Gather what the sections of the leaderboards show; `out` holds the copied figures."""
+    return {
+        "boards": _board_views(results, published, out),
+        "image_resamples": IMAGE_RESAMPLES,
+    }
 
+
+def _board_views(results: Results, published: Published | None, out: Path) -> list[BoardView]:
     if not results.boards:
         return []
     tables = read_tables(out)
@@ -171,6 +177,14 @@ def kept_board(name: str, published: Published | None) -> list[Any]:
     table = published.boards["leaderboard"]
     own = table[table["study"] == name].sort_values("ari", ascending=False, kind="stable")
     return list(own.itertuples(index=False))
+
+
+def best_first(name: str, published: Published | None, out: Path, is_kept: bool) -> list[Any]:
+    """List the rows of a leaderboard, of the kept run or of this one."""
+    if is_kept:
+        return kept_board(name, published)
+    board = read_tables(out)["leaderboard"]
+    return list(board[board["study"] == name].itertuples(index=False))
 
 
 def _kept_goals(board: config.Leaderboard, published: Published | None) -> list[Goal]:
@@ -289,3 +303,6 @@ def _board_row(row: Any) -> list[object]:
         *(chosen, _clusters_of(row), fixed(row.coverage, 2), fixed(row.stability, 2)),
         *(_seconds(row), memory),
     ]
+
+
+FILTERS = {"index_name": lambda key: METRICS[key].name, "clusters": clusters_in_words}

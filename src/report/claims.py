@@ -16,10 +16,11 @@ import pandas as pd
 
 from report import comparisons
 from utils import config, errors
+from utils.config.facts import declared
 from utils.config.metrics_table import METRICS
 from utils.config.vocabulary import describe
+from utils.metrics import NOISE
 
-NOISE = -1
 TWO_SCALES = "the index is measured in two different spaces and does not rank the representations"
 ReasonFor = Callable[[config.Clustered], str | None]
 
@@ -375,9 +376,10 @@ def _fact(rule: config.FactRule, values: dict[int, float]) -> list[Finding]:
     finite = {seed: (value,) for seed, value in values.items() if np.isfinite(value)}
     if not finite:
         raise _Missing(f"this run recorded no {rule.fact.name} in {rule.fact.notebook}")
-    name = rule.fact.name.replace("_", " ")
+    fact = declared(rule.fact.notebook, rule.fact.name)
     holds = {seed: value >= rule.at_least for seed, (value,) in finite.items()}
-    return [_finding(name, "{0:.3f}", (name,), finite, holds)]
+    words = "{0:g}" if fact.kind == "count" else "{0:.3f}"
+    return [_finding(fact.label, words, (fact.label,), finite, holds)]
 
 
 def _better(

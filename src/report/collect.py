@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from utils import config, errors, places
+from utils.config import facts
 from utils.store import files as files_module
 from utils.store import tables
 from utils.store.tables import (
@@ -243,10 +244,15 @@ def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun
         problem = error.errors()[0]
         key = ".".join(str(step) for step in problem["loc"])
         raise errors.UserError(f"{path}: key {key!r}: {problem['msg']}") from None
-    found = (manifest.profile, manifest.study, manifest.seed, manifest.notebook)
+    recorded = (manifest.profile, manifest.study, manifest.seed, manifest.notebook)
     expected = (profile, study, seed, path.parent.name)
-    if found != expected:
-        raise errors.UserError(f"{path}: is of {found}, but lies in the folder of {expected}")
+    if recorded != expected:
+        raise errors.UserError(f"{path}: is of {recorded}, but lies in the folder of {expected}")
+    try:
+        for name, value in manifest.facts.items():
+            facts.require(manifest.notebook, name, value)
+    except errors.UserError as error:
+        raise errors.UserError(f"{path}: {error}") from None
     files = [name for figure in manifest.figures for name in (figure.svg, figure.png, figure.csv)]
     for name in [*files, *(table.csv for table in manifest.tables), *manifest.files]:
         if name is not None and not (path.parent / name).is_file():

@@ -6,12 +6,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from markupsafe import Markup
+
+from utils.config.facts import Kind
 from utils.config.vocabulary import NAMES
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
@@ -31,8 +31,6 @@ def escape(text: object) -> Markup:
         Every ASCII punctuation mark has a backslash, white space is one space, and control
         characters, which neither output can hold, are left out.
     """
-    from markupsafe import Markup
-
     if isinstance(text, Markup):
         return text
     plain = re.sub(r"[ \t-\r\u2028\u2029]+", " ", CONTROL.sub("", str(text)))
@@ -47,8 +45,6 @@ def identifier(name: str) -> Markup:
     ValueError
         If it has other characters than letters, digits, hyphen, underscore, full stop and colon.
     """
-    from markupsafe import Markup
-
     if not re.fullmatch(r"[A-Za-z0-9_.:-]+", name):
         raise ValueError(f"not a plain name: {name!r}")
     return Markup(name)
@@ -56,8 +52,6 @@ def identifier(name: str) -> Markup:
 
 def code(name: str) -> Markup:
     """Return a plain name, such as a hash, set as code."""
-    from markupsafe import Markup
-
     return Markup(f"`{identifier(name)}`")
 
 
@@ -66,9 +60,36 @@ def fixed(value: float | None, digits: int = 4) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def amount(figure: float) -> str:
-    """Format a figure of a paper or ours: a count whole, a score with four decimals."""
-    return f"{figure:,.0f}" if abs(figure) >= 100 or figure == 1 else fixed(figure)
+def of_kind(value: Any, kind: Kind) -> str:
+    """Format a value by its kind, see `utils.config.facts`; a missing number is a dash.
+
+    A count is whole, and its mean over seeds has one decimal; a score has four decimals, or none
+    from 100 on.
+    """
+    if kind == "text":
+        return NAMES.get(value, value)
+    if kind == "flag":
+        return "yes" if value else "no"
+    if kind == "any":
+        return number(value)
+    if math.isnan(value):
+        return "–"
+    if kind == "count":
+        return f"{value:,.{0 if float(value).is_integer() or abs(value) >= 100 else 1}f}"
+    if kind == "share":
+        return f"{100 * value:.1f} %"
+    if kind == "seconds":
+        return duration(value)
+    if kind == "quantity":
+        return number(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else fixed(value)
+
+
+def interval(low: float, high: float, kind: Kind) -> str:
+    """Format both ends of an interval; a missing one is a dash."""
+    if math.isnan(low):
+        return "–"
+    return f"{of_kind(low, kind)}\u00a0to\u00a0{of_kind(high, kind)}"
 
 
 def number(value: object) -> str:
@@ -89,20 +110,24 @@ def cell(text: str) -> str:
     return NAMES.get(text, text)
 
 
-def each(values: dict[int, Any]) -> str:
-    """Format one recorded fact: once if all seeds agree, else the value of each seed."""
-    shown = {seed: NAMES.get(value, number(value)) for seed, value in values.items()}
+def each(values: dict[int, Any], kind: Kind) -> str:
+    """Format one recorded fact: once if all seeds agree, otherwise the value of each seed."""
+    shown = {seed: of_kind(value, kind) for seed, value in values.items()}
     if len(set(shown.values())) == 1:
         return next(iter(shown.values()))
     return ", ".join(f"{value} (seed {seed})" for seed, value in shown.items())
 
 
 def duration(seconds: float) -> str:
-    """Format a duration in the unit that suits its size; an unknown one is a dash."""
+    """Format a duration: ``0.123 s``, ``59.7 s``, ``3 min 05 s``, ``2 h 10 min``.
+
+    An unknown duration, NaN, is a dash.
+    """
     if math.isnan(seconds):
         return "–"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
+    short = f"{seconds:.3g}"
+    if float(short) < 60:  # 59.97 is written as a minute
+        return f"{short} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
@@ -110,8 +135,6 @@ def duration(seconds: float) -> str:
 
 def words(items: Iterable[str]) -> Any:
     """Join items with commas and a last "and"; Markdown stays Markdown."""
-    from markupsafe import Markup
-
     parts = [escape(item) for item in items]
     if len(parts) < 2:
         return Markup("").join(parts)
@@ -128,8 +151,6 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> M
     rows : sequence of sequence
         Cells, C in each row; what is not `Markup` is escaped.
     """
-    from markupsafe import Markup
-
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
     rule = ["--:" if cells and all(map(_is_number, cells)) else ":--" for cells in columns]
     lines = [[escape(title) for title in header], rule]
@@ -183,7 +204,5 @@ class Numbering:
         KeyError
             If nothing of that name is in the article.
         """
-        from markupsafe import Markup
-
         label = "?" if self._learning else self.labels[name]
         return Markup(f"[{label}](#{identifier(name)})")

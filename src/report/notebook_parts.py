@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+from markupsafe import Markup
+
 from report.markdown import cell, each, escape
 from utils import errors
+from utils.config import facts
 from utils.config.metrics_table import METRICS as METRICS_TABLE
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from report.collect import NotebookRun, Results, Table
 
 # Heads of the columns of a study's two tables of scores.
@@ -64,8 +65,26 @@ class TableView:
 
 
 @dataclass(frozen=True)
+class FactView:
+    """A fact of a notebook with its value for each seed."""
+
+    label: str
+    kind: facts.Kind
+    by_seed: dict[int, Any]
+
+    @property
+    def shown(self) -> str:
+        """Its value in words, or the value of each seed where they differ."""
+        return each(self.by_seed, self.kind)
+
+
+@dataclass(frozen=True)
 class Page:
-    """What one notebook left; `facts` maps a name to the value of each seed."""
+    """What one notebook left.
+
+    `facts` has every fact that is declared for the notebook; one that was not recorded is None, so
+    that a misspelt name is an error.
+    """
 
     notebook: str
     title: str
@@ -73,21 +92,54 @@ class Page:
     link: Markup
     figures: list[FigureView]
     tables: list[TableView]
-    facts: dict[str, dict[int, Any] | None]
-    fact_rows: list[list[object]]
+    facts: dict[str, FactView | None]
+
+    @property
+    def fact_rows(self) -> list[list[object]]:
+        """Label and value of each recorded fact."""
+        return [[fact.label, fact.shown] for fact in self.facts.values() if fact]
+
+
+def figure_stems(results: Results) -> dict[tuple[str, str, str], str]:
+    """Name the copy of each figure without its suffix.
+
+    Returns
+    -------
+    dict of (str, str, str) to str
+        (study, notebook, figure) to ``<study>-<figure>``; letters that are no good in a file's name
+        become hyphens, and a second figure of one name gets a number.
+    """
+    stems: dict[tuple[str, str, str], str] = {}
+    for study in results.topics:
+        for run in results.first_runs(study):
+            for figure in run.manifest.figures:
+                stem = f"{study}-{re.sub(r'[^A-Za-z0-9_-]+', '-', figure.name)}"
+                stems[study, run.notebook, figure.name] = _unused(stem, stems.values())
+    return stems
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate
 
 
 def page_of(results: Results, run: NotebookRun, out: Path) -> Page:
     """Gather what the article shows of one notebook; `out` holds the copied figures."""
-    from report.evidence import figure_stems
-
-    return page(run, figure_stems(results), _facts(results, run.study, run.notebook), out)
+    seeds = [
+        other
+        for other in results.notebooks
+        if (other.study, other.notebook) == (run.study, run.notebook)
+    ]
+    return page(run, figure_stems(results), seeds, out)
 
 
 def page(
     run: NotebookRun,
     stems: Mapping[tuple[str, str, str], str],
-    facts: dict[str, dict[int, Any] | None],
+    seeds: Iterable[NotebookRun],
     out: Path,
 ) -> Page:
     """Gather what an article shows of one notebook.
@@ -96,14 +148,12 @@ def page(
     ----------
     run : NotebookRun
     stems : mapping of (str, str, str) to str
-        Name of the copy of each figure, as from `results.figure_stems`.
-    facts : dict of str to dict of int to value
-        What the notebook recorded, for each seed.
+        Name of the copy of each figure, as from `figure_stems`.
+    seeds : iterable of NotebookRun
+        The runs of this notebook, whose facts are shown.
     out : Path
         Folder of the report, which holds the copied figures.
     """
-    from markupsafe import Markup
-
     link = Markup(f"[{escape(run.notebook)}]({notebook_href(run)})")
     anchor = f"{run.study}-{_slug(run.notebook)}"
     return Page(
@@ -127,15 +177,12 @@ def page(
             for position, table in enumerate(run.manifest.tables)
             if (run.notebook, table.name) not in LEFT_OUT
         ],
-        facts=facts,
-        fact_rows=[[fact, each(values)] for fact, values in facts.items() if values],
+        facts=_facts(run.notebook, seeds),
     )
 
 
 def _origin(run: NotebookRun, cell: int | None) -> Markup:
     """Say which seed and notebook made something, with a link to the cell."""
-    from markupsafe import Markup
-
     text, place = escape(run.notebook), notebook_href(run)
     if cell is not None:
         text, place = text + f", cell {cell}", f"{place}#{CELL}{cell}"
@@ -151,24 +198,8 @@ def notebook_href(run: NotebookRun) -> str:
     return f"notebooks/{run.study}-{_slug(run.notebook)}.html"
 
 
-def atlas_file(results: Results, name: str) -> Path | None:
-    """Find the table of the interactive map of the study `name`, if it has one."""
-    runs = results.first_runs(name)
-    return next((run.folder / run.manifest.atlas for run in runs if run.manifest.atlas), None)
-
-
-def n_atlas_points(results: Results, name: str) -> int:
-    """Count the points of the interactive map of the study `name`; 0 if it has none."""
-    from pyarrow import parquet
-
-    file = atlas_file(results, name)
-    return 0 if file is None else parquet.read_metadata(file).num_rows
-
-
 def own_figure(out: Path, stem: str, caption: str, alt: str) -> FigureView:
     """View a figure that the report drew itself, of no notebook."""
-    from markupsafe import Markup
-
     return FigureView(f"fig-{stem}", stem, caption, alt, _embedded_file(out, stem), Markup(""))
 
 
@@ -184,8 +215,6 @@ def _embedded_file(out: Path, stem: str) -> str:
 
 
 def _table_view(run: NotebookRun, table: Table, name: str, origin: Markup) -> TableView:
-    import pandas as pd
-
     path = run.folder / table.csv
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -198,11 +227,16 @@ def _table_view(run: NotebookRun, table: Table, name: str, origin: Markup) -> Ta
     return TableView(name, table.name, table.caption, lines[0], lines[1:], origin)
 
 
-def _facts(results: Results, study: str, notebook: str) -> dict[str, dict[int, Any] | None]:
-    facts: dict[str, dict[int, Any] | None] = defaultdict(lambda: None)
-    for run in results.notebooks:
-        if (run.study, run.notebook) == (study, notebook):
-            for name, value in run.manifest.facts.items():
-                if value is not None:
-                    facts[name] = {**(facts[name] or {}), run.seed: value}
-    return facts
+def _facts(notebook: str, runs: Iterable[NotebookRun]) -> dict[str, FactView | None]:
+    views: dict[str, FactView | None] = {
+        fact.name: None for fact in facts.of_notebook(notebook) if fact.variable is None
+    }
+    for run in runs:
+        for name, value in run.manifest.facts.items():
+            if value is None:
+                continue
+            if views.get(name) is None:
+                fact = facts.declared(notebook, name)
+                views[name] = FactView(fact.label, fact.kind, {})
+            views[name].by_seed[run.seed] = value
+    return views

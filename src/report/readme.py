@@ -7,10 +7,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from report.markdown import fixed, interval, of_kind
 from report.published import Published, seeds_by_topic
+from report.reproduction import kinds_of
 from utils import config, errors
+from utils.config.facts import Kind
 from utils.config.vocabulary import describe
 
 LONGEST_NOTE = 90  # letters
@@ -52,17 +53,17 @@ def readme_block(published: Published | None) -> str:
 def headline(published: Published) -> str:
     """Return each reported figure beside ours as a Markdown table."""
     shown: set[str] = set()
+    kinds = kinds_of(map(config.load_study, config.study_names()))
     rows = [HEADER, ALIGNMENT]
     for row in published.verdicts.itertuples():
-        numbers = (row.reported, row.reproduced_mean, row.ci_low, row.ci_high)
-        reported, mean, low, high = _write_alike(numbers)
+        kind = kinds.get((row.study, row.figure), "score")  # of a study that is in no file any more
         rows.append(
             (
                 f"`{row.study}`" if row.study in shown else _with_title(row.study),
                 _plain(row.figure),
-                reported,
-                mean,
-                "–" if "–" in (low, high) else f"{low} to {high}",
+                of_kind(row.reported, kind),
+                of_kind(row.reproduced_mean, kind),
+                _interval(row.ci_low, row.ci_high, kind),
                 str(row.n_seeds),
                 _plain(row.verdict) + (f": {_shortened(row.note)}" if row.note else ""),
             )
@@ -77,16 +78,15 @@ def best_rows(published: Published) -> str:
     for name, rows in published.boards["leaderboard"].groupby("study", sort=False):
         best = rows["ari"] == rows["ari"].max()
         for row in rows[best | (rows["recipe"] != "")].itertuples():
-            acc, ari, low, high = _write_alike((row.acc, row.ari, row.ari_low, row.ari_high))
             shown.append(
                 (
                     f"`{name}`, {row.n:,.0f}",
                     _plain(describe(row.representation, row.space, row.clusterer)),
                     f"`{row.recipe}`" if row.recipe else "",
                     str(row.n_seeds),
-                    acc,
-                    ari,
-                    "–" if "–" in (low, high) else f"{low} to {high}",
+                    fixed(row.acc),
+                    fixed(row.ari),
+                    _interval(row.ari_low, row.ari_high, "score"),
                     f"{row.seconds:,.0f} s",
                 )
             )
@@ -135,18 +135,8 @@ def _with_title(study: str) -> str:
     return f"`{study}`: {_plain(config.load_study(study).title.removeprefix('A '))}"
 
 
-def _write_alike(numbers: tuple[float, ...]) -> list[str]:
-    """Write counts whole, scores with four decimals, and a missing number as a dash."""
-    known = [number for number in numbers if pd.notna(number)]
-    counts = all(float(number).is_integer() for number in known)
-    return [
-        "–"
-        if pd.isna(number)
-        else f"{number:,.0f}"
-        if counts or abs(number) >= 100
-        else f"{number:.4f}"
-        for number in numbers
-    ]
+def _interval(low: float, high: float, kind: Kind) -> str:
+    return interval(low, high, kind).replace("\u00a0", " ")
 
 
 def _shortened(note: str) -> str:

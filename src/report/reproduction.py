@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from report.comparisons import fact_values, not_run_reason, seed_values
 from utils import config
+from utils.config.facts import Kind, declared
+from utils.config.vocabulary import NAMES, SUBSTITUTE
 from utils.store.tables import FAILED, VERDICTS_TABLE
 
-SUBSTITUTE = "efficientnet_lite0"
+if TYPE_CHECKING:
+    from report.collect import Results
 
 
 def bootstrap_interval(
@@ -71,6 +75,33 @@ def verdict(reported: float, low: float, high: float, tolerance: float) -> str:
     return "reproduced"
 
 
+def verdicts(results: Results) -> pd.DataFrame:
+    """Return the table of `reported_vs_reproduced` for everything that was collected."""
+    return reported_vs_reproduced(
+        results.metrics,
+        results.facts,
+        results.studies.values(),
+        results.profile.reduced,
+        results.substituted,
+    )
+
+
+def kind_of(figure: config.Reported) -> Kind:
+    """Return the kind of a reported value, by which it is formatted."""
+    if figure.fact is not None:
+        return declared(figure.fact.notebook, figure.fact.name).kind
+    return "count" if figure.metric == "k_found" else "score"
+
+
+def kinds_of(studies: Iterable[config.Study]) -> dict[tuple[str, str], Kind]:
+    """Map the study and the name of each reported value to its kind."""
+    return {
+        (study.study, figure.figure): kind_of(figure)
+        for study in studies
+        for figure in study.reported
+    }
+
+
 def reported_vs_reproduced(
     metrics: pd.DataFrame,
     facts: pd.DataFrame,
@@ -120,7 +151,7 @@ def reported_vs_reproduced(
                     "verdict": _verdict_on(
                         figure, values, interval, reduced, study.study in substituted, failed
                     ),
-                    "seed_values": _each_seed(by_seed, failed),
+                    "seed_values": _each_seed(by_seed, failed, kind_of(figure)),
                     "note": _note_on(metrics, facts, study.study, figure, by_seed, failed),
                 }
             )
@@ -144,14 +175,15 @@ def _failed_seeds(facts: pd.DataFrame, study: str) -> dict[int, str]:
     return {int(row.seed): str(row.value) for row in rows.itertuples()}
 
 
-def _each_seed(values: dict[int, float], failed: dict[int, str]) -> str:
-    shown = {**dict.fromkeys(failed, FAILED), **{s: shorten(v) for s, v in values.items()}}
+def _each_seed(values: dict[int, float], failed: dict[int, str], kind: Kind) -> str:
+    written = {seed: _written(value, kind) for seed, value in values.items()}
+    shown = dict.fromkeys(failed, FAILED) | written
     return "; ".join(shown[seed] for seed in sorted(shown))
 
 
-def shorten(value: float) -> str:
+def _written(value: float, kind: Kind) -> str:
     """Write a count whole and a score with four decimals."""
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
+    return f"{value:,.0f}" if kind == "count" else f"{value:.4f}"
 
 
 def _note_on(
@@ -169,9 +201,8 @@ def _note_on(
         place = (SUBSTITUTE, figure.space, figure.clusterer)
         instead = seed_values(metrics, study, *place, figure.metric)
         if instead:
-            parts.append(
-                f"EfficientNet-Lite0 as a substitute gives {shorten(np.mean([*instead.values()]))}"
-            )
+            mean = _written(np.mean([*instead.values()]), kind_of(figure))
+            parts.append(f"{NAMES[SUBSTITUTE]} as a substitute gives {mean}")
     if not values and not parts:
         parts.append("this run has no such value")
     return "; ".join(parts)

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from report.markdown import amount, code, duration, number
-from report.sections import _interval
+from markupsafe import Markup
+
+from report.markdown import code, duration, interval, number, of_kind
+from report.readme import origins
+from report.reproduction import kinds_of
+from utils import config
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from report.collect import Results
     from report.published import Published
+    from utils.config.facts import Kind
+
+
+def context(
+    results: Results,
+    record: dict[str, Any],
+    verdict_table: pd.DataFrame,
+    published: Published | None,
+) -> dict[str, Any]:
+    """Gather what the article shows of the run as a whole, and of the published run beside it."""
+    studies = results.studies.values()
+    return {
+        "rule": config.load_verdict_rule(),
+        "overview": overview_rows(verdict_table, studies),
+        "data_rows": data_rows(results),
+        "dataset_order": list(dict.fromkeys(data["dataset"] for data in results.data.values())),
+        "hash_rows": hash_rows(results),
+        "duration_rows": duration_rows(results),
+        "provenance_rows": provenance_rows(record),
+        "published": published,
+        "published_rows": beside_published(verdict_table, studies, published),
+        "published_origins": Markup(origins(published)) if published else "",
+    }
 
 
 def duration_rows(results: Results) -> list[list[object]]:
@@ -82,28 +110,32 @@ def data_rows(results: Results) -> list[list[object]]:
     return rows
 
 
-def overview_rows(verdict_table: pd.DataFrame) -> list[list[object]]:
-    """List every reported figure beside ours."""
-    return [_figure_beside_ours(row) for row in verdict_table.itertuples()]
+def overview_rows(
+    verdict_table: pd.DataFrame, studies: Iterable[config.Study]
+) -> list[list[object]]:
+    """List every reported value beside ours."""
+    kinds = kinds_of(studies)
+    return [_beside_ours(row, kinds[row.study, row.figure]) for row in verdict_table.itertuples()]
 
 
-def _figure_beside_ours(row: Any) -> list[object]:
-    numbers = [amount(row.reported), amount(row.reproduced_mean), _interval(row)]
-    return [row.study, row.figure, *numbers, row.n_seeds, row.verdict]
+def _beside_ours(row: Any, kind: Kind) -> list[object]:
+    numbers = [of_kind(row.reported, kind), of_kind(row.reproduced_mean, kind)]
+    shown = interval(row.ci_low, row.ci_high, kind)
+    return [row.study, row.figure, *numbers, shown, row.n_seeds, row.verdict]
 
 
 def beside_published(
-    verdict_table: pd.DataFrame, published: Published | None
+    verdict_table: pd.DataFrame, studies: Iterable[config.Study], published: Published | None
 ) -> list[list[object]]:
-    """Set this run's mean of each reported figure beside the published run's."""
+    """List the published run's mean of each reported value, and this run's."""
     if published is None:
         return []
+    kinds = kinds_of(studies)
     ours = {(row.study, row.figure): row for row in verdict_table.itertuples()}
-    both = [
-        (row, ours[row.study, row.figure])
-        for row in published.verdicts.itertuples()
-        if (row.study, row.figure) in ours
-    ]
-    return [
-        [*_figure_beside_ours(kept), amount(own.reproduced_mean), own.n_seeds] for kept, own in both
-    ]
+    rows = []
+    for row in published.verdicts.itertuples():
+        key = row.study, row.figure
+        if key in ours:
+            mean = of_kind(ours[key].reproduced_mean, kinds[key])
+            rows.append([*_beside_ours(row, kinds[key]), mean, ours[key].n_seeds])
+    return rows

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report.markdown import amount, fixed, number
+from report import maps
+from report.claims import examine
+from report.comparisons import (
+    compare,
+    fact_values,
+    not_run_reason,
+    rank_representations,
+    spreads,
+)
+from report.markdown import fixed, interval, number, of_kind
 from report.notebook_parts import (
     EXTERNAL,
     INTERNAL,
@@ -16,12 +25,12 @@ from report.notebook_parts import (
     METRICS,
     FigureView,
     Page,
-    n_atlas_points,
     own_figure,
     page_of,
 )
+from report.reproduction import kind_of, sensitivity
+from report.score_tables import score_rows
 from utils import config
-from utils.config.vocabulary import NAMES, describe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from report.claims import TestedClaim
     from report.collect import NotebookRun, Results
     from report.comparisons import Comparison, Ranking
+    from utils.config.facts import Kind
 
 
 @dataclass(frozen=True)
@@ -105,11 +115,17 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
     for run in results.first_runs(name):
         pages[run.notebook] = page_of(results, run, out)
     verdict_rows = verdict_table[verdict_table["study"] == name]
+    reported = list(zip(verdict_rows.itertuples(), study.reported, strict=True))
     verdicts = [
-        Verdict(row.figure, amount(row.reported), amount(row.reproduced_mean), row.verdict)
-        for row in verdict_rows.itertuples()
+        Verdict(
+            row.figure,
+            of_kind(row.reported, kind_of(figure)),
+            of_kind(row.reproduced_mean, kind_of(figure)),
+            row.verdict,
+        )
+        for row, figure in reported
     ]
-    external, internal = _score_rows(results.metrics, name)
+    external, internal = score_rows(results.metrics, name)
     return StudyView(
         study=study,
         not_run=None,
@@ -122,20 +138,20 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
             [
                 row.figure,
                 figure.source,
-                amount(row.reported),
+                of_kind(row.reported, kind_of(figure)),
                 row.seed_values or "–",
-                amount(row.reproduced_mean),
-                _interval(row),
+                of_kind(row.reproduced_mean, kind_of(figure)),
+                interval(row.ci_low, row.ci_high, kind_of(figure)),
                 number(figure.tolerance),
                 row.verdict,
             ]
-            for row, figure in zip(verdict_rows.itertuples(), study.reported, strict=True)
+            for row, figure in reported
         ],
         verdict_notes=[
             f"{row.figure}: {row.note}" for row in verdict_rows.itertuples() if row.note
         ],
         forest=_forest_view(study, verdicts, out),
-        atlas_points=n_atlas_points(results, name),
+        atlas_points=maps.n_points(results, name),
         counts=Counter(verdict.verdict for verdict in verdicts),
         external_names=list(EXTERNAL.values()),
         internal_names=list(INTERNAL.values()),
@@ -152,9 +168,6 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
 
 
 def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
-    from report.claims import examine
-    from report.comparisons import fact_values, not_run_reason
-
     facts, name = results.facts, study.study
     return examine(
         study,
@@ -166,28 +179,24 @@ def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
 
 
 def _sensitivity_rows(results: Results, study: config.Study) -> list[list[object]]:
-    from report.reproduction import sensitivity
-
     return [
         [
             variant,
             figure.figure,
-            amount(figure.value),
-            _mean_of(as_run),
-            _mean_of(varied),
+            of_kind(figure.value, kind_of(figure)),
+            _mean_of(as_run, kind_of(figure)),
+            _mean_of(varied, kind_of(figure)),
             number(len(varied)),
         ]
         for variant, figure, as_run, varied in sensitivity(results.metrics, results.facts, study)
     ]
 
 
-def _mean_of(values: dict[int, float]) -> str:
-    return amount(sum(values.values()) / len(values)) if values else "–"
+def _mean_of(values: dict[int, float], kind: Kind) -> str:
+    return of_kind(sum(values.values()) / len(values), kind) if values else "–"
 
 
 def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
-    from report.comparisons import spreads
-
     return [
         [METRICS[row.metric], fixed(row.networks), number(row.n_networks), fixed(row.clusterings)]
         for row in spreads(results.metrics, results.facts, study)
@@ -196,8 +205,6 @@ def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
 
 def _ari_spread(results: Results, study: config.Study) -> tuple[float, float] | None:
     """Return the standard deviation of the ARI over networks and over seeds of k-means."""
-    from report.comparisons import spreads
-
     found = [
         (row.networks, row.clusterings)
         for row in spreads(results.metrics, results.facts, study)
@@ -207,8 +214,6 @@ def _ari_spread(results: Results, study: config.Study) -> tuple[float, float] | 
 
 
 def _ranking(metrics: pd.DataFrame, study: config.Study) -> Ranking | None:
-    from report.comparisons import rank_representations
-
     frozen = _frozen(metrics, study)
     if not frozen:
         return None
@@ -238,40 +243,6 @@ def _forest_view(study: config.Study, verdicts: list[Verdict], out: Path) -> Fig
     )
 
 
-def _score_rows(metrics: pd.DataFrame, study: str) -> tuple[list, list]:
-    """Return the rows of the table of external scores and of the table of all others."""
-    from report.comparisons import summary
-    from utils.store.tables import COMBINATION
-
-    external, internal = [], []
-    rows = summary(metrics[metrics["study"] == study])
-    for key, group in rows.groupby(list(COMBINATION), sort=False):
-        _, representation, space, clusterer, n = key
-        by_metric = {row.metric: row for row in group.itertuples()}
-        name, images = describe(representation, space, clusterer), number(int(n))
-        seeds = number(int(group["n_seeds"].max()))
-        external.append([name, images, seeds, *_cells(by_metric, EXTERNAL)])
-        internal.append([name, images, _clusters_found(group), *_cells(by_metric, INTERNAL)])
-    return external, internal
-
-
-def _clusters_found(group: pd.DataFrame) -> str:
-    low, high = int(group["k_low"].min()), int(group["k_high"].max())
-    found = number(low) if low == high else f"{low}–{high}"
-    noise = group["noise"].max()
-    return f"{found} ({100 * noise:.1f} % noise)" if noise > 0 else found
-
-
-def _cells(by_metric: dict[str, Any], names: dict[str, str]) -> list[str]:
-    return [_mean_and_sd(by_metric[key]) if key in by_metric else "–" for key in names]
-
-
-def _mean_and_sd(row: Any) -> str:
-    digits = 1 if abs(row.mean) >= 100 else 3
-    spread = "" if math.isnan(row.sd) else f" ± {row.sd:.{digits}f}"
-    return f"{row.mean:.{digits}f}{spread}"
-
-
 def _largest(metrics: pd.DataFrame, study: str, representation: str) -> int | None:
     rows = metrics[(metrics["study"] == study) & (metrics["representation"] == representation)]
     return None if rows.empty else int(rows["n"].max())
@@ -279,8 +250,6 @@ def _largest(metrics: pd.DataFrame, study: str, representation: str) -> int | No
 
 def baseline_of(metrics: pd.DataFrame, study: config.Study) -> Comparison | None:
     """Compare k-means on the code with k-means on raw pixels, by the adjusted Rand index."""
-    from report.comparisons import compare
-
     n = _largest(metrics, study.study, "autoencoder")
     if n is None:
         return None
@@ -290,8 +259,6 @@ def baseline_of(metrics: pd.DataFrame, study: config.Study) -> Comparison | None
 
 def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
     """Compare k-means on the code with k-means on each frozen network's features."""
-    from report.comparisons import compare
-
     ours = ("autoencoder", study.space.label, "kmeans")
     found = []
     for name in _frozen(metrics, study):
@@ -299,14 +266,13 @@ def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
         external = compare(metrics, study.study, ours, other, "ari", n)
         internal = compare(metrics, study.study, ours, other, "silhouette", n)
         if external is not None:
-            found.append(Pretrained(NAMES.get(name, name), external, internal))
+            found.append(Pretrained(name, external, internal))
     return found
 
 
-def _interval(row: Any) -> str:
-    if math.isnan(row.ci_low):
-        return "–"
-    return f"{amount(row.ci_low)}\u00a0to\u00a0{amount(row.ci_high)}"
+def claim_id(study: str, number: int) -> str:
+    """Return the identifier of the place where a claim of a study is tested."""
+    return f"claim-{study}-{number}"
 
 
 def notes_of(results: Results) -> list[dict[str, str]]:

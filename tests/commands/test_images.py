@@ -10,7 +10,7 @@ from PIL import Image
 
 from commands import images, last_resort, picture_request
 from commands import main as main_module
-from report import collect, own_pictures
+from report import collect, pictures_article
 from utils import places
 from utils.data import datasets
 from utils.errors import UserError
@@ -174,14 +174,20 @@ def test_a_damaged_model_is_refused(folder, tmp_path, main, capfd):
     assert not list(Path(tmp_path / "new").iterdir())
 
 
+SCORES = (
+    "profile,study,dataset,n,seed,representation,space,clusterer,k_found,noise_fraction,metric,value\n"
+    "images,x,x,9,0,a,raw,kmeans,3,0.0,ari,1\n"
+)
+
+
 def test_the_scores_of_an_earlier_run_with_labels_are_not_taken(tmp_path):
     manifest = collect.Manifest(
         **{"notebook": "06_your_images", "study": "x", "profile": "images", "seed": 0},
         **{"seconds": 1, "started": "now", "finished": "now", "files": []},
     )
-    (tmp_path / "metrics.csv").write_text("metric,value\nari,1\n")
+    (tmp_path / "metrics.csv").write_text(SCORES)
     run = collect.NotebookRun("x", 0, manifest.notebook, tmp_path, manifest)
-    assert own_pictures._scores(run) == {}
+    assert pictures_article._scores(run) == {}
     listed = manifest.model_copy(update={"files": ["metrics.csv"]})
     run = collect.NotebookRun("x", 0, manifest.notebook, tmp_path, listed)
-    assert own_pictures._scores(run) == {"ari": 1}
+    assert pictures_article._scores(run) == {"ari": 1}

@@ -15,9 +15,11 @@ from types import SimpleNamespace
 import fake_run
 import pandas as pd
 import pytest
+from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from commands import report
+from report import article as article_module
 from report import (
     board_sections,
     build,
@@ -29,11 +31,15 @@ from report import (
     pages,
     provenance,
     published,
+    run_tables,
     significance,
 )
+from report import pandoc as pandoc_module
+from report.templates import environment
 from utils import config, errors, places
+from utils.config import facts
 from utils.store import files
-from utils.store.tables import BOARD_TABLES
+from utils.store.tables import BOARD_TABLES, VERDICTS_TABLE
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
@@ -145,7 +151,7 @@ def collected(made_up):
 def article(collected, out, **changes):
     """The Markdown, without its backslashes, of the report in `out` had the results been others."""
     changed = dataclasses.replace(collected, **changes)
-    return build.article(changed, provenance.record(changed), out).replace("\\", "")
+    return article_module.article(changed, provenance.record(changed), out).replace("\\", "")
 
 
 # --- the folder --------------------------------------------------------------------------------
@@ -187,17 +193,7 @@ def test_missing_results_end_in_one_line_and_a_failure(made_up, tmp_path, capsys
 
 
 def test_importing_the_module_is_quick():
-    heavy = [
-        "numpy",
-        "pandas",
-        "jinja2",
-        "nbconvert",
-        "typst",
-        "matplotlib",
-        "sklearn",
-        "torch",
-        "pypandoc",
-    ]
+    heavy = ["jinja2", "nbconvert", "typst", "sklearn", "torch", "pypandoc"]
     script = f"import sys, report.build; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
@@ -475,7 +471,9 @@ def board_section(tmp_path, rows, differences=(), reduced=True):
     described = fake_run._leaderboard("beyond-made-up", "Made up")
     view = board_sections.board_view(described, tables, tmp_path)
     numbering = markdown.Numbering()
-    template = build._environment(numbering).from_string(
+    made = environment(numbering)
+    made.filters |= board_sections.FILTERS
+    template = made.from_string(
         '{% import "leaderboards.md.j2" as leaderboards with context %}'
         "{{ leaderboards.section(boards, rule, 2000) }}{{ leaderboards.appendix(boards) }}"
     )
@@ -936,7 +934,7 @@ def test_escaped_text_is_the_same_text_in_both_outputs(output):
     lua_filter = f"--lua-filter={places.template() / 'typst.lua'}"
     made = pandoc(
         "\n\n".join(markdown.escape(text) for text in texts()),
-        f"--from={pages.MARKDOWN}",
+        f"--from={pandoc_module.MARKDOWN}",
         f"--to={output}",
         *([lua_filter] if output != "html5" else []),
     )
@@ -968,7 +966,7 @@ def test_markdown_is_not_escaped_twice_and_control_characters_go():
 def test_an_unknown_citation_is_an_error(tmp_path):
     (tmp_path / "a.md").write_text("[@nobody1900]")
     with pytest.raises(errors.UserError, match="nobody1900"):
-        pages.run_pandoc(tmp_path / "a.md", tmp_path / "a.html", "--metadata=title=a")
+        pandoc_module.run_pandoc(tmp_path / "a.md", tmp_path / "a.html", "--metadata=title=a")
 
 
 def test_a_plain_name_is_checked():
@@ -1002,15 +1000,82 @@ def test_number(value, shown):
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.1234, "0.123 s"), (59.9, "59.9 s"), (142, "2 min 22 s"), (7384, "2 h 03 min")],
+    [
+        (0.1234, "0.123 s"),
+        (59.4, "59.4 s"),
+        (59.7, "59.7 s"),
+        (59.97, "1 min 00 s"),
+        (60, "1 min 00 s"),
+        (142, "2 min 22 s"),
+        (3599.6, "1 h 00 min"),
+        (7384, "2 h 03 min"),
+        (math.nan, "–"),
+    ],
 )
 def test_duration(seconds, shown):
     assert markdown.duration(seconds) == shown
 
 
 def test_each_names_the_seeds_only_where_they_differ():
-    assert markdown.each({0: 8, 1: 8}) == "8"
-    assert markdown.each({0: 8, 1: 9}) == "8 (seed 0), 9 (seed 1)"
+    assert markdown.each({0: 8, 1: 8}, "count") == "8"
+    assert markdown.each({0: 8, 1: 9}, "count") == "8 (seed 0), 9 (seed 1)"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "shown"),
+    [
+        (2, "count", "2"),
+        (2.0, "count", "2"),
+        (9.6, "count", "9.6"),
+        (776_579.0, "count", "776,579"),
+        (1.0, "score", "1.0000"),
+        (0.41234567, "score", "0.4123"),
+        (-0.02, "score", "-0.0200"),
+        (1234.5, "score", "1,234"),
+        (math.nan, "score", "–"),
+        (math.nan, "count", "–"),
+        (0.8765, "share", "87.6 %"),
+        (0.0214651, "quantity", "0.02147"),
+        (142, "seconds", "2 min 22 s"),
+        ("resnet50", "text", "ResNet50"),
+        ("28×28", "text", "28×28"),
+        (True, "flag", "yes"),
+    ],
+)
+def test_a_value_is_written_by_its_kind(value, kind, shown):
+    assert markdown.of_kind(value, kind) == shown
+
+
+def test_a_count_that_is_reported_is_written_whole(made_up):
+    study = config.load_study("mnist-cae")
+    figure = study.reported[0].model_copy(update={"metric": "k_found"})
+    rows = [("mnist-cae", figure.figure, 2.0, 2.0, 2.0, 2.0, 2, "reproduced", "2; 2", "")]
+    table = pd.DataFrame(rows, columns=list(VERDICTS_TABLE.columns))
+    study = study.model_copy(update={"reported": [figure]})
+    (row,) = run_tables.overview_rows(table, [study])
+    assert row[2:5] == ["2", "2", "2\u00a0to\u00a02"]
+
+
+def test_a_misspelt_fact_in_the_template_is_an_error(collected, out):
+    run = next(run for run in collected.notebooks if run.notebook == "01_baseline_kmeans")
+    page = notebook_parts.page_of(collected, run, out)
+    template = environment(markdown.Numbering()).from_string
+    assert page.facts["n_images"].shown == "5,000"
+    unrecorded = "{% if page.facts.classes_found_pixels %}found{% endif %}"
+    assert template(unrecorded).render(page=page) == ""
+    with pytest.raises(UndefinedError, match="n_imagez"):
+        template("{% if page.facts.n_imagez %}images{% endif %}").render(page=page)
+
+
+def test_every_fact_of_the_templates_is_declared():
+    used = {}
+    for path in places.template().glob("*.j2"):
+        text = path.read_text(encoding="utf-8")
+        named = re.findall(r"""facts\.(\w+)|facts\[["']([^"']+)["']\]""", text)
+        used[path.name] = {one or other for one, other in named}
+    names = {fact.name for fact in facts.FACTS}
+    assert used["article.md.j2"] and used["images.md.j2"]
+    assert {path: found - names for path, found in used.items() if found - names} == {}
 
 
 def test_markdown_table_sets_numbers_to_the_right():
@@ -1047,9 +1112,9 @@ def test_a_pandoc_that_fails_has_a_reason(tmp_path, monkeypatch, script, said):
     monkeypatch.setattr("pypandoc.get_pandoc_path", lambda: str(tmp_path / "pandoc"))
     (tmp_path / "a.md").write_text("words")
     with pytest.raises(errors.UserError, match=f"pandoc could not make a.html: {said}"):
-        pages.run_pandoc(tmp_path / "a.md", tmp_path / "a.html")
+        pandoc_module.run_pandoc(tmp_path / "a.md", tmp_path / "a.html")
     with pytest.raises(errors.UserError, match=f"pandoc could not make a notebook's page: {said}"):
-        pages._markdown_cell("words")
+        pandoc_module.markdown_to_html("words")
 
 
 def test_a_checkout_of_any_name_has_its_templates(tmp_path, elsewhere):

@@ -102,6 +102,8 @@ def test_of_two_scores_of_the_same_thing_the_earlier_notebook_counts_and_the_rep
         ({"seed": 7}, "lies in the folder"),
         ({"profile": "paper"}, "lies in the folder"),
         ({"seconds": "long"}, "'seconds'"),
+        ({"facts": {"n_imagez": 5000}}, "no fact 'n_imagez'.*declare"),
+        ({"facts": {"n_images": "many"}}, "'n_images' must be a count, not 'many'"),
         ({"tables": [{"name": "a", "caption": "b", "csv": "tables/none.csv"}]}, "tables/none.csv"),
     ],
 )

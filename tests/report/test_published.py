@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from report import collect, comparisons, evidence, publish, published
+from report import (
+    collect,
+    comparisons,
+    evidence,
+    joining,
+    publish,
+    publish_checks,
+    published,
+    published_figures,
+    published_tables,
+)
 from report import readme as readme_module
 from utils import config, places
 from utils.errors import UserError
@@ -333,7 +343,7 @@ def test_a_folder_with_a_file_of_somebody_is_not_replaced(report, place, name):
 
 
 def test_too_large_figures_change_nothing(report, place, monkeypatch):
-    monkeypatch.setattr(publish, "LARGEST_FIGURES", 1000)
+    monkeypatch.setattr(published_figures, "LARGEST_FIGURES", 1000)
     refuse(report, place, "allowed are 1,000")
 
 
@@ -407,13 +417,13 @@ def part(seeds, aris, made, study="mnist-cae", **record):
 
 @pytest.fixture
 def parts(report):
-    first = publish.joined(part([0, 1], [0.1, 0.2], "2025-01-01T"), None)
+    first = joining.joined(part([0, 1], [0.1, 0.2], "2025-01-01T"), None)
     return first, part([1, 2], [0.5, 0.6], "2025-02-02T")
 
 
 def test_a_later_run_counts_and_earlier_seeds_are_kept(parts):
     first, second = parts
-    both = publish.joined(second, first)
+    both = joining.joined(second, first)
     place = ("autoencoder", "pca50", "kmeans")
     values = comparisons.seed_values(both.metrics, "mnist-cae", *place, "ari")
     assert values == {0: 0.1, 1: 0.5, 2: 0.6}
@@ -432,16 +442,16 @@ def test_a_later_run_counts_and_earlier_seeds_are_kept(parts):
 
 def test_other_studies_are_kept_and_replaced_runs_forgotten(parts):
     other = part([0], [0.3], "2025-03-03T", study="cifar10-cae")
-    three = publish.joined(other, publish.joined(parts[1], parts[0]))
+    three = joining.joined(other, joining.joined(parts[1], parts[0]))
     assert [old["made"] for old in three.record["earlier"]] == ["2025-02-02T", "2025-01-01T"]
     assert three.record["studies"] == ["cifar10-cae", "mnist-cae"]
-    again = publish.joined(part([0, 1, 2], [0.7] * 3, "2025-04-04T"), three)
+    again = joining.joined(part([0, 1, 2], [0.7] * 3, "2025-04-04T"), three)
     assert [old["made"] for old in again.record["earlier"]] == ["2025-03-03T"]
     assert again.verdicts.set_index(["study", "figure"]).loc[("mnist-cae", "ARI")].n_seeds == 3
 
 
 def test_a_run_that_has_every_seed_stands_alone(parts):
-    whole = publish.joined(part([0, 1], [0.8, 0.9], "2025-05-05T"), parts[0])
+    whole = joining.joined(part([0, 1], [0.8, 0.9], "2025-05-05T"), parts[0])
     assert whole.record["earlier"] == []
     assert set(whole.metrics["value"]) == {0.8, 0.9}
 
@@ -470,14 +480,14 @@ def board_part(name, aris, made, recipe=""):
 def test_a_leaderboard_is_replaced_as_a_whole_and_others_are_kept(parts):
     first = board_part("beyond-mnist", [0.7, 0.8, 0.9], "2025-06-06T")
     second = board_part("beyond-fashion", [0.5], "2025-07-07T")
-    both = publish.joined(second, publish.joined(first, parts[0]))
+    both = joining.joined(second, joining.joined(first, parts[0]))
     assert both.record["studies"] == ["mnist-cae"]
     assert both.record["leaderboards"] == ["beyond-fashion", "beyond-mnist"]
     assert both.boards["leaderboard"].set_index("study")["ari"].to_dict() == {
         "beyond-fashion": 0.5,
         "beyond-mnist": pytest.approx(0.8),
     }
-    again = publish.joined(board_part("beyond-mnist", [0.2], "2025-08-08T"), both)
+    again = joining.joined(board_part("beyond-mnist", [0.2], "2025-08-08T"), both)
     assert again.boards["leaderboard"].set_index("study")["ari"].to_dict() == {
         "beyond-mnist": 0.2,
         "beyond-fashion": 0.5,
@@ -507,7 +517,7 @@ def test_a_leaderboard_is_published_and_read(tmp_path):
     run.metrics.loc[len(run.metrics)] = {**run.metrics.iloc[0], "metric": "silhouette"}
     folder = tmp_path / "boards"
     folder.mkdir()
-    publish._write_tables(run, folder)
+    published_tables.write_tables(run, folder)
     again = published.load(folder)
     assert set(again.metrics["metric"]) == {"ari"}
     pd.testing.assert_frame_equal(
@@ -548,8 +558,8 @@ def test_the_record_says_little_of_the_machine(report, place):
     ],
 )
 def test_absolute_paths_become_names(text, kept):
-    assert publish.without_paths({"a": [text, 1, None]}) == {"a": [kept, 1, None]}
-    assert publish.without_paths(kept) == kept
+    assert published_tables.without_paths({"a": [text, 1, None]}) == {"a": [kept, 1, None]}
+    assert published_tables.without_paths(kept) == kept
 
 
 def test_a_path_in_a_note_becomes_a_name(report, place):
@@ -568,7 +578,7 @@ def test_a_path_in_a_note_becomes_a_name(report, place):
 )
 def test_pictures_are_at_most_900_pixels_wide(tmp_path, size, smaller):
     Image.new("RGBA", size, "red").save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(publish.small_png(tmp_path / "a.png"))
+    (tmp_path / "b.png").write_bytes(published_figures.small_png(tmp_path / "a.png"))
     with Image.open(tmp_path / "b.png") as picture:
         assert picture.format == "PNG"
         assert picture.size == smaller
@@ -577,7 +587,7 @@ def test_pictures_are_at_most_900_pixels_wide(tmp_path, size, smaller):
 
 def test_what_can_be_seen_through_becomes_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(publish.small_png(tmp_path / "a.png"))
+    (tmp_path / "b.png").write_bytes(published_figures.small_png(tmp_path / "a.png"))
     with Image.open(tmp_path / "b.png") as picture:
         assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
 
@@ -585,11 +595,11 @@ def test_what_can_be_seen_through_becomes_white(tmp_path):
 def test_many_colours_become_a_palette(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
-    small = publish.small_png(tmp_path / "a.png")
+    small = published_figures.small_png(tmp_path / "a.png")
     assert len(small) < (tmp_path / "a.png").stat().st_size / 2
     (tmp_path / "b.png").write_bytes(small)
     with Image.open(tmp_path / "b.png") as picture:
-        assert len(picture.convert("RGB").getcolors()) <= publish.COLOURS
+        assert len(picture.convert("RGB").getcolors()) <= published_figures.COLOURS
 
 
 # --- the table ---------------------------------------------------------------------------------
@@ -620,15 +630,15 @@ def test_the_table_has_a_row_for_each_reported_figure(report):
         (0.43, 0.41234567, 0.4, 0.42, ("0.4300", "0.4123", "0.4000 to 0.4200")),
         (335_000, 776_579, 776_579, 776_579, ("335,000", "776,579", "776,579 to 776,579")),
         (10_611_222, 10_611_222, np.nan, np.nan, ("10,611,222", "10,611,222", "–")),
-        (1, 1, 1, 1, ("1", "1", "1 to 1")),
+        (1, 1, 1, 1, ("1.0000", "1.0000", "1.0000 to 1.0000")),
         (1, 1.5, 1, 2, ("1.0000", "1.5000", "1.0000 to 2.0000")),
         (100.4, 99.96, 99, 101.2, ("100", "99.9600", "99.0000 to 101")),
-        (1, np.nan, np.nan, np.nan, ("1", "–", "–")),
+        (1, np.nan, np.nan, np.nan, ("1.0000", "–", "–")),
         (0.0404, np.nan, np.nan, np.nan, ("0.0404", "–", "–")),
         (-0.02, -0.03, -0.04, -0.02, ("-0.0200", "-0.0300", "-0.0400 to -0.0200")),
     ],
 )
-def test_counts_are_whole_and_scores_have_four_decimals(reported, mean, low, high, shown):
+def test_large_scores_are_whole_and_others_have_four_decimals(reported, mean, low, high, shown):
     row = verdict_row(reported=reported, reproduced_mean=mean, ci_low=low, ci_high=high)
     assert tuple(cells(readme_module.headline(run_of(row)))[0][2:5]) == shown
 
@@ -794,16 +804,18 @@ def test_the_published_verdicts_agree_with_the_published_metrics(committed):
 
 def test_the_published_run_names_no_machine(committed):
     text = (places.published() / "run.json").read_text(encoding="utf-8")
-    assert publish.without_paths(committed.record) == committed.record
+    assert published_tables.without_paths(committed.record) == committed.record
     assert str(places.ROOT) not in text
     assert "system" not in committed.record["hardware"]
-    publish._require_no_host_name(places.published())
+    publish_checks.require_no_host_name(places.published())
     notes = list(committed.verdicts["note"])
-    assert publish.without_paths(notes) == notes
+    assert published_tables.without_paths(notes) == notes
 
 
 def test_the_published_files_are_those_that_publishing_writes(committed):
     topics = [*committed.record["studies"], *committed.record["leaderboards"]]
-    names = {f"figures/{topic}-{name}.png" for topic in topics for name in publish.FIGURES}
+    names = {
+        f"figures/{topic}-{name}.png" for topic in topics for name in published_figures.FIGURES
+    }
     tables = {*TABLES, *(f"{name}.csv" for name in tables_module.BOARD_TABLES)}
     assert tables <= set(content_of(places.published())) <= {*tables, *names}

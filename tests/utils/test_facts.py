@@ -80,6 +80,11 @@ def test_a_value_of_another_kind_is_an_error(name, good, bad):
         facts.require("01_baseline_kmeans", name, bad)
 
 
+def test_the_facts_of_a_notebook_that_is_not_of_this_project_are_of_any_kind():
+    facts.require("07_mine", "odd", ["anything"])
+    assert facts.declared("07_mine", "odd").kind == "any"
+
+
 def test_the_facts_that_a_study_may_name_are_the_declared_numbers():
     for name in config.study_names():
         for notebook, names in checks.numbers_of(config.load_study(name)).items():

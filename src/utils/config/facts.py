@@ -1,4 +1,4 @@
-"""The facts that notebooks record, each declared once: its kind and what it is called in the article.
+"""The facts that notebooks record: each is declared once, with its kind and a label for people.
 
 A fact is a single number or text. Notebooks record it, tables carry it as text, and the article
 shows it by its kind.
@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from utils.config.vocabulary import LEADERBOARD_NOTEBOOK, PICTURES_NOTEBOOK, STUDY_NOTEBOOKS
 from utils.errors import UserError
 
 # A count is whole. A share lies in [0, 1]. A score is one of the metrics, or its standard
-# deviation. A quantity is any other number.
-Kind = Literal["count", "score", "share", "seconds", "quantity", "text", "flag"]
+# deviation. A quantity is any other number. The facts of a notebook that is not one of this
+# project's are of any kind.
+Kind = Literal["count", "score", "share", "seconds", "quantity", "text", "flag", "any"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class DeclaredFact:
     @property
     def is_number(self) -> bool:
         """Whether its values are numbers."""
-        return self.kind not in ("text", "flag")
+        return self.kind not in ("text", "flag", "any")
 
     @property
     def variable(self) -> str | None:
@@ -50,6 +52,8 @@ class DeclaredFact:
 
     def accepts(self, value: Any) -> bool:
         """Return whether a value is of this kind."""
+        if self.kind == "any":
+            return True
         if self.kind == "flag":
             return isinstance(value, bool)
         if self.kind == "text":
@@ -154,7 +158,7 @@ FACTS = (
 
 
 def of_notebook(notebook: str) -> list[DeclaredFact]:
-    """List the declared facts of a notebook; empty for a notebook that this project does not have."""
+    """List the declared facts of a notebook."""
     return [fact for fact in FACTS if fact.notebook == notebook]
 
 
@@ -164,9 +168,11 @@ def declared(notebook: str, name: str) -> DeclaredFact:
     Raises
     ------
     UserError
-        If it is not declared.
+        If the notebook is one of this project's and the fact is not declared.
     """
     own = of_notebook(notebook)
+    if notebook not in (*STUDY_NOTEBOOKS, LEADERBOARD_NOTEBOOK, PICTURES_NOTEBOOK):
+        return DeclaredFact(notebook, name, "any", name)
     # A fixed name comes before a pattern that it matches too.
     for fact in sorted(own, key=lambda one: one.variable is not None):
         if found := fact.of(name):

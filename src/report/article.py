@@ -1,0 +1,49 @@
+"""The article: what it shows, gathered for its template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from report import board_sections, overall, published, run_tables, sections, templates
+from report.reproduction import verdicts
+from utils import places
+
+if TYPE_CHECKING:
+    from report.collect import Results
+
+
+def article(results: Results, record: dict[str, Any], out: Path) -> str:
+    """Return the article as pandoc Markdown.
+
+    Parameters
+    ----------
+    results : Results
+        What the runs left.
+    record : dict
+        What ``run.json`` holds.
+    out : Path
+        Folder into which `evidence.write_results` has written.
+
+    Returns
+    -------
+    str
+        Image files and links to notebooks are relative to `out`.
+    """
+    published_run = published.load(places.published())
+    verdict_table = verdicts(results)
+    views = [sections.study_view(results, name, verdict_table, out) for name in results.studies]
+    context = {
+        "profile": results.profile,
+        "seeds": results.seeds,
+        "record": record,
+        "substituted": results.substituted,
+        "views": views,
+        "notes": sections.notes_of(results),
+        "claim_id": sections.claim_id,
+        "external_metrics": tuple(sections.EXTERNAL),
+        **run_tables.context(results, record, verdict_table, published_run),
+        **board_sections.context(results, published_run, out),
+        **overall.context(results, verdict_table, views, published_run, out),
+    }
+    return templates.render("article.md.j2", context, board_sections.FILTERS)

@@ -1,0 +1,74 @@
+"""Parts of a long run joined into one published run."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from report.published import Published, seeds_by_topic
+from report.reproduction import reported_vs_reproduced
+from utils import config
+from utils.store.tables import BOARD_TABLES
+
+
+def joined(run: Published, earlier: Published | None) -> Published:
+    """Add to a run what an earlier one has of studies and seeds that this one has not.
+
+    Parameters
+    ----------
+    run : Published
+        The run that counts where both have a seed of a study.
+    earlier : Published or None
+
+    Returns
+    -------
+    Published
+        Verdicts are computed again if anything was added.
+    """
+    # Of what left a number or a fact, such as that it failed.
+    ours = seeds_by_topic(run.metrics, run.facts)
+    theirs = seeds_by_topic(earlier.metrics, earlier.facts) if earlier else {}
+    boards = {name for one in (run, earlier) if one for name in one.record.get("leaderboards", [])}
+    kept = {
+        topic: []
+        if topic in boards & ours.keys()
+        else sorted(set(seeds) - set(ours.get(topic, [])))
+        for topic, seeds in theirs.items()
+    }
+    record = {**run.record, "published": ours, "earlier": []}
+    if not any(kept.values()):
+        return Published(run.metrics, run.facts, run.verdicts, record, run.boards)
+    metrics, facts = (
+        pd.concat([new, old[_among(old, kept)]], ignore_index=True)
+        for new, old in ((run.metrics, earlier.metrics), (run.facts, earlier.facts))
+    )
+    past = [{k: v for k, v in earlier.record.items() if k != "earlier"}]
+    past += earlier.record.get("earlier", [])
+    restricted = [{**old, "published": _common(old["published"], kept)} for old in past]
+    record["earlier"] = [old for old in restricted if old["published"]]
+    record["studies"] = sorted({*run.record["studies"], *kept} - boards)
+    record["leaderboards"] = sorted(boards)
+    record["data"] = {**earlier.record["data"], **run.record["data"]}
+    studies = [config.load_study(name) for name in record["studies"]]
+    verdicts = reported_vs_reproduced(metrics, facts, studies, reduced=False)
+    return Published(metrics, facts, verdicts, record, _joined_boards(run, earlier))
+
+
+def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame]:
+    tables = {}
+    for name in BOARD_TABLES:
+        new, old = run.boards.get(name), earlier.boards.get(name)
+        if new is not None and old is not None:
+            old = old[~old["study"].isin(run.record["leaderboards"])]
+        parts = [table for table in (new, old) if table is not None]
+        if parts:
+            tables[name] = pd.concat(parts, ignore_index=True)
+    return tables
+
+
+def _among(table: pd.DataFrame, seeds: dict[str, list[int]]) -> list[bool]:
+    return [row.seed in seeds.get(row.study, []) for row in table.itertuples()]
+
+
+def _common(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:
+    both = {study: sorted(set(one[study]) & set(other.get(study, []))) for study in one}
+    return {study: seeds for study, seeds in both.items() if seeds}

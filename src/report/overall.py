@@ -1,0 +1,94 @@
+"""What abstract and discussion say: counts over all studies and leaderboards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from report import board_sections, sections
+from report.board_sections import best_first
+from report.markdown import duration, escape, fixed
+from report.tally import KindOfRow, best_of_each_kind, tally_figures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.collect import Results
+    from report.published import Published
+    from report.sections import StudyView
+
+
+@dataclass(frozen=True)
+class BestRows:
+    """The best rows of a leaderboard, by what has to be trained."""
+
+    title: str
+    kinds: list[KindOfRow]
+
+
+def context(
+    results: Results,
+    verdict_table: pd.DataFrame,
+    views: Sequence[StudyView],
+    published: Published | None,
+    out: Path,
+) -> dict[str, Any]:
+    """Gather what abstract and discussion say: counts over all studies and leaderboards.
+
+    A reduced run tests nothing; what it cannot say, the kept run says, if there is one.
+    """
+    is_reduced = results.profile.reduced
+    judged = verdict_table if not is_reduced else published.verdicts if published else None
+    if judged is not None:
+        judged = judged[judged["study"].isin(results.studies)]
+    metrics = published.metrics if is_reduced and published else results.metrics
+    baselines = [sections.baseline_of(metrics, study) for study in results.studies.values()]
+    kept_boards = bool(is_reduced and published and published.boards)
+    best_rows = [
+        BestRows(board.title, kinds)
+        for name, board in results.boards.items()
+        if (kinds := best_of_each_kind(best_first(name, published, out, kept_boards)))
+    ]
+    spreads = [(view.study.study, *ari) for view in views if (ari := view.ari_spread)]
+    return {
+        "tally": None if judged is None else tally_figures(judged, results.studies.values()),
+        "tally_is_kept": is_reduced,
+        "claim_counts": Counter(claim.outcome for view in views for claim in view.claims),
+        "claim_rows": _claim_rows(views),
+        "baseline_counts": Counter(found.outcome for found in baselines if found),
+        "best_rows": best_rows,
+        "board_is_kept": kept_boards,
+        "kind_rows": [_kind_row(best.title, one) for best in best_rows for one in best.kinds],
+        "spread_rows": [[name, fixed(a, 3), fixed(b, 3)] for name, a, b in spreads],
+        "wider_by_network": sum(networks > starts for _, networks, starts in spreads),
+        "longest": max(results.notebooks, key=lambda run: run.manifest.seconds, default=None),
+    }
+
+
+def _kind_row(title: str, best: KindOfRow) -> list[object]:
+    row = best.row
+    scores = [board_sections.score_and_interval(row, score) for score in ("acc", "ari")]
+    return [title, best.kind, board_sections.row_name(row), *scores, duration(row.seconds)]
+
+
+def _claim_rows(views: Sequence[StudyView]) -> list[list[object]]:
+    """List the claims in words, each with a link to the place where it is tested."""
+    return [
+        [
+            view.study.study,
+            _link(tested.claim.text, sections.claim_id(view.study.study, number)),
+            tested.claim.source,
+            tested.outcome,
+        ]
+        for view in views
+        for number, tested in enumerate(view.claims, start=1)
+    ]
+
+
+def _link(text: str, anchor: str) -> Markup:
+    return Markup(f"[“{escape(text)}”](#{anchor})")

@@ -1,0 +1,68 @@
+"""The article on a person's own pictures: what it shows, gathered for its template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from report import maps, notebook_parts, run_tables, templates
+from report.markdown import fixed
+from utils import clustering, estimator
+from utils.runs.pictures import MODEL
+from utils.store.tables import METRICS_TABLE
+
+if TYPE_CHECKING:
+    from report.collect import NotebookRun
+
+SCORES = {"acc": "ACC", "ari": "ARI", "nmi": "NMI", "ami": "AMI", "purity": "purity"}
+
+
+def article(
+    run: NotebookRun, record: dict[str, Any], title: str, clusterer: str, folder: Path
+) -> str:
+    """Return the article on a folder of pictures as pandoc Markdown.
+
+    Parameters
+    ----------
+    run : NotebookRun
+        Of notebook 6.
+    record : dict
+        What ``run.json`` holds.
+    title : str
+        Any text.
+    clusterer : str
+    folder : Path
+        Folder of the report, which holds the copied figures.
+    """
+    manifest = run.manifest
+    stems = {(run.study, run.notebook, figure.name): figure.name for figure in manifest.figures}
+    page = notebook_parts.page(run, stems, [run], folder)
+    scores = _scores(run)
+    facts = {name: view.by_seed[run.seed] if view else None for name, view in page.facts.items()}
+    _, about = estimator.load(run.folder / MODEL)
+    context = about | {
+        "title": title,
+        "clusterer": clusterer,
+        "finds_k": clusterer in clustering.FINDS_K,
+        "atlas_points": maps.n_points_in(run.folder / manifest.atlas) if manifest.atlas else 0,
+        "study": run.study,
+        "record": record,
+        "facts": facts,
+        "notes": manifest.notes,
+        "figures": {view.name: view for view in page.figures},
+        "sheets": [view for view in page.figures if view.name.startswith("sheet_")],
+        "tables": {view.name: view for view in page.tables},
+        "scores": scores,
+        "score_header": [SCORES[name] for name in scores],
+        "score_row": [fixed(value, 3) for value in scores.values()],
+        "laid_out": facts["pictures"] >= estimator.LEAST_LAID_OUT,
+        "provenance_rows": run_tables.machine_rows(record),
+    }
+    return templates.render("images.md.j2", context)
+
+
+def _scores(run: NotebookRun) -> dict[str, float]:
+    if METRICS_TABLE.file not in run.manifest.files:
+        return {}
+    table = METRICS_TABLE.read(run.folder / METRICS_TABLE.file).set_index("metric")["value"]
+    return {name: float(table[name]) for name in SCORES if name in table}

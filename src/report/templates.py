@@ -1,0 +1,121 @@
+"""Templates of the articles, filled in so that no value can become markup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from report.markdown import (
+    Numbering,
+    duration,
+    escape,
+    fixed,
+    identifier,
+    markdown_table,
+    number,
+    words,
+)
+from utils import places
+from utils.config.vocabulary import NAMES, describe
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from report.notebook_parts import FigureView, TableView
+
+
+def environment(numbering: Numbering) -> jinja2.Environment:
+    """Make an environment that escapes every value that is not marked as Markdown.
+
+    Its templates have functions for figures, tables, references to them, and citations.
+    """
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(places.template()),
+        autoescape=True,
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        comment_start_string="<!--",
+        comment_end_string="-->",
+    )
+    made.filters |= {
+        "escape": escape,
+        "identifier": identifier,
+        "fixed": fixed,
+        "number": number,
+        "name": lambda key: NAMES.get(key, key),
+        "words": words,
+        "describe": describe,
+        "duration": duration,
+    }
+    made.globals |= _markup_functions(numbering)
+    return made
+
+
+def render(
+    name: str, context: dict[str, Any], filters: Mapping[str, Callable] = MappingProxyType({})
+) -> str:
+    """Fill in the template `name`; twice, since a reference may stand before what it refers to."""
+    numbering = Numbering()
+    made = environment(numbering)
+    made.filters |= filters
+    template = made.get_template(name)
+    template.render(context)
+    numbering.start_second_pass()
+    return template.render(context)
+
+
+def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
+    def figure(view: FigureView) -> Markup:
+        label = numbering.define("Figure", view.id)
+        caption = f"**{label}.** {escape(_sentence(view.caption))} {view.origin}"
+        attributes = f'#{identifier(view.id)} alt="{escape(view.alt)}"'
+        return Markup(f"![{caption}]({view.file}){{{attributes}}}")
+
+    def table(
+        name: str,
+        caption: str,
+        header: list[str],
+        rows: list[list[object]],
+        origin: str = "",
+        sortable: bool = False,
+    ) -> Markup:
+        label = numbering.define("Table", name)
+        classes = ".table .sortable" if sortable else ".table"
+        lines = (
+            f'::: {{{classes} role="region" tabindex="0" aria-label="{label}"}}',
+            markdown_table(header, rows),
+            "",
+            f": **{label}.** {escape(_sentence(caption))} {origin} {{#{identifier(name)}}}",
+            ":::",
+        )
+        return Markup("\n".join(lines))
+
+    def refs(views: Iterable[FigureView | TableView]) -> Markup:
+        return words(numbering.ref(view.id) for view in views)
+
+    def cite(*keys: str) -> Markup:
+        return Markup("[{}]").format(Markup("; ").join(f"@{identifier(key)}" for key in keys))
+
+    def cite_text(key: str) -> Markup:
+        return Markup(f"@{identifier(key)}")
+
+    return {
+        "figure": figure,
+        "table": table,
+        "ref": numbering.ref,
+        "refs": refs,
+        "cite": cite,
+        "cite_text": cite_text,
+    }
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "?", "!")) else f"{text}."
