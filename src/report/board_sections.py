@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from report.published import Published
 
 # Rows of a leaderboard in its section; all of them stand at the end.
-TOP_ROWS = 12
-KEPT_ROWS = 5
+TOP_METHODS = 12
+PUBLISHED_METHODS = 5
 
 
 @dataclass(frozen=True)
-class Goal:
+class Target:
     """What a leaderboard's best row was to reach by one score, and what it has."""
 
     score: str
@@ -74,9 +74,9 @@ class BoardView:
     best_found: Any = None
     best_given: Any = None
     recipes: list[Any] = field(default_factory=list)
-    kept_rows: list[list[object]] = field(default_factory=list)
-    aims: list[Goal] = field(default_factory=list)
-    kept_aims: list[Goal] = field(default_factory=list)
+    published_rows: list[list[object]] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    published_targets: list[Target] = field(default_factory=list)
     attempt_rows: list[list[object]] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
 
@@ -120,13 +120,13 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         next=compared[0] if compared else None,
         n_compared=len(compared),
         n_beaten=sum(row.excludes_zero and row.difference > 0 for row in compared),
-        top_rows=[_top_row(row) for row in listed[:TOP_ROWS]],
+        top_rows=[_top_row(row) for row in listed[:TOP_METHODS]],
         difference_rows=[_difference_row(row) for row in compared],
         ranking_rows=[_ranking_row(row) for row in rankings.itertuples(index=False)],
         found_rows=[_found_row(row) for row in found],
         all_rows=[_board_row(row) for row in listed],
         settings_rows=[
-            [row_name(row), row.recipe or "–", _with_reason(row, board)] for row in listed
+            [method_name(row), row.recipe or "–", _with_reason(row, board)] for row in listed
         ],
         picks=list(rankings.itertuples(index=False)),
         front=list(on_front.itertuples(index=False)),
@@ -137,7 +137,7 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         best_given=given[0] if given else None,
         recipes=[row for row in listed if row.recipe],
         attempt_rows=[_attempt_row(attempt) for attempt in board.attempts],
-        aims=_goals(board, listed[0]),
+        targets=_targets(board, listed[0]),
     )
 
 
@@ -156,21 +156,21 @@ def _board_views(results: Results, published: Published | None, out: Path) -> li
     return [
         replace(
             board_view(board, tables, out),
-            kept_rows=_kept_rows(name, published),
-            kept_aims=_kept_goals(board, published),
+            published_rows=_published_rows(name, published),
+            published_targets=_published_targets(board, published),
             pages=[page_of(results, run, out) for run in results.first_runs(name)],
         )
         for name, board in results.boards.items()
     ]
 
 
-def _goals(board: config.Leaderboard, best: Any) -> list[Goal]:
+def _targets(board: config.Leaderboard, best: Any) -> list[Target]:
     if board.aim is None:
         return []
-    return [Goal(key.upper(), aim, getattr(best, key)) for key, aim in board.aim]
+    return [Target(key.upper(), aim, getattr(best, key)) for key, aim in board.aim]
 
 
-def kept_board(name: str, published: Published | None) -> list[Any]:
+def published_board(name: str, published: Published | None) -> list[Any]:
     """List the rows of a leaderboard's published run, the best first."""
     if published is None or not published.boards:
         return []
@@ -179,26 +179,26 @@ def kept_board(name: str, published: Published | None) -> list[Any]:
     return list(own.itertuples(index=False))
 
 
-def best_first(name: str, published: Published | None, out: Path, is_kept: bool) -> list[Any]:
+def best_first(name: str, published: Published | None, out: Path, is_published: bool) -> list[Any]:
     """List the rows of a leaderboard, of the kept run or of this one."""
-    if is_kept:
-        return kept_board(name, published)
+    if is_published:
+        return published_board(name, published)
     board = read_tables(out)["leaderboard"]
     return list(board[board["study"] == name].itertuples(index=False))
 
 
-def _kept_goals(board: config.Leaderboard, published: Published | None) -> list[Goal]:
+def _published_targets(board: config.Leaderboard, published: Published | None) -> list[Target]:
     """Compare the best row of a leaderboard's published run with what was aimed at."""
-    rows = kept_board(board.leaderboard, published)
-    return _goals(board, rows[0]) if rows else []
+    rows = published_board(board.leaderboard, published)
+    return _targets(board, rows[0]) if rows else []
 
 
-def _kept_rows(name: str, published: Published | None) -> list[list[object]]:
+def _published_rows(name: str, published: Published | None) -> list[list[object]]:
     """Show the best rows of a leaderboard's published run, and its named ones."""
-    rows = kept_board(name, published)
-    shown = [row for place, row in enumerate(rows) if place < KEPT_ROWS or row.recipe]
+    rows = published_board(name, published)
+    shown = [row for place, row in enumerate(rows) if place < PUBLISHED_METHODS or row.recipe]
     return [
-        [row_name(row), number(row.n), row.n_seeds]
+        [method_name(row), number(row.n), row.n_seeds]
         + [score_and_interval(row, score) for score in ("acc", "ari")]
         + [fixed(row.stability, 3), _seconds(row)]
         for row in shown
@@ -220,7 +220,7 @@ def _attempt_row(attempt: config.Attempt) -> list[object]:
 def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> FigureView:
     stem = f"{board.leaderboard}-pareto"
     points = "; ".join(
-        f"{row_name(row)}: {fixed(row.ari)} after {duration(row.seconds)}"
+        f"{method_name(row)}: {fixed(row.ari)} after {duration(row.seconds)}"
         for row in front.itertuples(index=False)
     )
     return own_figure(
@@ -234,7 +234,7 @@ def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> F
     )
 
 
-def row_name(row: Any) -> str:
+def method_name(row: Any) -> str:
     """Name a row of a leaderboard in the words of the article."""
     return describe(row.representation, row.space, row.clusterer)
 
@@ -276,12 +276,12 @@ def _difference_row(row: Any) -> list[object]:
     interval = "–" if math.isnan(row.ci_low) else f"{fixed(row.ci_low)} to {fixed(row.ci_high)}"
     scores = [fixed(value) for value in (row.best_ari, row.ari, row.difference)]
     tested = "not tested" if row.n_seeds == 0 else "yes" if row.excludes_zero else "no"
-    return [row_name(row), number(row.n_seeds), *scores, interval, tested]
+    return [method_name(row), number(row.n_seeds), *scores, interval, tested]
 
 
 def _ranking_row(row: Any) -> list[object]:
     counts = [number(n) for n in (row.n_rows, row.n_partial, row.n_undefined)]
-    picked = row_name(row) if row.n_rows else "–"
+    picked = method_name(row) if row.n_rows else "–"
     lost = [fixed(value) for value in (row.ari, row.best_ari, row.regret)]
     return [INTERNAL[row.index], fixed(row.tau, 3), *counts, picked, *lost]
 
@@ -290,7 +290,7 @@ def _found_row(row: Any) -> list[object]:
     covered = f"{100 * row.coverage:.1f} %"
     # Without noise the covered points are all points.
     ari_covered = row.ari if row.coverage == 1 else row.ari_covered
-    return [row_name(row), _k_range(row), covered, fixed(row.ari), fixed(ari_covered)]
+    return [method_name(row), _k_range(row), covered, fixed(row.ari), fixed(ari_covered)]
 
 
 def _board_row(row: Any) -> list[object]:
@@ -298,7 +298,7 @@ def _board_row(row: Any) -> list[object]:
     chosen = fixed(row.calinski_harabasz, 0)
     memory = "–" if math.isnan(row.peak_memory_mb) else number(round(row.peak_memory_mb))
     return [
-        *(row_name(row), number(row.n_seeds)),
+        *(method_name(row), number(row.n_seeds)),
         *(fixed(value, 3) for value in scores),
         *(chosen, _clusters_of(row), fixed(row.coverage, 2), fixed(row.stability, 2)),
         *(_seconds(row), memory),

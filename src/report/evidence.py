@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from utils.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from report.collect import Figure, Results
+    from report.collect import Figure, NotebookRun, Results
 
 
 def write_results(results: Results, out: Path) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
         for run in results.first_runs(study):
             for figure in run.manifest.figures:
                 stem = stems[study, run.notebook, figure.name]
-                copy_figure(run.folder, figure, out / "figures" / stem)
+                _copy_figure(run.folder, figure, out / "figures" / stem)
     studies = list(results.studies.values())
     draw_forests(studies, results.metrics, results.facts, verdict_table, out / "figures")
     if results.boards:
@@ -65,7 +66,24 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
     return record
 
 
-def copy_figure(folder: Path, figure: Figure, target: Path) -> None:
+def write_pictures(run: NotebookRun, names: Iterable[str], out: Path) -> dict[str, Any]:
+    """Copy the files of these names, and the figures, of a run on pictures; write its record.
+
+    Returns
+    -------
+    dict
+        What ``run.json`` holds.
+    """
+    for name in names:
+        shutil.copyfile(run.folder / name, out / name)
+    for figure in run.manifest.figures:
+        _copy_figure(run.folder, figure, out / "figures" / figure.name)
+    record = provenance.record_of_pictures(run)
+    files.write_json(out / "run.json", record)
+    return record
+
+
+def _copy_figure(folder: Path, figure: Figure, target: Path) -> None:
     """Copy the files of a notebook's figure to `target`, a path without its suffix."""
     for suffix in ("svg", "png", "csv"):
         name = getattr(figure, suffix)

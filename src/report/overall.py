@@ -13,7 +13,7 @@ from markupsafe import Markup
 from report import board_sections, sections
 from report.board_sections import best_first
 from report.markdown import duration, escape, fixed
-from report.tally import KindOfRow, best_of_each_kind, tally_figures
+from report.tally import BestOfKind, best_of_each_kind, tally_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class BestRows:
+class BestMethods:
     """The best rows of a leaderboard, by what has to be trained."""
 
     title: str
-    kinds: list[KindOfRow]
+    kinds: list[BestOfKind]
 
 
 def context(
@@ -48,32 +48,32 @@ def context(
         judged = judged[judged["study"].isin(results.studies)]
     metrics = published.metrics if is_reduced and published else results.metrics
     baselines = [sections.baseline_of(metrics, study) for study in results.studies.values()]
-    kept_boards = bool(is_reduced and published and published.boards)
-    best_rows = [
-        BestRows(board.title, kinds)
+    boards_are_published = bool(is_reduced and published and published.boards)
+    best_methods = [
+        BestMethods(board.title, kinds)
         for name, board in results.boards.items()
-        if (kinds := best_of_each_kind(best_first(name, published, out, kept_boards)))
+        if (kinds := best_of_each_kind(best_first(name, published, out, boards_are_published)))
     ]
     spreads = [(view.study.study, *ari) for view in views if (ari := view.ari_spread)]
     return {
-        "tally": None if judged is None else tally_figures(judged, results.studies.values()),
-        "tally_is_kept": is_reduced,
+        "tally": None if judged is None else tally_values(judged, results.studies.values()),
+        "tally_is_published": is_reduced,
         "claim_counts": Counter(claim.outcome for view in views for claim in view.claims),
         "claim_rows": _claim_rows(views),
         "baseline_counts": Counter(found.outcome for found in baselines if found),
-        "best_rows": best_rows,
-        "board_is_kept": kept_boards,
-        "kind_rows": [_kind_row(best.title, one) for best in best_rows for one in best.kinds],
+        "best_methods": best_methods,
+        "boards_are_published": boards_are_published,
+        "kind_rows": [_kind_row(best.title, one) for best in best_methods for one in best.kinds],
         "spread_rows": [[name, fixed(a, 3), fixed(b, 3)] for name, a, b in spreads],
         "wider_by_network": sum(networks > starts for _, networks, starts in spreads),
         "longest": max(results.notebooks, key=lambda run: run.manifest.seconds, default=None),
     }
 
 
-def _kind_row(title: str, best: KindOfRow) -> list[object]:
+def _kind_row(title: str, best: BestOfKind) -> list[object]:
     row = best.row
     scores = [board_sections.score_and_interval(row, score) for score in ("acc", "ari")]
-    return [title, best.kind, board_sections.row_name(row), *scores, duration(row.seconds)]
+    return [title, best.kind, board_sections.method_name(row), *scores, duration(row.seconds)]
 
 
 def _claim_rows(views: Sequence[StudyView]) -> list[list[object]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from typing import Any
 
-from report import collect, evidence, maps, pages, provenance
+from report import collect, evidence, maps, pages
 from report.pictures_article import article
+from utils import estimator
 from utils.runs.pictures import ASSIGNMENTS, DUPLICATES, MODEL, SKIPPED
-from utils.store import files, ownership
+from utils.store import ownership
 
 FILES = (ASSIGNMENTS, DUPLICATES, SKIPPED, MODEL)
 
@@ -40,27 +39,12 @@ def build(
         If results are missing or malformed, or a page cannot be made.
     """
     run = collect.notebook_run(run_dir / "manifest.json", "images", study, seed)
+    _, about = estimator.load(run_dir / MODEL)
     with ownership.replaced_together(out, owner) as folder:
-        for name in FILES:
-            shutil.copyfile(run_dir / name, folder / name)
-        for figure in run.manifest.figures:
-            evidence.copy_figure(run_dir, figure, folder / "figures" / figure.name)
-        record = _record(run)
-        files.write_json(folder / "run.json", record)
+        record = evidence.write_pictures(run, FILES, folder)
         source = folder / "article.md"
-        source.write_text(article(run, record, title, clusterer, folder), encoding="utf-8")
+        source.write_text(article(run, record, about, title, clusterer, folder), encoding="utf-8")
         plots = {}
         if run.manifest.atlas is not None:
             plots[f"atlas-{study}"] = maps.plot(run_dir / run.manifest.atlas)
         pages.write_all(source, folder, plots, [run], any_script=True)
-
-
-def _record(run: collect.NotebookRun) -> dict[str, Any]:
-    """Return what ``run.json`` holds: commit, versions, hardware and duration."""
-    return {
-        **provenance.provenance(),
-        "seed": run.seed,
-        "seconds": run.manifest.seconds,
-        "peak_memory_mb": run.manifest.peak_memory_mb,
-        "facts": run.manifest.facts,
-    }

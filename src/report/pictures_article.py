@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from report import maps, notebook_parts, run_tables, templates
 from report.markdown import fixed
 from utils import clustering, estimator
-from utils.runs.pictures import MODEL
 from utils.store.tables import METRICS_TABLE
 
 if TYPE_CHECKING:
@@ -18,7 +17,12 @@ SCORES = {"acc": "ACC", "ari": "ARI", "nmi": "NMI", "ami": "AMI", "purity": "pur
 
 
 def article(
-    run: NotebookRun, record: dict[str, Any], title: str, clusterer: str, folder: Path
+    run: NotebookRun,
+    record: dict[str, Any],
+    about: dict[str, Any],
+    title: str,
+    clusterer: str,
+    folder: Path,
 ) -> str:
     """Return the article on a folder of pictures as pandoc Markdown.
 
@@ -28,6 +32,8 @@ def article(
         Of notebook 6.
     record : dict
         What ``run.json`` holds.
+    about : dict
+        What the model says of itself, see `estimator.load`.
     title : str
         Any text.
     clusterer : str
@@ -39,7 +45,6 @@ def article(
     page = notebook_parts.page(run, stems, [run], folder)
     scores = _scores(run)
     facts = {name: view.by_seed[run.seed] if view else None for name, view in page.facts.items()}
-    _, about = estimator.load(run.folder / MODEL)
     context = about | {
         "title": title,
         "clusterer": clusterer,

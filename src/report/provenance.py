@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report.collect import Results
 from utils import places
 from utils.store.fingerprints import library_versions
 
 if TYPE_CHECKING:
-    pass
+    from report.collect import NotebookRun, Results
+
 CPUINFO = Path("/proc/cpuinfo")
 REPORTING_LIBRARIES = ("pandas", "matplotlib", "papermill", "snakemake", "pypandoc_binary", "typst")
 
@@ -46,6 +46,17 @@ def record(results: Results) -> dict[str, Any]:
             }
             for run in results.notebooks
         ],
+    }
+
+
+def record_of_pictures(run: NotebookRun) -> dict[str, Any]:
+    """Return what ``run.json`` of a person's own pictures holds."""
+    return {
+        **provenance(),
+        "seed": run.seed,
+        "seconds": run.manifest.seconds,
+        "peak_memory_mb": run.manifest.peak_memory_mb,
+        "facts": run.manifest.facts,
     }
 
 

@@ -23,7 +23,7 @@ KINDS = (UNTRAINED, FROZEN_NETWORK, TRAINED)
 
 
 @dataclass(frozen=True)
-class FigureTally:
+class ValueTally:
     """How the reported figures of a run came out.
 
     Attributes
@@ -58,7 +58,7 @@ class FigureTally:
         return self.reproduced + self.above + self.below
 
 
-def tally_figures(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> FigureTally:
+def tally_values(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> ValueTally:
     """Count the verdicts of a run.
 
     Parameters
@@ -78,7 +78,7 @@ def tally_figures(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> Fi
     by_verdict = Counter(row.verdict for row in rows)
     judged = [row for row in rows if row.verdict in JUDGED]
     counts = [row for row in judged if (row.study, row.figure) in exact]
-    return FigureTally(
+    return ValueTally(
         reported=len(rows),
         reproduced=by_verdict["reproduced"],
         above=by_verdict["above"],
@@ -100,7 +100,7 @@ def _is_outside(row: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class KindOfRow:
+class BestOfKind:
     """The best row of a leaderboard among those that need the same to be made.
 
     `row` has the columns `leaderboards.BOARD_COLUMNS`.
@@ -110,7 +110,7 @@ class KindOfRow:
     row: Any
 
 
-def best_of_each_kind(rows: Iterable[Any]) -> list[KindOfRow]:
+def best_of_each_kind(rows: Iterable[Any]) -> list[BestOfKind]:
     """Find the best row by ARI of each of `KINDS`, the best first.
 
     Parameters
@@ -123,7 +123,7 @@ def best_of_each_kind(rows: Iterable[Any]) -> list[KindOfRow]:
         kind = kind_of(row.representation, row.clusterer)
         if not math.isnan(row.ari) and (kind not in best or row.ari > best[kind].ari):
             best[kind] = row
-    found = [KindOfRow(kind, row) for kind, row in best.items()]
+    found = [BestOfKind(kind, row) for kind, row in best.items()]
     return sorted(found, key=lambda one: -one.row.ari)
 
 

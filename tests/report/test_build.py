@@ -655,9 +655,9 @@ def test_the_aim_is_held_against_the_kept_run_too():
     kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
     board = fake_run._leaderboard("beyond-made-up", "Made up")
     board = board.model_copy(update={"aim": config.Aim(acc=0.7, ari=0.8)})
-    goals = board_sections._kept_goals(board, kept)
-    assert [(goal.value, goal.is_reached) for goal in goals] == [(0.6, False), (0.8, True)]
-    assert board_sections._kept_goals(board, None) == []
+    targets = board_sections._published_targets(board, kept)
+    assert [(target.value, target.is_reached) for target in targets] == [(0.6, False), (0.8, True)]
+    assert board_sections._published_targets(board, None) == []
 
 
 def test_the_kept_run_shows_its_best_rows_and_the_named_ones():
@@ -666,11 +666,11 @@ def test_the_kept_run_shows_its_best_rows_and_the_named_ones():
     lines = [line | {"representation": f"r{i}", "recipe": "named" * (i == 7)} for i in range(9)]
     table = pd.DataFrame([*lines, line | {"study": "other", "representation": "no"}])
     kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
-    shown = board_sections._kept_rows("beyond-mnist", kept)
+    shown = board_sections._published_rows("beyond-mnist", kept)
     assert [row[0][:2] for row in shown] == ["r0", "r1", "r2", "r3", "r4", "r7"]
     assert shown[0][1:3] == ["70,000", 5]
-    assert board_sections._kept_rows("beyond-fashion", kept) == []
-    assert board_sections._kept_rows("beyond-mnist", None) == []
+    assert board_sections._published_rows("beyond-fashion", kept) == []
+    assert board_sections._published_rows("beyond-mnist", None) == []
 
 
 # --- the PDF -----------------------------------------------------------------------------------
@@ -830,9 +830,10 @@ def test_the_limitations_name_studies_that_were_trained_in_bfloat16(collected, o
     said, exact = "Layers were trained in bfloat16", []
     assert said in full(collected, out)
     for run in collected.notebooks:
-        manifest = run.manifest.model_copy(
-            update={"facts": run.manifest.facts | {"precision": "float32"}}
-        )
+        facts = dict(run.manifest.facts)
+        if "precision" in facts:
+            facts["precision"] = "float32"
+        manifest = run.manifest.model_copy(update={"facts": facts})
         exact.append(dataclasses.replace(run, manifest=manifest))
     assert said not in full(collected, out, notebooks=exact)
 

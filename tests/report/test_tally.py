@@ -37,8 +37,8 @@ def test_verdicts_are_counted():
         ("b", "broken", 0.9, nan, nan, nan, 0, "failed"),
     )
     studies = [study("a", weights=0, biases=0, near=0.1), study("b", missing=0)]
-    found = tally.tally_figures(table, studies)
-    assert found == tally.FigureTally(
+    found = tally.tally_values(table, studies)
+    assert found == tally.ValueTally(
         **{"reported": 8, "reproduced": 4, "above": 1, "below": 1, "without": 2},
         **{"by_tolerance": 2, "counts": 2, "exact_counts": 1, "one_seed": 1},
     )
@@ -46,7 +46,7 @@ def test_verdicts_are_counted():
 
 
 def test_an_empty_table_has_nothing():
-    found = tally.tally_figures(verdicts(), [])
+    found = tally.tally_values(verdicts(), [])
     assert found.reported == found.judged == found.without == 0
 
 
