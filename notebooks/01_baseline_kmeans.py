@@ -82,16 +82,16 @@ print(f"pixels: {pixels.shape}, {pixels.dtype}, from {pixels.min():.0f} to {pixe
 
 # %%
 baseline = clustering.kmeans(
-    pixels,
-    n_clusters=protocol.n_clusters,
-    n_init=protocol.n_init,
-    seed=protocol.random_state,
+    pixels, n_clusters=protocol.n_clusters, n_init=protocol.n_init, seed=protocol.random_state
 )
 print(f"{metrics.k_found(baseline.assignment)} clusters; centres: {baseline.centres.shape}")
 
 # %% tags=["nbval-ignore-output"]
 scores = metrics.score(baseline.assignment, run.labels, pixels)
 run.result(scores, "pixels", "raw", "kmeans")
+majorities = np.unique(metrics.majority_order(run.labels, baseline.assignment).majority)
+run.record.fact("classes_found_pixels", len(majorities))
+print(f"Result: {len(majorities)} of {len(run.class_names)} classes are the majority of a cluster")
 run.record.score("pixels", "raw", "kmeans", baseline.assignment, scores).to_frame().T.round(4)
 
 # %% [markdown]
@@ -99,17 +99,10 @@ run.record.score("pixels", "raw", "kmeans", baseline.assignment, scores).to_fram
 # it (Schlachter 2020). A class that is the majority of no cluster has no row: it was not found.
 
 # %%
-run.record.figure(
-    figures.majority_confusion(
-        run.labels, baseline.assignment, run.class_names, "k-means on raw pixels"
-    ),
-    "confusion_pixels",
+confusion = figures.majority_confusion(
+    run.labels, baseline.assignment, run.class_names, "k-means on raw pixels"
 )
-
-# %% tags=["nbval-ignore-output"]
-majorities = np.unique(metrics.majority_order(run.labels, baseline.assignment).majority)
-run.record.fact("classes_found_pixels", len(majorities))
-print(f"Result: {len(majorities)} of {len(run.class_names)} classes are the majority of a cluster")
+run.record.figure(confusion, "confusion_pixels")
 
 # %% [markdown]
 # ## k-means on principal components
@@ -119,12 +112,7 @@ print(f"Result: {len(majorities)} of {len(run.class_names)} classes are the majo
 
 # %%
 components, ratio = spaces.pca(pixels, n_components=50)
-reduced = clustering.kmeans(
-    components,
-    n_clusters=protocol.n_clusters,
-    n_init=protocol.n_init,
-    seed=protocol.random_state,
-)
+reduced = clustering.kmeans(components, protocol.n_clusters, protocol.n_init, protocol.random_state)
 print(f"components: {components.shape}; centres: {reduced.centres.shape}")
 
 # %% tags=["nbval-ignore-output"]
@@ -136,5 +124,5 @@ run.record.score(
     "pixels", "pca50", "kmeans", reduced.assignment, scores_reduced
 ).to_frame().T.round(4)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 run.record.finish()

@@ -150,5 +150,5 @@ else:
 latents = training.encode(model, run.images, resize)
 print(f"latents: {latents.shape}, {latents.dtype}; all finite: {np.isfinite(latents).all()}")
 
-# %% tags=["nbval-ignore-output"]
+# %%
 run.record.finish()

@@ -73,10 +73,7 @@ print(f"{explained:.1%} of the latents' variance is kept")
 
 # %%
 result = clustering.kmeans(
-    points,
-    n_clusters=protocol.n_clusters,
-    n_init=protocol.n_init,
-    seed=protocol.random_state,
+    points, n_clusters=protocol.n_clusters, n_init=protocol.n_init, seed=protocol.random_state
 )
 assignment = result.assignment
 print(f"{latents.shape} latents → {points.shape} points → {metrics.k_found(assignment)} clusters")
@@ -96,6 +93,9 @@ print(f"{latents.shape} latents → {points.shape} points → {metrics.k_found(a
 names = ("autoencoder", space.label, "kmeans")
 scores = metrics.score(assignment, run.labels, points)
 run.result(scores, *names)
+majorities = np.unique(metrics.majority_order(run.labels, assignment).majority)
+run.record.fact("classes_found_autoencoder", len(majorities))
+print(f"Result: {len(majorities)} of {len(run.class_names)} classes are the majority of a cluster")
 run.record.score(*names, assignment, scores).to_frame().round(4)
 
 # %% [markdown]
@@ -105,12 +105,9 @@ run.record.score(*names, assignment, scores).to_frame().round(4)
 # only the seed of k-means changes. The report has the spread over networks.
 
 # %% tags=["nbval-ignore-output"]
+seeds = range(run.profile.clustering_seeds)
 repeats = sweeps.kmeans_by_seed(
-    points,
-    run.labels,
-    n_clusters=protocol.n_clusters,
-    n_init=protocol.n_init,
-    seeds=range(run.profile.clustering_seeds),
+    points, run.labels, n_clusters=protocol.n_clusters, n_init=protocol.n_init, seeds=seeds
 )
 deviations = repeats.drop(columns="kmeans_seed").std()
 for metric, deviation in deviations.items():
@@ -152,11 +149,6 @@ run.record.figure(matched, "confusion_latent")
 # %%
 by_majority = figures.majority_confusion(run.labels, assignment, run.class_names, title)
 run.record.figure(by_majority, "confusion_latent_majority")
-
-# %% tags=["nbval-ignore-output"]
-majorities = np.unique(metrics.majority_order(run.labels, assignment).majority)
-run.record.fact("classes_found_autoencoder", len(majorities))
-print(f"Result: {len(majorities)} of {len(run.class_names)} classes are the majority of a cluster")
 
 # %% [markdown]
 # ## Maps
@@ -265,14 +257,11 @@ if dbscan is not None:
     distances = figures.k_distances(curve, knee, dbscan.eps, dbscan.min_samples)
     display(run.record.figure(dense_map, "tsne_dbscan"))
     display(run.record.figure(distances, "dbscan_k_distances"))
-
-# %% tags=["nbval-ignore-output"]
-if dbscan is not None:
     radii = np.unique(np.append(np.linspace(curve[0], curve[-1], 11), dbscan.eps))
     strip = sweeps.dbscan_by_eps(points, run.labels, radii, min_samples=dbscan.min_samples)
     strip_caption = "DBSCAN at growing radii, scored with noise as a cluster and without noise."
     display(run.record.table(strip, "dbscan_by_eps", strip_caption).round(4))
     display(run.record.figure(figures.eps_strip(strip), "dbscan_strip"))
 
-# %% tags=["nbval-ignore-output"]
+# %%
 run.record.finish()

@@ -96,10 +96,7 @@ points |= {network.name: vectors for network, vectors in networks}
 # %%
 assignments = {
     name: clustering.kmeans(
-        features,
-        n_clusters=protocol.n_clusters,
-        n_init=protocol.n_init,
-        seed=protocol.random_state,
+        features, protocol.n_clusters, protocol.n_init, protocol.random_state
     ).assignment
     for name, features in points.items()
 }
@@ -137,20 +134,14 @@ run.record.figure(compared, "comparison")
 
 # %% tags=["nbval-ignore-output"]
 by_space = sweeps.internal_by_space(assignments, points)
-run.record.table(
-    by_space,
-    "internal_by_space",
-    "Internal indices of every clustering in every space. Only rows measured in the same space can "
-    "be compared.",
-).round(4)
-
-# %%
-run.record.figure(figures.internal_by_space(by_space), "internal_by_space")
-
-# %% tags=["nbval-ignore-output"]
+space_caption = "Internal indices of every clustering in every space. Compare within a space only."
 in_pixels = by_space[by_space["measured_in"] == "pixels"].set_index("clusters_of")["silhouette"]
 print(f"Result: in the space of the pixels the clusters of {in_pixels.idxmax()} have the highest")
 print(f"silhouette, {in_pixels.max():.4f}")
+run.record.table(by_space, "internal_by_space", space_caption).round(4)
+
+# %%
+run.record.figure(figures.internal_by_space(by_space), "internal_by_space")
 
 # %% [markdown]
 # ## Maps of the networks' features
@@ -160,16 +151,16 @@ print(f"silhouette, {in_pixels.max():.4f}")
 # %%
 sample = run.map_rows(n)
 cluster_names = [str(cluster) for cluster in range(protocol.n_clusters)]
-for name, features in points.items():
+for name in assignments:
     if name in ("pixels", "autoencoder", "resnet50_random"):
         continue
     stem = name.replace(":", "-")
-    xy = run.stored(f"tsne-{stem}", spaces.tsne, features[sample], seed=seed)
+    xy = run.stored(f"tsne-{stem}", spaces.tsne, points[name][sample], seed=seed)
     labels, clusters = run.labels[sample], assignments[name][sample]
     by_class = figures.map_by_class(xy, labels, run.class_names, f"{name}: true labels", "class")
     by_cluster = figures.map_by_class(xy, clusters, cluster_names, f"{name}: k-means", "cluster")
     display(run.record.figure(by_class, f"tsne_{stem}_label"))
     display(run.record.figure(by_cluster, f"tsne_{stem}_cluster"))
 
-# %% tags=["nbval-ignore-output"]
+# %%
 run.record.finish()

@@ -56,8 +56,6 @@ run.record.fact("pictures", len(run.usable))
 run.record.fact("files left out", len(run.skipped))
 print(f"{len(run.usable):,} pictures, {len(run.skipped):,} files left out")
 print(f"features of {backbone}: {run.features.shape}, {run.features.dtype}")
-
-# %%
 if len(run.skipped):
     left_out = first_lines(run.skipped)
     display(run.record.table(left_out, "skipped", "Files that were left out"))
@@ -119,7 +117,7 @@ run.record.figure(
     "Distances between far groups mean nothing.",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %%
 few = rows[atlas.few(len(rows))]
 shown = atlas.table(
     run.pictures(few),
@@ -130,7 +128,8 @@ shown = atlas.table(
     model.probabilities_[few],
     [run.image_names[row] for row in few],
 )
-run.record.atlas(shown).head()
+columns = ", ".join(run.record.atlas(shown).columns)
+print(f"{len(shown):,} pictures on the interactive map of the report, each with {columns}")
 
 # %% [markdown]
 # ## Contact sheets
@@ -175,7 +174,7 @@ if run.labels is not None:
     print(f"Result: ARI {scores['ari']:.4f}, ACC {scores['acc']:.4f}")
     display(run.record.score(backbone, space, clusterer, model.labels_, scores))
 
-# %%
+# %% tags=["nbval-ignore-output"]
 if run.labels is not None:
     confusion = figures.matched_confusion(
         run.labels, model.labels_, run.class_names, "Clusters and classes"
