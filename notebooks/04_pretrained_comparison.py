@@ -157,8 +157,8 @@ for name in assignments:
     stem = name.replace(":", "-")
     xy = run.stored(f"tsne-{stem}", spaces.tsne, points[name][sample], seed=seed)
     labels, clusters = run.labels[sample], assignments[name][sample]
-    by_class = figures.map_by_class(xy, labels, run.class_names, f"{name}: true labels", "class")
-    by_cluster = figures.map_by_class(xy, clusters, cluster_names, f"{name}: k-means", "cluster")
+    by_class = figures.map_by_class(xy, labels, run.class_names, f"{name}, true labels", "class")
+    by_cluster = figures.map_by_class(xy, clusters, cluster_names, f"{name}, k-means", "cluster")
     display(run.record.figure(by_class, f"tsne_{stem}_label"))
     display(run.record.figure(by_cluster, f"tsne_{stem}_cluster"))
 

@@ -268,7 +268,7 @@ def test_a_description_states_what_the_figure_shows():
     sizes = figures.class_balance(np.array([0, 2, 2], np.uint8), ["a", "b", "c"])
     assert figures.description(sizes).caption == "Images per class: from 0 (b) to 2 (c)."
     assert "from 0.3000 to 0.1000" in of("loss_curve").caption
-    assert "it falls until the last one" in of("loss_curve").alt
+    assert "falls until the last one; the validation loss ends at 0.2000" in of("loss_curve").alt
     assert "highest ARI is -0.030 of net$_0$ / raw / kmeans" in of("comparison").alt
     assert "the space of a: 0.300, clusters of two" in of("internal_by_space").alt
     assert "The knee proposes eps 36.00; the paper has 5." in of("k_distances").caption

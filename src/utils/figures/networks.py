@@ -125,11 +125,14 @@ def loss_curve(history: pd.DataFrame, loss: str = "loss") -> Figure:
     ax.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     ax.set_axisbelow(True)
     first, last = history["loss"].iloc[[0, -1]]
+    validation = ""
+    if "validation_loss" in history:
+        validation = f"; the validation loss ends at {history['validation_loss'].iloc[-1]:.4f}"
     trend = "falls" if history["loss"].is_monotonic_decreasing else "falls and rises"
     return describe(
         _keep(fig, history),
         f"Training loss ({loss}) over {len(history)} epochs, from {first:.4f} to {last:.4f}.",
-        f"Line chart of the training loss by epoch; it {trend} until the last one.",
+        f"Line chart of the training loss by epoch; it {trend} until the last one{validation}.",
     )
 
 
