@@ -18,7 +18,8 @@ from utils.store.cache import load_or_compute
 
 if TYPE_CHECKING:
     from utils.representations.pretrained import Backbone
-# So many files are looked at, and their features stored, at a time: what a killed run loses.
+
+# Files per checkpoint; a killed run loses at most this many.
 CHUNK = 256
 THUMB, SHOWN_SIDE = 32, 128  # pixels
 
@@ -31,9 +32,9 @@ def collect(
     Returns
     -------
     usable : ndarray of int, shape (N,)
-        Numbers of the files that are pictures.
+        Positions of the readable pictures in `found.names`.
     reasons : dict of int to str
-        Why each other file is none, by its number.
+        Why each other file cannot be used, by its position.
     features : ndarray of float32, shape (N, D)
     thumbs : ndarray of uint8, shape (N, 32, 32, 3)
     """
@@ -46,9 +47,9 @@ def collect(
     for start in range(0, total, CHUNK):
         rows = range(start, min(start + CHUNK, total))
         chunk, was_stored = _chunk(found, rows, network, topic)
-        said = json.loads(chunk["reasons"].tobytes())
-        good = [row for row, reason in zip(rows, said, strict=True) if reason is None]
-        reasons |= {row: reason for row, reason in zip(rows, said, strict=True) if reason}
+        answers = json.loads(chunk["reasons"].tobytes())
+        good = [row for row, reason in zip(rows, answers, strict=True) if reason is None]
+        reasons |= {row: reason for row, reason in zip(rows, answers, strict=True) if reason}
         if features is None:
             # In one piece from the start: joining the chunks would need twice the memory.
             features = np.empty((total, chunk["features"].shape[1]), np.float32)
@@ -60,13 +61,13 @@ def collect(
             features[row] = features[first_with.setdefault(digest.tobytes(), row)]
         usable += good
         done_now += 0 if was_stored else len(rows)
-        said = _progress(rows.stop, total, len(reasons), done_now, time.monotonic() - began)
-        print(said, flush=True)
+        seconds = time.monotonic() - began
+        print(_progress(rows.stop, total, len(reasons), done_now, seconds), flush=True)
     return np.array(usable, dtype=int), reasons, features[: len(usable)], thumbs[: len(usable)]
 
 
 def _progress(done: int, total: int, left_out: int, done_now: int, seconds: float) -> str:
-    """Say how far it is; how long the rest takes is told from what was not stored before."""
+    """Describe the progress; the time left is estimated from files that were not stored."""
     text = f"features {done:,}/{total:,}, {left_out:,} left out"
     if done_now:
         speed = done_now / seconds
@@ -77,7 +78,7 @@ def _progress(done: int, total: int, left_out: int, done_now: int, seconds: floa
 def _chunk(
     found: Found, rows: range, network: Backbone, topic: str
 ) -> tuple[dict[str, np.ndarray], bool]:
-    """Return what is known of some files, and whether it was stored before."""
+    """Return features, thumbnails and reasons of some files, and whether they were stored."""
     recipe = {"files": _state_of(found, rows), "network": network.name, "weights": network.weights}
     recipe["holds"] = ["features", "thumbs", "digests", "reasons"]
     computed = []
@@ -92,7 +93,7 @@ def _chunk(
 
 
 def _state_of(found: Found, rows: range) -> str:
-    """Name the files of a chunk as they are now: a change shows in a file's size or times."""
+    """Hash the paths, sizes and times of a chunk's files, so that a changed file is noticed."""
     digest = hashlib.sha256()
     for row in rows:
         path = found.path(row)
@@ -113,7 +114,7 @@ def _compute_chunk(found: Found, rows: range, network: Backbone) -> dict[str, np
     paths = [found.path(row) for row in rows]
     read = picture_files.read_many(paths, network.side, os.cpu_count() or 1)
     good = [picture for picture in read if isinstance(picture, np.ndarray)]
-    reasons = [str(one) if isinstance(one, picture_files.Unreadable) else None for one in read]
+    reasons = [str(file) if isinstance(file, picture_files.Unreadable) else None for file in read]
     if good:
         features = pretrained.features(network, np.stack(good))
     else:
@@ -125,12 +126,11 @@ def _compute_chunk(found: Found, rows: range, network: Backbone) -> dict[str, np
     ]
     thumbs = np.stack(small) if small else np.empty((0, THUMB, THUMB, 3), np.uint8)
     digests = [hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in good]
-    said = np.frombuffer(json.dumps(reasons).encode(), np.uint8)
     return {
         "features": features,
         "thumbs": thumbs,
         "digests": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16),
-        "reasons": said,
+        "reasons": np.frombuffer(json.dumps(reasons).encode(), np.uint8),
     }
 
 

@@ -32,7 +32,7 @@ SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES = (
 PROFILE = "images"
 MAP_POINTS = 5000
 SHEET_COLUMNS, MOST_SHEETS = 12, 60
-# Of each picture so many nearest ones are compared with it, pixel by pixel.
+# Nearest pictures that each picture is compared with, pixel by pixel.
 DUPLICATE_NEIGHBORS = 5
 DUPLICATE_DIFFERENCE = 6.0  # mean difference of 32 × 32 pixels, of 255
 MISLABEL_NEIGHBORS, MISLABEL_SHARE = 10, 0.8
@@ -342,9 +342,9 @@ def first_lines(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table for people: its first lines, and a last one that says how many there are."""
     if len(table) <= MOST_LINES:
         return table
-    said = {table.columns[0]: f"… {len(table) - MOST_LINES:,} more"}
-    rest = dict.fromkeys(table.columns, "") | said
-    return pd.concat([table.head(MOST_LINES).astype(object), pd.DataFrame([rest])])
+    last = dict.fromkeys(table.columns, "")
+    last[table.columns[0]] = f"… {len(table) - MOST_LINES:,} more"
+    return pd.concat([table.head(MOST_LINES).astype(object), pd.DataFrame([last])])
 
 
 def example_folder() -> Path:
@@ -405,13 +405,13 @@ def open_folder(
     found = picture_files.find(Path(folder), labels)
     network = load_backbone(backbone)
     print(f"{len(found.names):,} files found; features of {network.name}")
-    usable, reasons, features, thumbs = collect(found, network, topic)
-    skipped = left_out(found, reasons)
+    usable, unusable, features, thumbs = collect(found, network, topic)
+    skipped = left_out(found, unusable)
     if len(usable) < 2:
-        said = "; ".join(f"{path}: {why}" for path, why in skipped.head(3).to_numpy())
+        reasons = "; ".join(f"{path}: {why}" for path, why in skipped.head(3).to_numpy())
         raise UserError(
             f"{folder}: {len(usable)} of {len(found.names)} files can be read, and clusters need "
-            f"two at least{': ' + said if said else ''}"
+            f"two at least{': ' + reasons if reasons else ''}"
         )
     class_names, codes = (), None
     if found.labels is not None:
