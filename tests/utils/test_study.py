@@ -251,6 +251,27 @@ def test_in_a_notebook_the_cell_that_made_something_is_recorded(workspace):
     assert table["cell"] == before
 
 
+def test_an_interactive_run_follows_its_study_and_the_data_that_can_be_had(
+    workspace, monkeypatch, embedded
+):
+    """What an earlier interactive run wrote down may be of another dataset, or of a substitute."""
+    available = {"mnist5k": embedded}
+
+    def load(name, offline=False):
+        if name not in available:
+            raise datasets.DataUnavailable("every source refused")
+        return available[name]
+
+    monkeypatch.setattr(datasets, "load", load)
+    assert open_run().record.dataset == "mnist5k"
+    available["mnist"] = dataclasses.replace(embedded, name="mnist", n_train=4000)
+    assert open_run().record.dataset == "mnist"
+    available["fashion_mnist"] = dataclasses.replace(embedded, name="fashion_mnist", n_train=4000)
+    other = load_study("mnist-cae").model_copy(update={"dataset": "fashion_mnist"})
+    monkeypatch.setattr(study_module, "load_study", lambda name: other)
+    assert open_run().record.dataset == "fashion_mnist"
+
+
 def test_interactive_runs_stay_apart_from_the_workflows(workspace):
     run = open_run()
     expected = workspace / "runs/interactive/mnist-cae/seed-0/02_train_autoencoder"

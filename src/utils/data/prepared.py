@@ -68,7 +68,15 @@ def prepare_data(
 
 
 def data_of(study: Study | Leaderboard, profile: Profile, run_dir: Path) -> dict[str, Any]:
-    """Return what `prepare_data` wrote down for a run in `run_dir`; prepare it if it did not."""
-    file = places.topic_of(run_dir).data
-    known = read_state(file, "dataset", "requested", "substituted", "reason")
-    return known or prepare_data(study, profile, is_offline(), file.parent)
+    """Return what `prepare_data` wrote down for a run in `run_dir`; prepare it if it did not.
+
+    The command prepares the data of the workflow's runs. An interactive run may be older than its
+    study's file, its profile or the full dataset: what was written down for it is compared first.
+    """
+    place = places.topic_of(run_dir)
+    known = read_state(place.data, "dataset", "requested", "substituted", "reason")
+    is_interactive = place.folder.is_relative_to(places.runs() / "interactive")
+    is_of_study = known is not None and known["requested"] == study.dataset
+    if is_of_study and not (is_interactive and known["substituted"]):
+        return known
+    return prepare_data(study, profile, is_offline(), place.folder)
