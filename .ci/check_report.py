@@ -12,14 +12,15 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from commands.request import RESULTS
-from report.markdown import amount
+from report.markdown import of_kind
+from report.reproduction import kind_of
 from utils.config.load import load_study
 from utils.config.schema import Reported
 from utils.data import datasets
 from utils.places import ROOT
 from utils.store.files import read_json
 
-LINE = ["representation", "space", "clusterer"]
+METHOD = ["representation", "space", "clusterer"]
 COMBINATION = ["study", "seed", "representation", "space", "clusterer", "n"]
 
 
@@ -76,7 +77,7 @@ def check_confusion(metrics: pd.DataFrame, confusion: pd.DataFrame) -> None:
 
 
 def find_values(figure: Reported, metrics: pd.DataFrame, facts: pd.DataFrame) -> list[float]:
-    """Look up the values of one study behind a reported figure, one a seed."""
+    """Look up our values of a reported quantity of one study, one per seed."""
     if figure.fact is not None:
         own = (facts["notebook"] == figure.fact.notebook) & (facts["fact"] == figure.fact.name)
         return [float(value) for value in facts.loc[own, "value"]]
@@ -117,24 +118,24 @@ def check_verdicts(
             continue
         mean = np.mean(found)
         require(np.isclose(row["reproduced_mean"], mean), f"{study}: {name}: the mean is {mean}")
-        shown = amount(mean)
+        shown = of_kind(mean, kind_of(figures[0]))
         require(shown in text, f"report.html does not say {shown} ({study}, {name})")
 
 
 def check_leaderboards(run: dict, metrics: pd.DataFrame, folder: Path, text: str) -> None:
-    """Compute each line's mean ARI again, and look its best line up in the report's text."""
+    """Compute each method's mean ARI again, and find the best one in the report's text."""
     if not run["leaderboards"]:
         return
-    lines = pd.read_csv(folder / "leaderboard.csv")
-    require(set(lines["study"]) == set(run["leaderboards"]), "leaderboard.csv: other ones")
-    ari = metrics[metrics["metric"] == "ari"].groupby(["study", *LINE])["value"].mean()
-    for row in lines.to_dict("records"):
-        key = (row["study"], *(row[part] for part in LINE))
+    methods = pd.read_csv(folder / "leaderboard.csv")
+    require(set(methods["study"]) == set(run["leaderboards"]), "leaderboard.csv: other ones")
+    ari = metrics[metrics["metric"] == "ari"].groupby(["study", *METHOD])["value"].mean()
+    for row in methods.to_dict("records"):
+        key = (row["study"], *(row[part] for part in METHOD))
         require(np.isclose(row["ari"], ari[key]), f"leaderboard.csv: ARI of {key}")
-    for board, own in lines.groupby("study"):
-        require(len(own) == (ari.index.get_level_values(0) == board).sum(), f"{board}: lines")
-        best = amount(own["ari"].max())
-        require(best in text, f"report.html does not say {best} ({board}, best line)")
+    for board, own in methods.groupby("study"):
+        require(len(own) == (ari.index.get_level_values(0) == board).sum(), f"{board}: methods")
+        best = of_kind(own["ari"].max(), "score")
+        require(best in text, f"report.html does not say {best} ({board}, best method)")
 
 
 def check_links(page: str, folder: Path) -> None:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from report.collect import Results
     from report.published import Published
 
-# Rows of a leaderboard in its section; all of them stand at the end.
+# Methods of a leaderboard in its section; the table at the end has all.
 TOP_METHODS = 12
 PUBLISHED_METHODS = 5
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a leaderboard's best row was to reach by one score, and what it has."""
+    """A target for the best method of a leaderboard, set in advance, and the value it reached."""
 
     score: str
     aim: float
@@ -37,15 +37,15 @@ class Target:
 
     @property
     def is_reached(self) -> bool:
-        """Whether the score is at least what was aimed at."""
+        """Whether the score is at least the target."""
         return self.value >= self.aim
 
 
 @dataclass(frozen=True)
 class BoardView:
-    """One leaderboard's section: rows of its tables, and what its sentences are chosen by.
+    """One leaderboard's section: rows of its tables, and the numbers of its sentences.
 
-    A row that a sentence names is a named tuple of the columns of `leaderboards.TABLES`.
+    A method is a named tuple of the columns of `tables.LEADERBOARD_TABLE`.
     """
 
     name: str
@@ -82,7 +82,7 @@ class BoardView:
 
     @property
     def is_one_seed(self) -> bool:
-        """Whether no row has more than one seed."""
+        """Whether no method has more than one seed."""
         return self.n_seeds == 1
 
 
@@ -93,7 +93,7 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     ----------
     board : Leaderboard
     tables : dict of str to DataFrame
-        What `leaderboards.read_tables` returned.
+        What `board_tables.read_tables` returned.
     out : Path
         Folder of the report, in which the leaderboard's figure lies.
     """
@@ -171,7 +171,7 @@ def _targets(board: config.Leaderboard, best: Any) -> list[Target]:
 
 
 def published_board(name: str, published: Published | None) -> list[Any]:
-    """List the rows of a leaderboard's published run, the best first."""
+    """List the methods of a leaderboard's published run, the best first."""
     if published is None or not published.boards:
         return []
     table = published.boards["leaderboard"]
@@ -180,7 +180,7 @@ def published_board(name: str, published: Published | None) -> list[Any]:
 
 
 def best_first(name: str, published: Published | None, out: Path, is_published: bool) -> list[Any]:
-    """List the rows of a leaderboard, of the kept run or of this one."""
+    """List the methods of a leaderboard, of the published run or of this one, the best first."""
     if is_published:
         return published_board(name, published)
     board = read_tables(out)["leaderboard"]
@@ -188,13 +188,13 @@ def best_first(name: str, published: Published | None, out: Path, is_published: 
 
 
 def _published_targets(board: config.Leaderboard, published: Published | None) -> list[Target]:
-    """Compare the best row of a leaderboard's published run with what was aimed at."""
+    """Compare the best method of a leaderboard's published run with the targets."""
     rows = published_board(board.leaderboard, published)
     return _targets(board, rows[0]) if rows else []
 
 
 def _published_rows(name: str, published: Published | None) -> list[list[object]]:
-    """Show the best rows of a leaderboard's published run, and its named ones."""
+    """List the best and the named methods of a leaderboard's published run."""
     rows = published_board(name, published)
     shown = [row for place, row in enumerate(rows) if place < PUBLISHED_METHODS or row.recipe]
     return [
@@ -206,10 +206,10 @@ def _published_rows(name: str, published: Published | None) -> list[list[object]
 
 
 def _with_reason(row: Any, board: config.Leaderboard) -> str:
-    """Join a row's settings and, where the leaderboard's file says it, what the row is to show."""
+    """Join the settings of a method and, where the leaderboard's file gives it, its purpose."""
     key = (row.representation, row.space, row.clusterer)
     reasons = [r.why for r in board.rows if (r.representation, r.space, r.method) == key and r.why]
-    return "; ".join([row.settings, *(f"the idea: {reason}" for reason in reasons)])
+    return "; ".join([row.settings, *(f"purpose: {reason}" for reason in reasons)])
 
 
 def _attempt_row(attempt: config.Attempt) -> list[object]:
@@ -227,15 +227,15 @@ def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> F
         out,
         stem,
         caption=(
-            f"{board.title}: ARI of every row against the seconds that the whole row takes. Joined "
-            "and named: rows that no other is as quick and as good as"
+            f"{board.title}: ARI of every method against its time in seconds. The line joins "
+            "the methods on the Pareto front, which are named"
         ),
-        alt=f"ARI against seconds; rows that no other beats in both: {points}",
+        alt=f"ARI against seconds; methods on the Pareto front: {points}",
     )
 
 
 def method_name(row: Any) -> str:
-    """Name a row of a leaderboard in the words of the article."""
+    """Name a method of a leaderboard in the words of the article."""
     return describe(row.representation, row.space, row.clusterer)
 
 
@@ -248,7 +248,7 @@ def _top_row(row: Any) -> list[object]:
 
 
 def score_and_interval(row: Any, score: str) -> str:
-    """Write the mean of a score and, where there is one, its interval over the seeds."""
+    """Write the mean of a score and, if there is one, its interval over the seeds."""
     mean, low, high = (getattr(row, f"{score}{end}") for end in ("", "_low", "_high"))
     if math.isnan(low):
         return fixed(mean, 3)
@@ -264,7 +264,7 @@ def _k_range(row: Any) -> str:
 
 
 def clusters_in_words(row: Any) -> str:
-    """Write how many clusters a row found: over the seeds, from least to most."""
+    """Write how many clusters a method found: over the seeds, from least to most."""
     return f"{_k_range(row)} cluster{'' if row.k_high == 1 else 's'}"
 
 

@@ -30,7 +30,7 @@ from utils.store.tables import (
 class Figure(BaseModel):
     """A figure of one notebook; its files are paths relative to the notebook's folder.
 
-    `csv` has the numbers that it shows, `cell` is the number of the cell that drew it.
+    `csv` has its numbers, `cell` is the number of the cell that drew it.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Results:
     `studies` and `boards` have each study and leaderboard that was asked for; those in `not_run`
     (name to reason) have no results. `data` maps one that was run to its ``data.json``, `labels` a
     leaderboard that was run to the classes of its images. `gaps` says in words what is missing or
-    doubtful.
+    inconsistent.
     """
 
     profile: config.Profile
@@ -126,7 +126,7 @@ class Results:
         return [study for study, data in self.data.items() if data["substituted"]]
 
     def first_runs(self, study: str) -> list[NotebookRun]:
-        """List each notebook of `study` once, from the first seed that finished it well."""
+        """List each notebook of `study` once, from the first seed with which it succeeded."""
         first: dict[str, NotebookRun] = {}
         for run in self.notebooks:
             if run.study == study and not run.manifest.failed:
@@ -189,7 +189,7 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
             notebooks,
         )
     ]
-    # What an earlier run of a failed notebook left is no result of this one.
+    # Files of a failed notebook come from an earlier run of it.
     good = [run for run in notebooks if not run.manifest.failed]
     metrics, disagreements = _read_metrics(good)
     boards = {n: topic for n, topic in topics.items() if isinstance(topic, config.Leaderboard)}
@@ -234,8 +234,8 @@ def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun
     Raises
     ------
     UserError
-        If it is missing or malformed, of another run, or names a file that is missing, or any file
-        beside it is other than it was when the notebook ended.
+        If it is missing or malformed, belongs to another run, has an undeclared fact, or names a
+        missing file, or if a file of its folder was changed after the notebook ended.
     """
     content = _read_json(path)
     try:
@@ -268,7 +268,7 @@ def notebook_run(path: Path, profile: str, study: str, seed: int) -> NotebookRun
 def _unfinished(
     studies: dict[str, places.Topic], seeds: Sequence[int], finished: list[NotebookRun]
 ) -> list[str]:
-    """Say which notebooks, begun for some study and seed, have no manifest for which others."""
+    """List the notebooks that were started and did not finish, with studies and seeds."""
     begun = {
         path.name
         for place in studies.values()
@@ -282,14 +282,16 @@ def _unfinished(
             missing = [str(seed) for seed in seeds if (study, notebook, seed) not in done]
             if missing:
                 which = f"seed{'s'[: len(missing) - 1]} {', '.join(missing)}"
-                gaps.append(f"{study}: {which}: no finished notebook {notebook}; it is in no mean")
+                gaps.append(
+                    f"{study}: {which}: notebook {notebook} did not finish; left out of all means"
+                )
     return gaps
 
 
 def _failures(notebooks: Iterable[NotebookRun]) -> list[str]:
     return [
         f"{run.study}: seed {run.seed} failed in {run.notebook}: {run.manifest.failed}; "
-        "it is in no mean"
+        "left out of all means"
         for run in notebooks
         if run.manifest.failed
     ]

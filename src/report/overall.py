@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BestMethods:
-    """The best rows of a leaderboard, by what has to be trained."""
+    """The best methods of a leaderboard, by what has to be trained."""
 
     title: str
     kinds: list[BestOfKind]
@@ -40,7 +40,7 @@ def context(
 ) -> dict[str, Any]:
     """Gather what abstract and discussion say: counts over all studies and leaderboards.
 
-    A reduced run tests nothing; what it cannot say, the kept run says, if there is one.
+    A reduced run tests nothing; the verdicts are then those of the published run, if there is one.
     """
     is_reduced = results.profile.reduced
     judged = verdict_table if not is_reduced else published.verdicts if published else None

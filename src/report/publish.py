@@ -1,4 +1,4 @@
-"""Publish a full run: its numbers are kept with the source code."""
+"""Publish a full run: store its numbers with the source code."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from utils.store import files
 
 
 def publish(report: Path, folder: Path, readme: Path) -> None:
-    """Keep the numbers of a full run, and some small figures; rewrite the README's table.
+    """Store the numbers of a full run and some small figures; rewrite the README's table.
 
-    Of a run published earlier those studies and seeds are kept that this one does not have, so that
-    a long run can be made in parts; the verdicts are those of all seeds together. A leaderboard is
-    kept or replaced as a whole: its differences and its stability need the clusters of all seeds.
+    Studies and seeds of an earlier published run that this run lacks are retained, so that a long
+    run can be published in parts; the verdicts then use all seeds. A leaderboard is retained or
+    replaced as a whole, because its differences and its stability need the clusters of all seeds.
 
     Parameters
     ----------
     report : Path
         Folder of a built report.
     folder : Path
-        Is replaced as a whole, so that it must hold nothing else.
+        Is replaced as a whole and must therefore contain nothing else.
     readme : Path
         Has the markers `BEGIN` and `END`.
 
     Raises
     ------
     UserError
-        If the run is no full one (a reduced profile, substitute data) or has uncommitted changes,
-        a file of the report is missing or malformed, the figures are too large, a text names this
-        machine, `folder` has a file that is not of a published run, or `readme` has no place for
-        the table or shows a picture that would be gone. Nothing was changed then.
+        If the run is not a full one (a reduced profile, substitute data) or has uncommitted
+        changes, a file of the report is missing or malformed, the figures are too large, a text
+        names this machine, `folder` has a file that does not belong to a published run, or
+        `readme` has no place for the table or shows a picture that would be removed. Nothing was
+        changed then.
     """
     report, folder, readme = Path(report), Path(folder), Path(readme)
     run = load(report)
@@ -53,7 +54,7 @@ def publish(report: Path, folder: Path, readme: Path) -> None:
         checks.require_no_host_name(new)
         checks.require_pictures(text, readme, folder, new)
         updated = update_readme(text, readme_block(load(new)))
-        # The README is written but for its renaming when the folder is replaced.
+        # The README's text is complete before the folder is replaced; only its renaming is left.
         with files.atomic_path(readme) as temporary:
             temporary.write_text(updated, encoding="utf-8")
             _replace_folder(folder, new, aside)

@@ -19,24 +19,24 @@ def require_full(run: Published | None, report: Path) -> None:
     profile = record["profile"]
     if profile["reduced"]:
         raise errors.UserError(
-            f"{report}: profile {profile['profile']!r} is a reduced one: only a run at the "
-            "published scale is published, such as one with --profile paper"
+            f"{report}: profile {profile['profile']!r} is reduced: only a run at full "
+            "scale can be published, such as one with --profile paper"
         )
     substituted = [study for study, data in record["data"].items() if data["substituted"]]
     if substituted:
         raise errors.UserError(
-            f"{report}: {', '.join(substituted)} had substitute data: get the data that the "
-            "protocol asks for, run the study and build the report again"
+            f"{report}: {', '.join(substituted)} used substitute data: get the data that the "
+            "protocol requires, run the study and build the report again"
         )
     if record["dirty"]:
         raise errors.UserError(
-            f"{report}: was made from a checkout with changes that are not committed: commit them, "
+            f"{report}: was made from a checkout with uncommitted changes: commit them, "
             f"then make the report again with --profile {profile['profile']} -- --forcerun report"
         )
 
 
 def require_nothing_else(folder: Path, earlier: Published | None) -> None:
-    """Refuse to replace a folder in which somebody keeps a file of another name than ours."""
+    """Refuse to replace a folder that contains a file which publishing does not write."""
     tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, *BOARD_TABLES.values())
     ours = {"run.json", *(table.file for table in tables)}
     record = earlier.record if earlier else {}
@@ -47,8 +47,8 @@ def require_nothing_else(folder: Path, earlier: Published | None) -> None:
         name = str(path.relative_to(folder))
         if path.is_symlink() or not (name in {*ours, "figures"} or figure.fullmatch(name)):
             raise errors.UserError(
-                f"{path}: is not of a published run, and publishing replaces the whole folder: "
-                "move it elsewhere"
+                f"{path}: does not belong to a published run, and publishing replaces the whole "
+                "folder: move it elsewhere"
             )
 
 
@@ -62,13 +62,13 @@ def require_no_host_name(folder: Path) -> None:
         path = folder / name
         if named.search(path.read_text(encoding="utf-8")):
             raise errors.UserError(
-                f"{path.name}: a text in it has the name of this machine, {host!r}, which is not "
-                "published: see why it is there, and build the report again without it"
+                f"{path.name}: contains the name of this machine, {host!r}, which must not be "
+                "published: find its origin, and build the report again without it"
             )
 
 
 def require_pictures(text: str, readme: Path, folder: Path, new: Path) -> None:
-    """Refuse to take away a file of `folder` that `readme` shows."""
+    """Refuse to remove a file of `folder` that `readme` shows."""
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         path = (readme.parent / link).resolve()
         if not path.is_relative_to(folder.resolve()):
@@ -77,5 +77,5 @@ def require_pictures(text: str, readme: Path, folder: Path, new: Path) -> None:
         if not (new / name).exists():
             raise errors.UserError(
                 f"{readme}: shows {link}, which this run does not have: publish a run with all "
-                "studies, or show something else there"
+                "studies, or change the link"
             )

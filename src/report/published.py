@@ -1,4 +1,4 @@
-"""The published run: the numbers of a full run that are kept with the source code."""
+"""The published run: the results of a full run that are stored with the source code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Profile(BaseModel):
 
 
 class Hardware(BaseModel):
-    """All that a published record says of the machine."""
+    """What a published record contains about the machine."""
 
     cpu: str
     cores: int | None
@@ -49,7 +49,7 @@ class _Record(BaseModel):
 
 @dataclass(frozen=True)
 class Published:
-    """The tables and the record of a run, and what is kept of earlier ones.
+    """The tables and the record of a run, and what is retained of earlier ones.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Published:
         Columns of `tables.VERDICTS_TABLE`; `seed_values` and `note` may be empty.
     record : dict
         What ``run.json`` holds. Once published it has ``published``, the seeds by topic that are
-        this run's, and ``earlier``, the records of earlier runs of which other seeds are kept.
+        this run's, and ``earlier``, the records of earlier runs of which other seeds are retained.
     boards : dict of str to DataFrame
         What `board_tables.read_tables` returns; empty for a run without leaderboards.
     """

@@ -17,9 +17,9 @@ from utils.config.vocabulary import describe
 LONGEST_NOTE = 90  # letters
 BEGIN, END = "<!-- published: begin -->", "<!-- published: end -->"
 NOTHING_YET = "No full run is published yet."
-HEADER = ("Study", "Figure", "Reported", "Ours (mean)", "95 % interval", "Seeds", "Verdict")
+HEADER = ("Study", "Quantity", "Reported", "Ours (mean)", "95 % interval", "Seeds", "Verdict")
 ALIGNMENT = (":--", ":--", "--:", "--:", ":-:", "--:", ":--")
-BOARD_HEADER = ("Images", "Row", "Recipe", "Seeds", "ACC", "ARI", "95 % interval", "Time")
+BOARD_HEADER = ("Images", "Method", "Name", "Seeds", "ACC", "ARI", "95 % interval", "Time")
 BOARD_ALIGNMENT = (":--", ":--", ":--", "--:", "--:", "--:", ":-:", "--:")
 
 
@@ -34,24 +34,26 @@ def read_readme(readme: Path) -> str:
     try:
         return readme.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise errors.UserError(f"{readme}: missing: the table has to go into it") from None
+        raise errors.UserError(
+            f"{readme}: missing: the table of the published run belongs there"
+        ) from None
 
 
 # --- the README's table --------------------------------------------------------------------------
 
 
 def readme_block(published: Published | None) -> str:
-    """Return what the README says of the published run, whether there is one or not."""
+    """Return the README's part on the published run, also if there is none."""
     if published is None:
         return NOTHING_YET
     parts = [headline(published)]
     if published.boards:
-        parts += ["What clusters these images best, beyond the papers:", best_rows(published)]
-    return "\n\n".join([*parts, "Where these numbers were made:", origins(published)])
+        parts += ["The best methods on these images, beyond the papers:", best_rows(published)]
+    return "\n\n".join([*parts, "Origin of these numbers:", origins(published)])
 
 
 def headline(published: Published) -> str:
-    """Return each reported figure beside ours as a Markdown table."""
+    """Return the reported values and ours as a Markdown table."""
     shown: set[str] = set()
     kinds = kinds_of(map(config.load_study, config.study_names()))
     rows = [HEADER, ALIGNMENT]
@@ -73,7 +75,7 @@ def headline(published: Published) -> str:
 
 
 def best_rows(published: Published) -> str:
-    """Return the best row of each leaderboard, and its named ones, as a Markdown table."""
+    """Return the best and the named methods of each leaderboard as a Markdown table."""
     shown = [BOARD_HEADER, BOARD_ALIGNMENT]
     for name, rows in published.boards["leaderboard"].groupby("study", sort=False):
         best = rows["ari"] == rows["ari"].max()
@@ -96,14 +98,14 @@ def best_rows(published: Published) -> str:
 def origins(published: Published) -> str:
     """Return a Markdown list of the runs that the numbers are from, newest first, and a sentence.
 
-    The sentence, on the precision of the studies' networks, is left out if all are in float32.
+    The sentence names the networks trained in bfloat16; it is left out if there are none.
     """
     record, facts = published.record, published.facts
     runs = "\n".join(f"- {_run_line(part)}" for part in (record, *record.get("earlier", [])))
     rounded = facts[(facts["fact"] == "precision") & (facts["value"] == "bfloat16")]
     if rounded.empty:
         return runs
-    said = "Of the studies' networks these were trained in bfloat16, all others in float32"
+    said = "These networks of the studies were trained in bfloat16, all others in float32"
     return f"{runs}\n\n{said}: seeds {_named_seeds(seeds_by_topic(rounded))}."
 
 
@@ -159,11 +161,11 @@ def update_readme(text: str, table: str, begin: str = BEGIN, end: str = END) -> 
     for marker in (begin, end):
         if text.count(marker) != 1:
             raise errors.UserError(
-                f"README: the marker {marker} is there {text.count(marker)} times: the table "
-                f"goes between one {begin} and one {end}"
+                f"README: the marker {marker} occurs {text.count(marker)} times: the table "
+                f"belongs between one {begin} and one {end}"
             )
     before, _, rest = text.partition(begin)
     _, found, after = rest.partition(end)
     if not found:
-        raise errors.UserError(f"README: the marker {end} stands before {begin}: swap them")
+        raise errors.UserError(f"README: the marker {end} comes before {begin}: swap them")
     return f"{before}{begin}\n\n{table}\n\n{end}{after}"

@@ -1,4 +1,4 @@
-"""Reported values beside ours: what a run of the same protocol makes plausible."""
+"""Reported values compared with ours, and the verdicts."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ def bootstrap_interval(
 
 
 def verdict(reported: float, low: float, high: float, tolerance: float) -> str:
-    """Compare a reported figure with ours by the rule that the report states.
+    """Compare a reported value with ours by the rule that the report states.
 
     Parameters
     ----------
     reported : float
-        The paper's figure.
+        The paper's value.
     low, high : float
         Our interval; both are the value itself where there is one seed.
     tolerance : float
-        Absolute, fixed in the study's file beforehand; widens our interval on both sides.
+        Absolute, fixed in advance in the study's file; widens our interval on both sides.
 
     Returns
     -------
     {"reproduced", "above", "below"}
-        ``above``: our whole widened interval lies above the reported figure.
+        ``above``: our widened interval lies entirely above the reported value.
     """
     if low - tolerance > reported:
         return "above"
@@ -109,7 +109,7 @@ def reported_vs_reproduced(
     reduced: bool,
     substituted: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Set each reported figure beside the mean over seeds.
+    """Compare each reported value with the mean over seeds.
 
     Parameters
     ----------
@@ -118,11 +118,11 @@ def reported_vs_reproduced(
     facts : DataFrame
         Columns of `tables.FACTS_TABLE`.
     studies : iterable of Study
-        Studies with their reported figures.
+        Studies with their reported values.
     reduced : bool
-        Whether the profile is a reduced one, which tests no published figure.
+        Whether the profile is reduced, which tests no reported value.
     substituted : collection of str
-        Names of the studies that did not get the data that their protocol asks for.
+        Names of the studies that used other data than their protocol requires.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def reported_vs_reproduced(
 def values_of(
     metrics: pd.DataFrame, facts: pd.DataFrame, study: str, figure: config.Reported
 ) -> dict[int, float]:
-    """Return our value for a reported figure for each seed that has one."""
+    """Return our value of a reported quantity for each seed that has one."""
     if figure.fact is not None:
         return fact_values(facts, study, figure.fact)
     place = (figure.representation, figure.space, figure.clusterer)
@@ -229,13 +229,13 @@ def _verdict_on(
 def sensitivity(
     metrics: pd.DataFrame, facts: pd.DataFrame, study: config.Study
 ) -> list[tuple[str, config.Reported, dict[int, float], dict[int, float]]]:
-    """Set each reported figure of the autoencoder beside ours as run and under each variant.
+    """Compare each reported value of the autoencoder with ours as run and under each variant.
 
     Returns
     -------
     list of (str, Reported, dict of int to float, dict of int to float)
-        Name of the variant, the reported figure, and seed to value as run and under the variant;
-        only variants and figures that have values.
+        Name of the variant, the reported value, and seed to value as run and under the variant;
+        only those with values.
     """
     found = []
     for variant in study.variants:

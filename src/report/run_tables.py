@@ -98,7 +98,7 @@ def hash_rows(results: Results) -> list[list[object]]:
 
 
 def data_rows(results: Results) -> list[list[object]]:
-    """List the data of each study: what it got, how much of it, and from where."""
+    """List the data of each study: the data set, how many images, and their source."""
     rows = []
     for study, data in results.data.items():
         used = results.metrics.loc[results.metrics["study"] == study, "n"].max()
@@ -113,7 +113,7 @@ def data_rows(results: Results) -> list[list[object]]:
 def overview_rows(
     verdict_table: pd.DataFrame, studies: Iterable[config.Study]
 ) -> list[list[object]]:
-    """List every reported value beside ours."""
+    """List the reported values and ours."""
     kinds = kinds_of(studies)
     return [_beside_ours(row, kinds[row.study, row.figure]) for row in verdict_table.itertuples()]
 

@@ -59,7 +59,7 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One reported figure beside ours, as text."""
+    """A reported value and ours, as text."""
 
     figure: str
     reported: str
@@ -230,16 +230,18 @@ def _forest_view(study: config.Study, verdicts: list[Verdict], out: Path) -> Fig
     stem = f"{study.study}-forest"
     if not (out / "figures" / f"{stem}.svg").is_file():
         return None
-    said = "; ".join(f"{row.figure}: reported {row.reported}, ours {row.mean}" for row in verdicts)
+    values = "; ".join(
+        f"{row.figure}: reported {row.reported}, ours {row.mean}" for row in verdicts
+    )
     return own_figure(
         out,
         stem,
         caption=(
-            "Reported scores and ours, each on an axis of its own. The shaded span is the interval "
-            "over the seeds widened by the tolerance: in a full run a reported value within it "
-            "counts as reproduced"
+            "Reported scores and ours, each on its own axis. The shaded span is the interval over "
+            "the seeds, widened by the tolerance: in a full run, a reported value within it counts "
+            "as reproduced"
         ),
-        alt=f"Reported values beside the means of this run. {said}",
+        alt=f"Reported values and the means of this run. {values}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run says as a whole: the counts that abstract and discussion are made of."""
+"""The counts of abstract and discussion: verdicts, and best methods by what is trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JUDGED = ("reproduced", "above", "below")
-# What has to be trained before images are clustered in a way.
+# What a method trains.
 UNTRAINED = "nothing is trained"
 FROZEN_NETWORK = "a network that was trained on other images is used unchanged"
 TRAINED = "a network is trained on the images themselves"
@@ -24,22 +24,22 @@ KINDS = (UNTRAINED, FROZEN_NETWORK, TRAINED)
 
 @dataclass(frozen=True)
 class ValueTally:
-    """How the reported figures of a run came out.
+    """The verdicts of a run, counted.
 
     Attributes
     ----------
     reported : int
-        All of them.
+        All reported values.
     reproduced, above, below : int
         By verdict.
     without : int
-        Those without a verdict: not run, failed, or not put to the test.
+        Those without a verdict: not run, failed, or not tested.
     by_tolerance : int
-        Of the reproduced ones, those that lie outside the interval itself.
+        Reproduced values that lie outside the interval itself.
     counts, exact_counts : int
-        Figures that must come out exactly, such as counts of weights, and those that do.
+        Values that must be equal, such as counts of weights, and those that are.
     one_seed : int
-        Of those with a verdict, how many rest on one seed.
+        Verdicts that rest on one seed.
     """
 
     reported: int
@@ -54,7 +54,7 @@ class ValueTally:
 
     @property
     def judged(self) -> int:
-        """How many figures have a verdict."""
+        """How many values have a verdict."""
         return self.reproduced + self.above + self.below
 
 
@@ -66,7 +66,7 @@ def tally_values(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> Val
     verdicts : DataFrame
         Columns of `tables.VERDICTS_TABLE`.
     studies : iterable of Study
-        Those of the table; they say which figures must come out exactly.
+        Those of the table; a tolerance of 0 means that a value must be equal.
     """
     exact = {
         (study.study, figure.figure)
@@ -92,7 +92,7 @@ def tally_values(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> Val
 
 
 def _is_outside(row: Any) -> bool:
-    """Say whether the reported figure lies outside our interval; one seed is its own interval."""
+    """Return whether the reported value is outside our interval; one seed is its own interval."""
     low, high = (
         row.reproduced_mean if math.isnan(end) else end for end in (row.ci_low, row.ci_high)
     )
@@ -101,7 +101,7 @@ def _is_outside(row: Any) -> bool:
 
 @dataclass(frozen=True)
 class BestOfKind:
-    """The best row of a leaderboard among those that need the same to be made.
+    """The best method of a leaderboard among those that train the same.
 
     `row` has the columns `leaderboards.BOARD_COLUMNS`.
     """
@@ -111,7 +111,7 @@ class BestOfKind:
 
 
 def best_of_each_kind(rows: Iterable[Any]) -> list[BestOfKind]:
-    """Find the best row by ARI of each of `KINDS`, the best first.
+    """Find the best method by ARI of each of `KINDS`, the best first.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def best_of_each_kind(rows: Iterable[Any]) -> list[BestOfKind]:
 
 
 def kind_of(representation: str, clusterer: str) -> str:
-    """Say what has to be trained, and where, before images are clustered so: one of `KINDS`."""
+    """Return what a method trains, and on which images: one of `KINDS`."""
     method = Method.from_table(representation, "raw", clusterer)
     if method.is_trained_here:
         return TRAINED

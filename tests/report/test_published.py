@@ -284,9 +284,9 @@ def cut_picture(report):
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (break_reduced, "'paper' is a reduced one"),
-        (break_data, "mnist-cae had substitute data"),
-        (break_commit, "changes that are not committed: commit them"),
+        (break_reduced, "'paper' is reduced"),
+        (break_data, "mnist-cae used substitute data"),
+        (break_commit, "uncommitted changes: commit them"),
         (break_picture, "confusion_latent.png: not a picture"),
         (cut_picture, "confusion_latent.png: not a picture"),
         *(
@@ -336,7 +336,7 @@ def test_a_missing_readme_changes_nothing(report, place):
 def test_a_folder_with_a_file_of_somebody_is_not_replaced(report, place, name):
     (place[0] / name).parent.mkdir(exist_ok=True)
     (place[0] / name).write_text("mine")
-    with pytest.raises(UserError, match="is not of a published run"):
+    with pytest.raises(UserError, match="does not belong to a published run"):
         publish.publish(report, *place)
     assert (place[0] / name).read_text() == "mine"
     assert (place[0] / "figures/mnist-cae-old.png").exists()
@@ -499,7 +499,7 @@ def test_a_leaderboard_is_replaced_as_a_whole_and_others_are_kept(parts):
     assert again.verdicts.set_index("figure").loc["ARI"].n_seeds == 2
 
 
-def test_the_readme_shows_the_best_rows_and_the_named_ones():
+def test_the_readme_shows_the_best_and_the_named_methods():
     run = board_part("beyond-mnist", [0.7, 0.8], "2025-06-06T", recipe="mnist-some")
     rows = run.boards["leaderboard"]
     worse = [rows.assign(ari=0.3, recipe=""), rows.assign(ari=0.2, recipe="mnist-other")]
@@ -729,7 +729,7 @@ def test_without_a_run_the_block_says_so():
     assert readme_module.readme_block(None) == "No full run is published yet."
     run = run_of(verdict_row())
     assert readme_module.readme_block(run) == "\n\n".join(
-        [readme_module.headline(run), "Where these numbers were made:", readme_module.origins(run)]
+        [readme_module.headline(run), "Origin of these numbers:", readme_module.origins(run)]
     )
 
 
