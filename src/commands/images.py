@@ -156,11 +156,13 @@ def act(options: argparse.Namespace) -> int:
     WrongCall
         If there are no pictures, or a folder must not be written to.
     UserError
-        If another run is going on, or the pictures cannot be clustered.
+        If too few open files are allowed, another run is going on, or the pictures cannot be
+        clustered.
     """
     from commands.picture_request import request_of
-    from commands.process import only_run
+    from commands.process import allow_open_files, only_run
 
+    allow_open_files()
     with refusing():
         request = request_of(options, plain_name(options.name))
     if request.offline:

@@ -1,9 +1,10 @@
-"""One run at a time, and its processes: they start as a group and end with the run."""
+"""One run at a time, the files that it may open, and its processes, which end with it."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -15,8 +16,29 @@ from typing import IO
 from utils import places
 from utils.errors import UserError
 
+# With too few open files, kernels die without a reason.
+OPEN_FILES_NEEDED, OPEN_FILES_WANTED = 256, 1024
 SECONDS_TO_STOP = 10
 SECONDS_BETWEEN_LOOKS = 0.1
+
+
+def allow_open_files() -> None:
+    """Raise this process's limit of open files, if necessary.
+
+    Raises
+    ------
+    UserError
+        If the system allows too few.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
+    if allowed < OPEN_FILES_NEEDED:
+        raise UserError(
+            f"only {allowed} open files are allowed, and a run needs {OPEN_FILES_NEEDED}: "
+            f"allow more (ulimit -n {OPEN_FILES_WANTED})"
+        )
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 @contextmanager
@@ -60,19 +82,27 @@ def group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subproces
         start_new_session=True,
         pass_fds=[lock.fileno()],
     )
-    watcher = subprocess.Popen(
-        ["bash", "-c", 'read -r; kill -- "-$0"', str(process.pid)],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
     try:
-        yield process
+        with _watcher_of(process.pid):
+            yield process
     except BaseException:
         _stop(process)
         raise
     finally:
         _end_group(process.pid)
+
+
+@contextmanager
+def _watcher_of(group: int) -> Iterator[None]:
+    watcher = subprocess.Popen(
+        ["bash", "-c", 'read -r; kill -- "-$0"', str(group)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
         watcher.kill()
         watcher.wait()
 

@@ -93,11 +93,13 @@ def act(options: argparse.Namespace) -> int:
     WrongCall
         If a study or the profile is invalid, or the report must not be written to its folder.
     UserError
-        If another run is going on, no study has its data, or a notebook or the report fails.
+        If too few open files are allowed, another run is going on, no study has its data, or a
+        notebook or the report fails.
     """
-    from commands.process import only_run
+    from commands.process import allow_open_files, only_run
     from commands.request import request_of
 
+    allow_open_files()
     with refusing():
         request = request_of(options)
     with only_run() as lock:

@@ -292,6 +292,27 @@ def test_a_second_run_is_refused(root, capsys):
         pass  # the lock is free again
 
 
+def test_a_command_that_cannot_be_watched_is_ended(root, monkeypatch):
+    started = []
+
+    def no_watcher(process_group):
+        started.append(process_group)
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(process, "_watcher_of", no_watcher)
+    (root / "runs").mkdir()
+    log = root / "runs/log"
+    with (
+        process.only_run() as lock,
+        log.open("w") as file,
+        pytest.raises(OSError, match="too many"),
+        process.group(["sleep", "60"], file, lock),
+    ):
+        pass
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
+
+
 def test_a_full_disk_is_one_line(root, capsys, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device", "runs/x")

@@ -119,7 +119,7 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(
     assert capsys.readouterr().out.splitlines() == [
         f"{MARK}start 01 · one · seed 3",
         f"{MARK}failed 01 · one · seed 3 failed in cell [4] `x = 1`: ValueError: two lines; "
-        f"what was executed is in {folder / 'failed.ipynb'}",
+        f"the executed cells are in {folder / 'failed.ipynb'}",
     ]
     assert read_json(folder / "error.json") == {
         "notebook": "01",

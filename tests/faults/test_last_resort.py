@@ -105,6 +105,25 @@ def test_where_nothing_can_be_written_the_line_says_so(tmp_path, faults):
     faults.survived()
 
 
+ALLOW = "from commands.process import allow_open_files, resource; allow_open_files(); "
+
+
+def test_too_few_open_files_are_one_line_with_the_remedy(tmp_path, faults):
+    faults.tried()
+    status, _, errors = finish(start(tmp_path / "logs", ALLOW, "ulimit -n 48; exec"))
+    assert status == 1
+    assert_one_line(errors)
+    assert "only 48 open files are allowed" in errors and "ulimit -n 1024" in errors
+    faults.survived()
+
+
+def test_a_soft_limit_of_open_files_is_raised(tmp_path, faults):
+    code = f"{ALLOW} print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    faults.tried()
+    assert finish(start(tmp_path, code, "ulimit -Sn 48; exec")) == (0, "1024\n", "")
+    faults.survived()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_one_line(tmp_path, faults, number):
     code = "print('begun', flush=True); time.sleep(60)"
