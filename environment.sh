@@ -1,14 +1,14 @@
 # shellcheck shell=sh
-# Sourced by run_all.sh and run_tests.sh, which set $root. Finds a Python; what it runs needs nothing
-# but the standard library. Sets $venv.
+# Sourced by run_all.sh and run_tests.sh, which set $root. Finds a Python and sets $venv. All that
+# runs here needs only the standard library.
 
 venv=$root/.venv
 
-# Packages named in these would hide the locked ones.
+# Packages from these variables would hide the locked ones.
 unset PYTHONPATH PYTHONHOME
-# The packages are compiled when they are first imported; without that each kernel would do it again.
+# Compiled packages are stored at their first import; otherwise each kernel would compile them again.
 unset PYTHONDONTWRITEBYTECODE
-# Progress lines and files are UTF-8 under every locale.
+# Output and files are UTF-8 under every locale.
 export PYTHONUTF8=1
 
 fail() {
@@ -16,7 +16,7 @@ fail() {
     exit 1
 }
 
-# Prints the path of the first of some Pythons that is 3.11 to 3.$1.
+# Prints the path of the first of the given Pythons whose version is 3.11 to 3.$1.
 first_python() {
     newest=$1
     shift
@@ -28,7 +28,7 @@ if (3, 11) <= sys.version_info[:2] <= (3, $newest): print(sys.executable)" 2>/de
     return 1
 }
 
-# The Pythons that the tests know come first. $PYTHON is never replaced by another one.
+# Tested versions come first. $PYTHON, if set, is the only candidate.
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
         first_python 99 "$PYTHON" && return
@@ -39,17 +39,17 @@ find_python() {
     found=${PYTHON:-python3}
     version=$("$found" -I -S -c 'import sys; print("is %d.%d" % sys.version_info[:2])' 2>/dev/null) ||
         version="does not run"
-    fail "Python too old: 3.11 or later is needed ($found $version); install it, or name it: PYTHON=/usr/bin/python3.12 $0"
+    fail "Python too old: 3.11 or later is needed ($found $version); install one, or name one: PYTHON=/usr/bin/python3.12 $0"
 }
 
-# Runs a file that is to be run before there is an environment.
+# Runs a file before there is an environment.
 run_early() {
     early=$1
     shift
     "$python" -I -S -X utf8 "$root/src/commands/$early" "$@"
 }
 
-# Ends here, with the answer, if the call is wrong or asks for help (status 3).
+# Exits if the call is wrong (status 2) or was answered, for example with the help (status 3).
 check_arguments() {
     status=0
     run_early main.py "$@" || status=$?
@@ -57,11 +57,11 @@ check_arguments() {
     [ "$status" -eq 0 ] || exit "$status"
 }
 
-# Makes .venv from requirements.lock, only when the lock, the Python or this folder's place changed.
+# Makes .venv from requirements.lock if the lock, the Python or the path of this folder changed.
 make_environment() {
     run_early environment.py "$(basename -- "$0")" || exit
 }
 
-# Not the shell's own pwd, which repeats what $PWD says.
-env pwd -P >/dev/null 2>&1 || fail "the current folder was deleted: change to another one"
+# Not the shell's own pwd, which only repeats $PWD.
+env pwd -P >/dev/null 2>&1 || fail "the current folder was deleted: change to another folder"
 python=$(find_python)

@@ -5,6 +5,6 @@ root=$(dirname -- "$(readlink -f -- "$0")")
 . "$root/environment.sh"
 check_arguments "$@"
 make_environment
-# Until the command line can say in words that it was stopped, Python would print a trace.
+# Python would print a trace until the command line handles the signal.
 trap '' INT
 exec "$venv/bin/python" -P -m commands "$@"

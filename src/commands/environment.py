@@ -1,8 +1,8 @@
 """Makes ``.venv`` from ``requirements.lock``, beside the old one, and swaps the two at the end.
 
 ``run_all.sh`` and ``run_tests.sh`` run this file with the system's Python, so only the standard
-library is imported. It does something only if the lock, the Python or the place of this checkout
-changed. After a move only paths are rewritten.
+library is imported. Nothing happens unless the lock, the Python or the path of this checkout has
+changed. If only the path has, only paths are rewritten.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ UNREACHABLE = re.compile(
 SIZE = re.compile(r"Downloading .*\(([0-9.]+) ?([kKMG])(i?)B\)")
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REWRITES = 0.5
-# Finds the Python beside a script wherever its environment lies.
+# Finds the Python beside a script whatever the path of the environment.
 SCRIPT_HEAD = b"""#!/bin/sh
 '''exec' "$(dirname -- "$(realpath -- "$0")")"/'python' "$0" "$@"
 ' '''
@@ -46,26 +46,26 @@ FIXED_HEAD = re.compile(rb"\A#!(?:/bin/sh\n'''exec' .*\n' '''|.*python[0-9.]*)\n
 
 
 class Failed(Exception):
-    """An environment could not be made; the text is one line that says why and what to do."""
+    """The environment could not be made; the message is one line with the reason and the remedy."""
 
 
 class DiskFull(Failed):
-    """There is no space for the environment."""
+    """The disk has no space for the environment."""
 
     def __init__(self) -> None:
         super().__init__(
             f"no space left on the disk of {ROOT}: the environment takes about {GIGABYTES} GB; "
-            "free some and start again"
+            "free some space and start again"
         )
 
 
 class Places:
-    """Where the parts of an environment lie below a checkout."""
+    """Paths of an environment in a checkout."""
 
     def __init__(self, root: Path) -> None:
         self.lock = root / "requirements.lock"
         self.environment = root / ".venv"
-        # What is being made, and what it replaces.
+        # The new environment while it is being made, and the old one that it replaces.
         self.new, self.old = root / ".venv.new", root / ".venv.old"
         self.uv_lock, self.uv = root / "requirements-uv.lock", root / ".uv"
         self.sources, self.log = root / "src", root / "runs" / "install.log"
@@ -89,12 +89,12 @@ def main(program: str) -> int:
     except subprocess.CalledProcessError as error:
         return _complain(program, f"cannot make .venv: {error.cmd} failed: {error.stderr}", 1)
     except KeyboardInterrupt:
-        return _complain(program, "stopped: the next call goes on with what was downloaded", 130)
+        return _complain(program, "stopped: the next call reuses the downloads", 130)
     return 0
 
 
 def _stop_once(_number: int, _frame: object) -> NoReturn:
-    # Whoever presses Ctrl-C again does not disturb what is already stopping.
+    # A second Ctrl-C must not disturb the end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -105,7 +105,7 @@ def _complain(program: str, message: str, status: int) -> int:
     return status
 
 
-# --- what there is --------------------------------------------------------------------------------
+# --- the present environment ----------------------------------------------------------------------
 
 
 def version_of(python: Path | str) -> str | None:
@@ -120,7 +120,7 @@ def version_of(python: Path | str) -> str | None:
 
 
 def description(places: Places, environment: Path) -> str | None:
-    """Describe what an environment must be made of: the lock's hash, its Python, its place."""
+    """Describe an environment: the hash of its lock, its Python and its path."""
     if not places.lock.is_file():
         raise Failed(f"{places.lock} is missing: restore it with git checkout requirements.lock")
     version = version_of(environment / "bin" / "python")
@@ -129,13 +129,13 @@ def description(places: Places, environment: Path) -> str | None:
 
 
 def noted(environment: Path) -> str | None:
-    """Return the description that an environment got when it was made, if it was."""
+    """Return the description that was stored when an environment was complete, if any."""
     stamp = environment / STAMP
     return stamp.read_text(encoding="utf-8").strip() if stamp.is_file() else None
 
 
 def is_current(places: Places) -> bool:
-    """Tell whether the environment is what the lock, ``$PYTHON`` and this place ask for."""
+    """Tell whether the environment fits the lock, ``$PYTHON`` and the path of this checkout."""
     found = description(places, places.environment)
     return found is not None and found == noted(places.environment) and _is_wanted_python(found)
 
@@ -145,7 +145,7 @@ def _is_wanted_python(described: str) -> bool:
 
 
 def was_moved(places: Places) -> bool:
-    """Tell whether only the place of the environment differs from what it was made for."""
+    """Tell whether only the path of the environment differs from its description."""
     found, before = description(places, places.environment), noted(places.environment)
     if found is None or before is None or not _is_wanted_python(found):
         return False
@@ -157,33 +157,33 @@ def was_moved(places: Places) -> bool:
 
 @contextmanager
 def only_one(places: Places) -> Iterator[None]:
-    """Let a second shell wait; what is started inherits the lock and holds it while it lives."""
+    """Let a second shell wait; child processes inherit the lock and hold it until they end."""
     with places.lock.open("rb") as lock:
         os.set_inheritable(lock.fileno(), True)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("waiting for another shell that makes .venv", flush=True)
+            print("waiting for another shell that is making .venv", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def make(places: Places) -> None:
-    """Make the environment, or finish what an earlier call began.
+    """Make the environment, or finish the work of an earlier call.
 
     Raises
     ------
     Failed
-        If it cannot be made; an older one is as it was.
+        If it cannot be made; an older one is unchanged.
     """
     for kept in (places.new, places.old):
-        # A call was stopped between the two renamings of a swap.
+        # An earlier call was stopped between the two renamings of a swap.
         if not os.path.lexists(places.environment) and noted(kept):
             kept.rename(places.environment)
     if is_current(places):
         return
     if was_moved(places):
-        print("rewriting the paths in .venv, which was made elsewhere", flush=True)
+        print("rewriting the paths in .venv, which was made in another folder", flush=True)
         settle(places)
         discard(places.new)
         discard(places.old)
@@ -194,11 +194,11 @@ def make(places: Places) -> None:
     try:
         with places.log.open("wb") as log:
             fill(places, log)
-        # With another place in its stamp, so that it is settled even if this is stopped.
+        # With its temporary path in the stamp, so that the next call settles it if this one stops.
         digest, version, _ = description(places, places.new).split(" ", 2)
         _write(places.new / STAMP, f"{digest} {version} {places.new}\n".encode())
     except (Failed, OSError):
-        discard(places.new)  # the space that it takes may be what is missing
+        discard(places.new)  # it may have filled the disk
         raise
     discard(places.old)
     if os.path.lexists(places.environment):
@@ -218,11 +218,11 @@ def discard(folder: Path) -> None:
 
 
 def settle(places: Places) -> None:
-    """Make an environment usable where it lies: its scripts, its path to `src`, its stamp."""
+    """Adapt an environment to its path: its scripts, its link to `src` and its stamp."""
     environment = places.environment
     python = environment / "bin" / "python"
     if "relocatable = true" not in (environment / "pyvenv.cfg").read_text(encoding="utf-8"):
-        # Writes the scripts named `activate` again.
+        # This rewrites the scripts named `activate`.
         activate = [python, "-I", "-m", "venv", "--without-pip", environment]
         subprocess.run(activate, capture_output=True, text=True, check=True)
         for script in (environment / "bin").iterdir():
@@ -236,7 +236,7 @@ def settle(places: Places) -> None:
 
 
 def _free_script(script: Path) -> None:
-    """Let a script find its Python wherever it lies."""
+    """Let a script find its Python whatever the path."""
     with script.open("rb") as file:
         if file.read(2) != b"#!":
             return
@@ -257,12 +257,12 @@ def _write(file: Path, content: bytes, mode: int = 0o644) -> None:
 
 
 def fill(places: Places, log: IO[bytes]) -> None:
-    """Install the locked packages into the new environment: with uv, or without it with pip.
+    """Install the locked packages into the new environment with uv, or else with pip.
 
     Raises
     ------
     Failed
-        If neither can.
+        If both fail.
     """
     about = f"Python {version_of(sys.executable)} (log: {places.log})"
     print(f"making .venv from requirements.lock with {about}", flush=True)
@@ -274,7 +274,7 @@ def fill(places: Places, log: IO[bytes]) -> None:
         except DiskFull:
             raise
         except Failed as failed:
-            print(f"  uv failed ({failed}): going on with pip, which takes minutes", flush=True)
+            print(f"  uv failed ({failed}): continuing with pip, which takes minutes", flush=True)
             discard(places.new)
     if not _has_pip():
         raise Failed(
@@ -285,7 +285,7 @@ def fill(places: Places, log: IO[bytes]) -> None:
 
 
 def find_uv(places: Places) -> str | None:
-    """Return the uv of this machine, or the one that an earlier call installed for itself."""
+    """Return the uv of this machine, or that of an earlier call."""
     for uv in ("uv", str(places.uv / "bin" / "uv")):
         try:
             if subprocess.run([uv, "--version"], capture_output=True).returncode == 0:
@@ -296,7 +296,7 @@ def find_uv(places: Places) -> str | None:
 
 
 def install_uv(places: Places, log: IO[bytes]) -> str | None:
-    """Install the pinned uv into an environment of its own, or say why not and return None."""
+    """Install the pinned uv into an environment of its own; if that fails, return None."""
     if not _has_pip():
         return None
     discard(places.uv)
@@ -309,7 +309,10 @@ def install_uv(places: Places, log: IO[bytes]) -> str | None:
     except DiskFull:
         raise
     except Failed as failed:
-        print(f"  uv cannot be had ({failed}): going on with pip, which takes minutes", flush=True)
+        print(
+            f"  uv is not available ({failed}): continuing with pip, which takes minutes",
+            flush=True,
+        )
         return None
     return find_uv(places)
 
@@ -333,24 +336,24 @@ def install_with_pip(places: Places, log: IO[bytes]) -> None:
     execute([sys.executable, "-m", "venv", str(places.new)], log)
     pip = [str(places.new / "bin" / "python"), "-m", "pip", "install", "--no-input"]
     pip += ["--disable-pip-version-check", "--progress-bar", "off", "--require-hashes", "--no-deps"]
-    pip += ["--no-compile"]  # as uv: what is imported is compiled then
+    pip += ["--no-compile"]  # as uv: modules are compiled at their first import
     execute([*pip, "-r", str(places.lock)], log, Progress(places))
 
 
 def execute(command: Sequence[str], log: IO[bytes], progress: Progress | None = None) -> None:
-    """Run a part of the installation; what it prints goes into `log`.
+    """Run a step of the installation; its output goes to `log`.
 
     Raises
     ------
     Failed
-        If it fails, with the reason that it gave.
+        If it fails, with its reason.
     """
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        close_fds=False,  # the lock goes with it
+        close_fds=False,  # the child inherits the lock
     ) as process:
         try:
             said = _follow(process.stdout, log, progress)
@@ -362,7 +365,7 @@ def execute(command: Sequence[str], log: IO[bytes], progress: Progress | None = 
 
 
 def _follow(stream: IO[bytes], log: IO[bytes], progress: Progress | None) -> str:
-    """Return what a process prints until it ends; show meanwhile how far it is."""
+    """Return the output of a process, and show its progress until it ends."""
     lines, begun = [], b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
@@ -393,21 +396,21 @@ def _explanation(said: str, log: str) -> Failed:
     if unreachable is not None:
         what = UNREACHABLE.search(unreachable)[0]
         return Failed(
-            f"the package index cannot be reached, or a download was cut ({what}): look after the "
+            f"the package index cannot be reached, or a download was cut off ({what}): check the "
             f"network or the proxy, and start again (log: {log})"
         )
     errors = (line for line in lines if re.search("error", line, re.IGNORECASE))
-    reason = next(errors, lines[-1] if lines else "no reason was given")
+    reason = next(errors, lines[-1] if lines else "no reason given")
     shortened = reason if len(reason) <= 150 else f"{reason[:149]}…"  # pip lists all versions
     return Failed(f"the installation failed: {shortened} (log: {log})")
 
 
 class Progress:
-    """How far an installer is: a line that is rewritten on a terminal, else one now and then."""
+    """Progress of an installer: a line that is rewritten on a terminal, else a line every 10 s."""
 
     def __init__(self, places: Places) -> None:
         self.folder = places.new
-        self.there_before = self._count()  # pip, in an environment that pip fills
+        self.there_before = self._count()  # pip itself, if pip fills the environment
         self.packages = sum(
             "==" in line for line in places.lock.read_text(encoding="utf-8").splitlines()
         )
@@ -418,29 +421,29 @@ class Progress:
         self.seconds_between = SECONDS_BETWEEN_REWRITES if self.rewrites else SECONDS_BETWEEN_LINES
 
     def hear(self, line: str) -> None:
-        """Take note of a line of uv or pip."""
+        """Process a line of output of uv or pip."""
         if found := SIZE.search(line):
             size = float(found[1]) * {"k": 1e-3, "K": 1e-3, "M": 1.0, "G": 1e3}[found[2]]
-            if found[3]:  # uv, which downloads several at once and says when each is done
+            if found[3]:  # uv, which downloads several at once and reports the end of each
                 self.sizes[line.split()[1]] = size * 1.049
                 self.announced += size * 1.049
-            else:  # pip, which says nothing then
+            else:  # pip, which does not report the end
                 self.downloaded += size
         elif line.startswith(" Downloaded "):
             self.downloaded += self.sizes.pop(line.split()[1], 0.0)
         elif found := re.match("Resolved ([0-9]+) packages", line):  # uv
             self.packages = int(found[1])
-        elif line.startswith("Ignoring "):  # pip, of what is for other platforms
+        elif line.startswith("Ignoring "):  # pip, about packages for other platforms
             self.packages -= 1
 
     def show(self) -> None:
-        """Say how far the installation is, if it is time to."""
+        """Show the progress, if it is time to."""
         if time.monotonic() - self.shown >= self.seconds_between:
             self.shown = time.monotonic()
             self._print(self._words())
 
     def end(self) -> None:
-        """Leave the last line behind."""
+        """Show the final state."""
         self._print(self._words() + ("\n" if self.rewrites else ""))
 
     def _count(self) -> int:

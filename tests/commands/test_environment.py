@@ -264,7 +264,7 @@ def test_a_moved_checkout_keeps_its_environment(checkout, tools, installer):
     made = calls(tools)
     said = run_all(moved, tools).stdout.splitlines()
     assert said == [
-        "rewriting the paths in .venv, which was made elsewhere",
+        "rewriting the paths in .venv, which was made in another folder",
         f"cli {moved / '.venv'}",
     ]
     assert run_all(moved, tools).stdout == f"cli {moved / '.venv'}\n"
@@ -366,7 +366,7 @@ def test_ctrl_c_during_the_installation_and_again_is_one_line(checkout, tools):
         os.killpg(process.pid, signal.SIGINT)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT)
-    assert complaint == "run_all.sh: stopped: the next call goes on with what was downloaded\n"
+    assert complaint == "run_all.sh: stopped: the next call reuses the downloads\n"
 
     (tools / "uv-hangs").unlink()
     assert run_all(checkout, tools).stdout.endswith(f"cli {checkout / '.venv'}\n")
@@ -443,7 +443,7 @@ def test_without_the_wheel_of_uv_pip_goes_on(checkout, without_uv, said, reason)
     assert (made.returncode, made.stderr) == (0, "")
     assert calls(without_uv) == ["pip uv", "pip all"]
     assert reason in made.stdout
-    assert "going on with pip" in made.stdout
+    assert "continuing with pip" in made.stdout
 
 
 def test_where_uv_fails_pip_goes_on(checkout, tools):
@@ -592,7 +592,7 @@ def test_a_deleted_current_folder_is_said(checkout, tools, tmp_path):
     assert answer.returncode == 1
     # Before it, the shell itself may say so too.
     last = answer.stderr.splitlines()[-1]
-    assert last == "run_all.sh: the current folder was deleted: change to another one"
+    assert last == "run_all.sh: the current folder was deleted: change to another folder"
     assert not (checkout / ".venv").exists()
 
 

@@ -356,7 +356,7 @@ def test_a_part_of_the_workflow_makes_no_report(repository):
     status, lines, errors = run(repository, *words)
     assert (status, errors) == (0, [])
     assert not [line for line in lines if "up to date" in line]
-    assert lines[-1] == "the report was not made: what followed -- left it out"
+    assert lines[-1] == "the report was not made: the arguments after -- left it out"
 
 
 def test_files_dated_in_the_future_are_named_and_stop_nothing(repository):

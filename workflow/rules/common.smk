@@ -1,4 +1,4 @@
-"""Names of files, and what several rules share."""
+"""Names of files, and definitions for several rules."""
 
 PYTHON = shlex.quote(sys.executable)
 CORES = workflow.cores or 1
@@ -6,11 +6,11 @@ BOARDS = [name for name in TOPICS if name in leaderboard_names()]
 
 
 def topic(name, profile=PROFILE):
-    """Return where the results of a study or leaderboard lie, relative to the repository."""
+    """Return the place of the results of a study or leaderboard, relative to the repository."""
     return places.topic(profile, name, Path("runs"))
 
 
-# Studies and leaderboards whose data cannot be had: the report names them.
+# Studies and leaderboards whose data are not available: the report names them.
 NOT_RUN = [name for name in TOPICS if topic(name).not_run.exists()]
 WITH_DATA = [name for name in TOPICS if name not in NOT_RUN]
 EXECUTED = [
@@ -23,7 +23,7 @@ EXECUTED = [
 
 
 def in_repository(paths):
-    """Name files so that a moved checkout is still up to date."""
+    """Return paths relative to the repository, so that a moved checkout is still up to date."""
     return [str(path.relative_to(ROOT)) for path in paths]
 
 

@@ -1,15 +1,15 @@
-"""A rule for each notebook: the four of a study, and that of a leaderboard."""
+"""A rule for each notebook: four for a study, one for a leaderboard."""
 
 ANY = topic("{study}", "{profile}")
-# Those that keep every core busy on their own; the others run side by side. In a reduced profile a
-# training is so short that what comes before and after it would leave cores idle.
+# Notebooks that keep all cores busy; the others run side by side. In a reduced profile the training
+# is so short that the rest of its notebook would leave cores idle.
 USE_ALL_CORES = set() if load_profile(PROFILE).reduced else {"02_train_autoencoder"}
-# Of notebooks that could begin, those that others wait for and those that take longest come first.
+# Of the notebooks that are ready, those that others wait for, or that take longest, come first.
 PRIORITIES = {"02_train_autoencoder": 3, LEADERBOARD_NOTEBOOK: 2, "04_pretrained_comparison": 1}
 
 
 def trained_for(wildcards):
-    """Name the trainings whose networks a leaderboard uses, of those that this run has."""
+    """Return the manifests of this run's trainings whose networks a leaderboard uses."""
     board = load_leaderboard(wildcards.study)
     methods = board.rows_for(load_profile(PROFILE), int(wildcards.seed))
     used = {method.representation for method in methods}
@@ -23,18 +23,18 @@ def trained_for(wildcards):
 def notebook_rule(notebook, needed, **configuration):
     """Define the rule of a notebook.
 
-    `needed` are the manifests that it waits for, `configuration` its own files of ``config``.
+    It waits for the manifests in `needed`; `configuration` are its own files in ``config``.
     """
     folder = ANY.notebook("{seed}", notebook)
-    # A network is always trained with as many threads, also by a notebook that misses its stored
-    # weights: the last bits depend on it.
+    # The number of threads for training is always the same, even in a notebook that trains because
+    # stored weights are missing: the last bits of the weights depend on it.
     training_threads = "" if notebook in USE_ALL_CORES else " --training-threads {CORES}"
 
     rule:
         name:
             notebook
         input:
-            # What is executed; its paired .ipynb changes with every saved output.
+            # Not the paired .ipynb, which changes with every saved output.
             script=f"notebooks/{notebook}.py",
             profile="config/profiles/{profile}.yaml",
             lock="requirements.lock",
@@ -49,7 +49,7 @@ def notebook_rule(notebook, needed, **configuration):
             str(folder / "stderr.log"),
         params:
             folder=str(folder),
-            # Not the files: most changes in them are of no concern to this notebook.
+            # Not the source files: most changes in them do not affect this notebook.
             code=config.get("code", {}).get(notebook)
             or notebook_fingerprint(Path(f"notebooks/{notebook}.py")),
         threads: CORES if notebook in USE_ALL_CORES else max(1, CORES // 2)

@@ -1,4 +1,4 @@
-"""The report, from what the notebooks left."""
+"""The report, made from the notebooks' results."""
 
 
 rule report:
@@ -19,7 +19,7 @@ rule report:
         code=in_repository(source_files("report.build")),
         lock="requirements.lock",
     output:
-        # A mark, not the report itself: Snakemake removes outputs before it makes them again, and a
+        # A mark, not the report itself: Snakemake removes outputs before it makes them again, so a
         # failure would leave no report at all.
         touch(f"{OUT}/.complete"),
     params:
