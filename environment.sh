@@ -36,10 +36,10 @@ find_python() {
         first_python 13 "$venv/bin/python" python3 python3.13 python3.12 python3.11 && return
         first_python 99 python3 && return
     fi
-    found=${PYTHON:-python3}
-    version=$("$found" -I -S -c 'import sys; print("is %d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+    tried=${PYTHON:-python3}
+    version=$("$tried" -I -S -c 'import sys; print("is %d.%d" % sys.version_info[:2])' 2>/dev/null) ||
         version="does not run"
-    fail "Python too old: 3.11 or later is needed ($found $version); install one, or name one: PYTHON=/usr/bin/python3.12 $0"
+    fail "Python too old: 3.11 or later is needed ($tried $version); install one, or name one: PYTHON=/usr/bin/python3.12 $0"
 }
 
 # Runs a file before there is an environment.

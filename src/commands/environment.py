@@ -136,8 +136,10 @@ def noted(environment: Path) -> str | None:
 
 def is_current(places: Places) -> bool:
     """Tell whether the environment fits the lock, ``$PYTHON`` and the path of this checkout."""
-    found = description(places, places.environment)
-    return found is not None and found == noted(places.environment) and _is_wanted_python(found)
+    current = description(places, places.environment)
+    return (
+        current is not None and current == noted(places.environment) and _is_wanted_python(current)
+    )
 
 
 def _is_wanted_python(described: str) -> bool:
@@ -146,10 +148,10 @@ def _is_wanted_python(described: str) -> bool:
 
 def was_moved(places: Places) -> bool:
     """Tell whether only the path of the environment differs from its description."""
-    found, before = description(places, places.environment), noted(places.environment)
-    if found is None or before is None or not _is_wanted_python(found):
+    current, before = description(places, places.environment), noted(places.environment)
+    if current is None or before is None or not _is_wanted_python(current):
         return False
-    return found.split(" ", 2)[:2] == before.split(" ", 2)[:2]
+    return current.split(" ", 2)[:2] == before.split(" ", 2)[:2]
 
 
 # --- making it ------------------------------------------------------------------------------------
@@ -356,12 +358,12 @@ def execute(command: Sequence[str], log: IO[bytes], progress: Progress | None = 
         close_fds=False,  # the child inherits the lock
     ) as process:
         try:
-            said = _follow(process.stdout, log, progress)
+            output = _follow(process.stdout, log, progress)
         except BaseException:
             process.terminate()
             raise
     if process.returncode != 0:
-        raise _explanation(said, log.name)
+        raise _explanation(output, log.name)
 
 
 def _follow(stream: IO[bytes], log: IO[bytes], progress: Progress | None) -> str:
@@ -388,10 +390,10 @@ def _follow(stream: IO[bytes], log: IO[bytes], progress: Progress | None) -> str
     return "\n".join([*lines, begun.decode("utf-8", "replace")])
 
 
-def _explanation(said: str, log: str) -> Failed:
-    if FULL_DISK.search(said):
+def _explanation(output: str, log: str) -> Failed:
+    if FULL_DISK.search(output):
         return DiskFull()
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     unreachable = next((line for line in lines if UNREACHABLE.search(line)), None)
     if unreachable is not None:
         what = UNREACHABLE.search(unreachable)[0]
@@ -422,17 +424,17 @@ class Progress:
 
     def hear(self, line: str) -> None:
         """Process a line of output of uv or pip."""
-        if found := SIZE.search(line):
-            size = float(found[1]) * {"k": 1e-3, "K": 1e-3, "M": 1.0, "G": 1e3}[found[2]]
-            if found[3]:  # uv, which downloads several at once and reports the end of each
+        if match := SIZE.search(line):
+            size = float(match[1]) * {"k": 1e-3, "K": 1e-3, "M": 1.0, "G": 1e3}[match[2]]
+            if match[3]:  # uv, which downloads several at once and reports the end of each
                 self.sizes[line.split()[1]] = size * 1.049
                 self.announced += size * 1.049
             else:  # pip, which does not report the end
                 self.downloaded += size
         elif line.startswith(" Downloaded "):
             self.downloaded += self.sizes.pop(line.split()[1], 0.0)
-        elif found := re.match("Resolved ([0-9]+) packages", line):  # uv
-            self.packages = int(found[1])
+        elif match := re.match("Resolved ([0-9]+) packages", line):  # uv
+            self.packages = int(match[1])
         elif line.startswith("Ignoring "):  # pip, about packages for other platforms
             self.packages -= 1
 

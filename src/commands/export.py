@@ -69,8 +69,8 @@ def export_clusters(request: PictureRequest, table: pd.DataFrame) -> None:
         If the target is somebody else's, or nothing can be written there any more.
     """
     target = request.export
-    found = picture_files.find(request.folder, request.labels)
-    names = {picture_files.printable(name): name for name in found.names}
+    files = picture_files.find(request.folder, request.labels)
+    names = {picture_files.printable(name): name for name in files.names}
     folders = {
         path: "noise" if cluster == "-1" else f"cluster-{int(cluster):03}"
         for path, cluster in zip(table["path"], table["cluster"], strict=True)
@@ -138,13 +138,15 @@ def export(root: Path, clusters: Mapping[str, str], target: Path, copy: bool) ->
         for name, (source, state) in wanted.items():
             picture = name.partition("/")[2]
             try:
-                found = in_the_way(target, name)
-                if found == target / name and _is_as(found, [state]):
+                obstacle = in_the_way(target, name)
+                if obstacle == target / name and _is_as(obstacle, [state]):
                     done[name] = [state]
-                elif found is None or (found == target / name and _is_as(found, planned[name])):
+                elif obstacle is None or (
+                    obstacle == target / name and _is_as(obstacle, planned[name])
+                ):
                     done[name] = [_place(source, target / name, workshop / "picture", copy)]
                 else:
-                    left_out[picture] = f"{found} exists and does not belong to this export"
+                    left_out[picture] = f"{obstacle} exists and does not belong to this export"
             except OSError as error:
                 if error.errno not in OF_ONE_PICTURE:
                     raise UserError(
@@ -189,34 +191,34 @@ def _remove(root: Path, target: Path, name: str, states: list[State]) -> bool:
 
 
 def _state_of(path: Path) -> State:
-    found = path.stat()
-    return found.st_size, found.st_mtime
+    status = path.stat()
+    return status.st_size, status.st_mtime
 
 
 def _is_as(path: Path, states: Iterable[State]) -> bool:
     """Tell whether a path is a link or a file in one of these states."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return False
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return str(path.readlink()) in states
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return False
     return any(
         not isinstance(state, str)
-        and state[0] == found.st_size
-        and abs(state[1] - found.st_mtime) <= SECONDS_OF_TIMES
+        and state[0] == status.st_size
+        and abs(state[1] - status.st_mtime) <= SECONDS_OF_TIMES
         for state in states
     )
 
 
 def _states(known: object) -> list[State]:
     """Read the states of a file from a manifest, which may have been edited."""
-    found = []
+    valid = []
     for state in known if isinstance(known, list) else []:
         if isinstance(state, str):
-            found.append(state)
+            valid.append(state)
         elif isinstance(state, list) and [type(part) for part in state] == [int, float]:
-            found.append((state[0], state[1]))
-    return found
+            valid.append((state[0], state[1]))
+    return valid

@@ -156,7 +156,7 @@ def act(options: argparse.Namespace) -> int:
     WrongCall
         If there are no pictures, or a folder must not be written to.
     UserError
-        If too few open files are allowed, another run is going on, or the pictures cannot be
+        If too few open files are allowed, another run is in progress, or the pictures cannot be
         clustered.
     """
     from commands.picture_request import request_of

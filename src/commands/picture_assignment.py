@@ -33,17 +33,17 @@ def assign(request: PictureRequest) -> pd.DataFrame:
     """
     model, about = estimator.load(request.model)
     network = _network_of(request, model.n_features_in_, about)
-    found = picture_files.find(request.folder)
-    usable, reasons, computed, _ = picture_features.collect(found, network, request.study)
-    skipped = picture_features.left_out(found, reasons)
+    files = picture_files.find(request.folder)
+    usable, reasons, computed, _ = picture_features.collect(files, network, request.study)
+    skipped = picture_features.left_out(files, reasons)
     for path, reason in skipped.head(MOST_LINES).itertuples(index=False):
         print(f"left out: {path}: {reason}")
     if not len(usable):
-        raise UserError(f"{request.folder}: none of its {len(found.names)} files can be read")
+        raise UserError(f"{request.folder}: none of its {len(files.names)} files can be read")
     clusters, shares = model.vote(computed)
     table = pd.DataFrame(
         {
-            "path": [picture_files.printable(found.names[row]) for row in usable],
+            "path": [picture_files.printable(files.names[row]) for row in usable],
             "cluster": clusters.astype(str),
             "confidence": shares.round(4),
         }

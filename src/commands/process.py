@@ -57,7 +57,7 @@ def only_run() -> Iterator[IO[str]]:
         except BlockingIOError:
             lock.seek(0)
             raise UserError(
-                f"another run is going on in {places.root()} (process {lock.read().strip()}): "
+                f"another run is in progress in {places.root()} (process {lock.read().strip()}): "
                 "wait until it ends, or stop it"
             ) from None
         lock.truncate(0)

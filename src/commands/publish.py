@@ -41,7 +41,7 @@ def act(options: argparse.Namespace) -> int:
 
     with refusing():
         load_profile(options.profile)
-    # A run replaces its report: nothing is published while one is going on.
+    # A run replaces its report: nothing is published during a run.
     with only_run():
         _, dirty, _ = git_state(places.root())
         if dirty:

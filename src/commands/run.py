@@ -93,7 +93,7 @@ def act(options: argparse.Namespace) -> int:
     WrongCall
         If a study or the profile is invalid, or the report must not be written to its folder.
     UserError
-        If too few open files are allowed, another run is going on, no study has its data, or a
+        If too few open files are allowed, another run is in progress, no study has its data, or a
         notebook or the report fails.
     """
     from commands.process import allow_open_files, only_run

@@ -98,16 +98,16 @@ def mend_records(folder: Path) -> set[str]:
 
 def _records(folder: Path) -> list[tuple[Path, str]]:
     """List Snakemake's records, each with its result, whose name is the file's in base 64."""
-    found = []
+    records = []
     for path in folder.rglob("*"):
         if path.is_file():
             # A long name is split into folders, whose names begin with @.
             name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
             try:
-                found.append((path, urlsafe_b64decode(name).decode()))
+                records.append((path, urlsafe_b64decode(name).decode()))
             except (binascii.Error, ValueError):
                 continue  # not Snakemake's
-    return found
+    return records
 
 
 def _is_record(content: dict[str, Any] | None) -> bool:

@@ -3,6 +3,7 @@ import io
 import os
 import re
 import sys
+import types
 from pathlib import Path
 
 import pandas as pd
@@ -411,7 +412,9 @@ chatter
 """
 
 
-def test_progress_is_shown_and_everything_is_logged(tmp_path, capsys):
+def test_progress_is_shown_and_everything_is_logged(tmp_path, capsys, monkeypatch):
+    clock = types.SimpleNamespace(monotonic=iter([0.0, 12.0, 12.0]).__next__)
+    monkeypatch.setattr(progress, "time", clock)
     path = tmp_path / "log"
     path.write_text(SNAKEMAKE_SAID)
     with path.open("a") as log:
@@ -423,7 +426,7 @@ def test_progress_is_shown_and_everything_is_logged(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "[1/2] 01_baseline · one · seed 0 …",
         "      one seed 0: epoch 1/2: loss 0.5",
-        "      01_baseline · one · seed 0: done in 0 s, 1 left",
+        "      01_baseline · one · seed 0: done in 12 s, 1 left",
         "[2/2] report …",
         "      failed; notebooks already running are finished first",
     ]

@@ -1,4 +1,4 @@
-"""Odd places: a report goes into any folder that can be written to, and nowhere else."""
+"""Unusual folders: a report goes into any folder that can be written to, and nowhere else."""
 
 import os
 

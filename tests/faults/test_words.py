@@ -1,4 +1,4 @@
-"""Words of people: any command line or notebook parameter is a run, or an error in a line."""
+"""User input: any command line or notebook parameter is a run, or an error in a line."""
 
 import contextlib
 import io
