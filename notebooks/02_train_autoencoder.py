@@ -73,8 +73,10 @@ facts = {
     "n_biases": counts["biases"],
     "latent_size": int(np.prod(latent_shape)),
 }
-for name_of_fact, number in facts.items():
-    run.record.fact(name_of_fact, number)
+run.record.fact("n_parameters", facts["n_parameters"])
+run.record.fact("n_weights", facts["n_weights"])
+run.record.fact("n_biases", facts["n_biases"])
+run.record.fact("latent_size", facts["latent_size"])
 print(facts)
 run.result(facts)
 

@@ -84,6 +84,10 @@ def build(profile, studies, seeds, runs, out):
 """
 
 
+# What the command line needs of the report.
+REPORT_PARTS = ("report/__init__", "report/notebook_format", "report/markdown")
+
+
 def make_repository(root):
     """Copy the real command line and workflow; replace what gets data, runs and reports."""
     source = root / "src"
@@ -94,7 +98,7 @@ def make_repository(root):
         (source / "utils" / name).mkdir()
     (source / "report").mkdir()
     kept = ("errors", "places", "__init__", "data/__init__", "runs/__init__")
-    for name in (*(f"utils/{one}" for one in kept), "report/__init__", "report/notebook_format"):
+    for name in (*(f"utils/{one}" for one in kept), *REPORT_PARTS):
         shutil.copy(ROOT / f"src/{name}.py", source / f"{name}.py")
     warm_start = source / "commands" / "warm_start.py"
     text = warm_start.read_text("utf-8")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from commands import images
-from report import markdown, pages
+from report import markdown, pages, templates
 from utils import estimator
 from utils.config.load import _validate
 from utils.config.schema import Study
@@ -162,7 +162,9 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_in_a_page_is_only_text(faults, tmp_path, name):
     faults.tried()
-    template = pages.environment(markdown.Numbering()).from_string("# {{ name }}\n\n{{ name }}\n")
+    template = templates.environment(markdown.Numbering()).from_string(
+        "# {{ name }}\n\n{{ name }}\n"
+    )
     (tmp_path / "a.md").write_text(template.render(name=name))
     pages.run_pandoc(tmp_path / "a.md", tmp_path / "a.html", "--to=html5", "--metadata=title=a")
     page = (tmp_path / "a.html").read_text()

@@ -217,11 +217,11 @@ def test_the_size_of_a_latent_is_that_of_the_network(architecture, options, shap
 
 
 def recorded(method):
-    """List the names that notebooks 1 to 4 give to `run.<method>`, as patterns."""
+    """List the names that notebooks 1 to 4 give to `run.record.<method>`, as patterns."""
     found = []
     for script in sorted((ROOT / "notebooks").glob("0[1-4]*.py")):
         for node in ast.walk(ast.parse(script.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == f"run.{method}":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == f"run.record.{method}":
                 name = node.args[0 if method == "fact" else 1]
                 parts = name.values if isinstance(name, ast.JoinedStr) else [name]
                 found.append(
