@@ -189,11 +189,13 @@ def _execute(
 
     from commands.forked_kernels import forked_kernel
 
+    # Papermill fills in parameters where a path has braces.
+    path = str(partial).replace("{", "{{").replace("}", "}}")
     try:
         with _no_ipython_settings(), forked_kernel():
             return papermill.execute_notebook(
-                partial,
-                partial,
+                path,
+                path,
                 parameters=parameters,
                 kernel_name="python3",
                 progress_bar=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import urllib.parse
 from pathlib import Path
 
 from utils import errors, places
@@ -37,7 +38,7 @@ def run_pandoc(source: Path, target: Path, *arguments: str) -> None:
 
 def template_path(name: str) -> str:
     """Return the path of a file that pandoc fetches as it would a URL: it decodes ``%20``."""
-    return str(places.template() / name).replace("%", "%25")
+    return urllib.parse.quote(str(places.template() / name))
 
 
 def _why_it_failed(done: subprocess.CompletedProcess[str]) -> str:

@@ -99,6 +99,15 @@ def test_a_run_begins_with_what_is_not_its_own_alone(tmp_path):
         assert not manifest.exists() and (tmp_path / "run/notes.txt").exists()
 
 
+@pytest.mark.parametrize("name", ["a {brace}", "{seed}", "100%20 {}"])
+def test_a_folder_of_any_name_has_its_notebook(tmp_path, name):
+    """Papermill takes braces in a path for parameters."""
+    notebook = write_notebook(tmp_path / name / "01.py", FINISH)
+    given = {"study": "one", "profile": "quick", "seed": 0, "run_dir": "run"}
+    run_notebook(notebook, given, tmp_path / name / "run", print)
+    assert (tmp_path / name / "run" / "executed.ipynb").is_file()
+
+
 def test_a_failing_cell_is_named_and_the_partial_notebook_kept(
     tmp_path, monkeypatch, capsys, elsewhere
 ):

@@ -1130,7 +1130,7 @@ def test_a_pandoc_that_fails_has_a_reason(tmp_path, monkeypatch, script, said):
 
 def test_a_checkout_of_any_name_has_its_templates(tmp_path, elsewhere):
     """Pandoc decodes the paths of files that it fetches as if they were URLs."""
-    root = tmp_path / "100%20 {a}%41"
+    root = tmp_path / "100%20 {a}%41 'b\"c"
     shutil.copytree(places.template(), root / "reports" / "template")
     elsewhere(root)
     source = tmp_path / "a.md"
