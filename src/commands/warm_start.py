@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from report.notebook_format import skip_iri_grammars
+from utils.store import fingerprints
 
 # Names the socket that takes requests for forks; on Linux it is no file that could stay behind.
 ADDRESS = "WARM_START"
@@ -115,6 +116,8 @@ def _import_libraries(process: subprocess.Popen, threads: int) -> None:
         if process.poll() is not None:
             return
         importlib.import_module(name)
+    # Which packages libraries are: every notebook asks for it, and looking takes half a second.
+    fingerprints.distributions()
     gc.collect()
     gc.freeze()  # so that a collection in a fork copies nothing of what is shared
 

@@ -20,7 +20,7 @@ from utils.runs import study as study_module
 from utils.runs.progress import print_epochs, print_tenths
 from utils.runs.record import Record
 from utils.store import tables
-from utils.store.files import atomic_path, sha256_array
+from utils.store.files import sha256_array
 from utils.store.fingerprints import fingerprint
 from utils.store.stages import Stage, load_or_measure
 
@@ -292,10 +292,10 @@ class BoardRun:
     def finish(self) -> None:
         """Write what was recorded, with the costs; the manifest comes last."""
         if self._costs:
-            with atomic_path(self.record.new_file(tables.COSTS)) as temporary:
-                pd.DataFrame(self._costs.values()).to_csv(temporary, index=False)
-            with atomic_path(self.record.new_file(tables.LABELS)) as temporary:
-                pd.DataFrame({"class": self.labels}).to_parquet(temporary, index=False)
+            costs, classes = tables.COSTS_TABLE, tables.LABELS_TABLE
+            costs.write(pd.DataFrame(self._costs.values()), self.record.new_file(costs.file))
+            labels = pd.DataFrame({"class": self.labels})
+            classes.write(labels, self.record.new_file(classes.file))
         self.record.finish()
 
 

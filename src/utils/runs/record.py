@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from utils import metrics, places
+from utils.config.facts import require as require_declared
 from utils.store.files import atomic_path, write_json
-from utils.store.tables import ASSIGNMENTS, CONFUSION, CONFUSION_KEY, METRICS
+from utils.store.tables import ASSIGNMENTS_TABLE, CONFUSION_TABLE, METRICS_TABLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,7 +174,15 @@ class Record:
         return points.drop(columns="image")
 
     def fact(self, name: str, value: Any) -> None:
-        """Record a single number or word that the article's text uses."""
+        """Record a single number or word that the article's text uses.
+
+        Raises
+        ------
+        UserError
+            If a notebook of this project records a fact that `config.facts` does not declare, or a
+            value of another kind.
+        """
+        require_declared(self.notebook, name, value)
         self.facts[name] = value
 
     def note(self, text: str) -> None:
@@ -195,14 +204,11 @@ class Record:
         clusterings = self._clusterings.values()
         scores = pd.DataFrame([row for each in clusterings for row in each.scores])
         if clusterings:
-            columns = [*CONFUSION_KEY, "class", "cluster", "count"]
-            confusion = pd.concat([each.confusion for each in clusterings])[columns]
+            confusion = pd.concat([each.confusion for each in clusterings])
             assignments = pd.concat([each.assignment for each in clusterings])
-            for name, table in ((METRICS, scores), (CONFUSION, confusion)):
-                with atomic_path(self.new_file(name)) as temporary:
-                    table.to_csv(temporary, index=False)
-            with atomic_path(self.new_file(ASSIGNMENTS)) as temporary:
-                assignments.to_parquet(temporary, index=False)
+            METRICS_TABLE.write(scores, self.new_file(METRICS_TABLE.file))
+            CONFUSION_TABLE.write(confusion, self.new_file(CONFUSION_TABLE.file))
+            ASSIGNMENTS_TABLE.write(assignments, self.new_file(ASSIGNMENTS_TABLE.file))
         ended = datetime.now(UTC)
         manifest = {
             "notebook": self.notebook,

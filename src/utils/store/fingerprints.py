@@ -87,12 +87,13 @@ def library_versions(*modules: str) -> dict[str, str]:
     """
     reached = _reach(Definition(module, None) for module in modules)
     packages = {package for one in reached.statements for package in _libraries_of(*one)}
-    names = {name for package in packages for name in _distributions().get(package, ())}
+    names = {name for package in packages for name in distributions().get(package, ())}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
 
 
 @cache
-def _distributions() -> dict[str, list[str]]:
+def distributions() -> dict[str, list[str]]:
+    """Return the installed distributions by the top-level package that they provide."""
     return dict(importlib.metadata.packages_distributions())
 
 

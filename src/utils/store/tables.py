@@ -244,6 +244,5 @@ BOARD_TABLES = {
 
 # Columns that name a clustering over its seeds, and that of one seed in the confusion table.
 COMBINATION = ("study", "representation", "space", "clusterer", "n")
-CONFUSION_KEY = ("study", "seed", "representation", "space", "clusterer", "n")
 # The fact of a notebook that ended without a result: why there is none.
 FAILED = "failed"
