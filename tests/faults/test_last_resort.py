@@ -183,6 +183,16 @@ def test_streams_that_are_closed_or_full(tmp_path, faults, shell, status):
     faults.survived()
 
 
+def test_a_child_has_the_streams_that_the_caller_closed(tmp_path, faults):
+    """A notebook's kernel does not start without them."""
+    child = "import sys; sys.exit(sys.stdout is None or sys.stdin is None)"
+    code = f"import subprocess; sys.exit(subprocess.call([sys.executable, '-c', {child!r}]))"
+    faults.tried()
+    status, _, errors = finish(start(tmp_path, code, "exec <&- >&-; exec"))
+    assert (status, errors) == (0, "")
+    faults.survived()
+
+
 def test_names_do_not_steer_the_terminal(tmp_path, faults):
     code = r"print('a\x1b]0;title\x07b\rc\u202egpj.png', 'd\te\nf')"
     faults.tried()
