@@ -151,7 +151,7 @@ def test_a_mistake_in_a_method_of_a_leaderboard_is_told_with_what_is_allowed(
     ("old", "new", "said"),
     [
         ("n_clusters: 10", "n_clusters: 1001", "key 'n_clusters': at most 1000"),
-        ("n_clusters: 10", "n_clusters: 1", "key 'n_clusters': Input should be greater than 1"),
+        ("n_clusters: 10", "n_clusters: 1", "key 'n_clusters': must be greater than 1"),
         ("dataset: mnist", "dataset: cifar10", "deskewed is for grey images only"),
         ("dataset: mnist", "dataset: mnist\nimages: {first: 80000}", "at most 70000"),
     ],

@@ -17,6 +17,10 @@ from utils.errors import UserError
 
 STUDY = "mnist-cae"
 PROFILE = "quick"
+BACKBONES = (
+    "efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, resnet50, resnet50_random or "
+    "timm:MODEL"
+)
 
 
 @pytest.fixture
@@ -158,29 +162,49 @@ def test_an_unknown_key_inside_another_is_named_by_its_way(changed, way, key, al
 @pytest.mark.parametrize(
     ("path_and_value", "expected"),
     [
-        (("dataset", "imagenet"), "key 'dataset': Input should be 'mnist', 'fashion_mnist'"),
-        (("reported", 0, "metric", "f1"), "key 'reported.0.metric': Input should be 'ari', 'nmi'"),
+        (("dataset", "imagenet"), "key 'dataset': must be 'mnist', 'fashion_mnist'"),
+        (("reported", 0, "metric", "f1"), "key 'reported.0.metric': must be 'ari', 'nmi'"),
+        (("autoencoder", "epochs", "many"), "key 'autoencoder.epochs': must be a whole number (f"),
         (
-            ("autoencoder", "epochs", "many"),
-            "key 'autoencoder.epochs': Input should be a valid int",
+            ("autoencoder", "epochs", 0),
+            "key 'autoencoder.epochs': must be greater than 0 (found 0)",
         ),
-        (("autoencoder", "epochs", 0), "key 'autoencoder.epochs': Input should be greater than 0"),
-        (("autoencoder", "epochs", 1.5), "key 'autoencoder.epochs': Input should be a valid int"),
+        (("autoencoder", "epochs", 1.5), "key 'autoencoder.epochs': must be a whole number (found"),
         (("autoencoder", "epochs", None), "key 'autoencoder.epochs'"),
         (("autoencoder", "architecture", "a/b"), "key 'autoencoder.architecture'"),
         (("autoencoder", "options", {"channels": ["x"]}), "key 'autoencoder.options.channels"),
         (("autoencoder", "optimizer", "learning_rate", float("inf")), "a finite number"),
         (("reported", 0, "value", float("nan")), "a finite number"),
-        (("reported", {}), "key 'reported': Input should be a valid list"),
-        (("kmeans", "n_clusters", 1), "key 'kmeans.n_clusters': Input should be greater than 1"),
+        (("reported", {}), "key 'reported': must be a list (found {})"),
+        (("kmeans", "n_clusters", 1), "key 'kmeans.n_clusters': must be greater than 1"),
         (("study", "other"), f"key 'study' must be '{STUDY}', the name of the file"),
-        (("title", 3), "key 'title': Input should be a valid string (found 3)"),
+        (("title", 3), "key 'title': must be text (found 3)"),
+        (("images", 3), "key 'images': must be keys and values (found 3)"),
+        (("reported", 0, "tolerance", -1.0), "key 'reported.0.tolerance': must be at least 0 (f"),
+        (("backbones", []), "key 'backbones': must have at least 1 entry (found [])"),
+        (("backbones", 0, "vgg"), f"key 'backbones.0': must be {BACKBONES} (found 'vgg')"),
+        (("variants", 0, "name", "A b"), "must be lower-case letters, digits, - and _, fi"),
+        (("claims", 1, "rule", "pairs", 0, ["4"]), "must have at least 2 entries (found ['4'])"),
+        (("claims", 0, "rule", "share", 1.0), "share': must be less than 1 (found 1.0)"),
+        (("claims", 0, "rule", {"kind": "x"}), "'kind' must be 'group', 'overlap', 'split', "),
+        (("claims", 0, "rule", {}), "key 'claims.0.rule': 'kind' is missing (found {})"),
+        (("claims", 0, "rule", 3), "key 'claims.0.rule': must be keys and values (found 3)"),
+        (("reported", 0, "metric", None), "key 'reported.0': give either 'metric' with"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(changed, study_file, path_and_value, expected):
     message = complaint(changed, *path_and_value)
     assert message.startswith(f"{study_file}: ")
     assert expected in message
+
+
+def test_an_option_of_the_wrong_kind_is_one_mistake(changed, study_file):
+    message = complaint(changed, "autoencoder", "options", {"channels": ["x"]})
+    line = study_file.read_text().splitlines().index("    channels:") + 1
+    assert message == (
+        f"{study_file}: line {line}: key 'autoencoder.options.channels': must be true or false, a "
+        "number, or a list of whole numbers (found ['x'])"
+    )
 
 
 def test_a_missing_key_is_named_without_the_rest_of_the_file(study_file):
@@ -234,11 +258,14 @@ def test_malformed_yaml_names_the_file(folder, load, content):
 )
 def test_no_value_is_taken_for_one_of_another_kind(folder, text, key):
     path = folder / "profiles" / f"{PROFILE}.yaml"
-    name = {"bool": "reduced", "int": "seeds"}[key]
+    name, kind = {
+        "bool": ("reduced", "true or false"),
+        "int": ("seeds", "a whole number"),
+    }[key]
     path.write_text(re.sub(rf"(?m)^{name}: .*", f"{name}: {text}", path.read_text()))
     message = complaint(load_profile, PROFILE)
     number = path.read_text().splitlines().index(f"{name}: {text}") + 1
-    assert message.startswith(f"{path}: line {number}: key '{name}': Input should be a valid {key}")
+    assert message.startswith(f"{path}: line {number}: key '{name}': must be {kind}")
 
 
 def test_a_key_given_twice_is_refused_with_both_lines(study_file):

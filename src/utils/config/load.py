@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from utils import places
 from utils.config import strict_yaml
@@ -16,6 +17,29 @@ from utils.config.schema import Leaderboard, Profile, Study, VerdictRule, _Model
 from utils.config.strict_yaml import Way
 from utils.errors import UserError
 from utils.places import PLAIN_NAME
+
+# What is wrong with a value, by pydantic's name of the mistake.
+_IN_WORDS = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be keys and values",
+    "model_type": "must be keys and values",
+    "model_attributes_type": "must be keys and values",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+    "too_short": "must have at least {min_length} {entries}",
+    "too_long": "must have at most {max_length} {entries}",
+    "union_tag_invalid": "{discriminator} must be {expected_tags}",
+    "union_tag_not_found": "{discriminator} is missing",
+    "value_error": "{error}",
+}
 
 
 def study_names() -> list[str]:
@@ -211,10 +235,19 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[tuple[Wa
             words = f"key '{key}' is missing"
         else:
             shown = reprlib.repr(problem["input"])  # shortened: it may be the whole file
-            allowed = ": true or false" if problem["type"] == "bool_type" else ""
-            words = f"key '{key}': {problem['msg']}{allowed} (found {shown})"
+            words = f"key '{key}': {_allowed(problem)} (found {shown})"
         found.append((problem["loc"], words))
     return found
+
+
+def _allowed(problem: ErrorDetails) -> str:
+    """Say what a value must be."""
+    if problem["type"] not in _IN_WORDS:
+        return problem["msg"]
+    values = problem.get("ctx", {})
+    length = values.get("min_length", values.get("max_length"))
+    entries = "entry" if length == 1 else "entries"
+    return _IN_WORDS[problem["type"]].format(**values, entries=entries)
 
 
 def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:

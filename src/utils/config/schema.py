@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from utils.config.methods import K_CHOSEN, Method
 from utils.config.metrics_table import METRICS
@@ -12,9 +21,36 @@ from utils.places import PLAIN_NAME
 
 Dataset = Literal["mnist", "fashion_mnist", "cifar10", "mnist5k", "digits"]
 Metric = Literal[tuple(METRICS)]
-Name = Annotated[str, Field(pattern=rf"^{PLAIN_NAME}$")]
+
+
+def _in_words(allowed: str) -> WrapValidator:
+    """Say in a few words what is allowed, instead of a pattern or one mistake per type."""
+
+    def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("in_words", f"must be {allowed}") from None
+
+    return WrapValidator(validate)
+
+
+Name = Annotated[
+    str,
+    Field(pattern=rf"^{PLAIN_NAME}$"),
+    _in_words("lower-case letters, digits, - and _, first a letter or digit"),
+]
 Backbone = Annotated[
-    str, Field(pattern=r"^(efficientnet_lite[012]|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$")
+    str,
+    Field(pattern=r"^(efficientnet_lite[012]|resnet50|resnet50_random|timm:[A-Za-z0-9_.]+)$"),
+    _in_words(
+        "efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, resnet50, resnet50_random or "
+        "timm:MODEL"
+    ),
+]
+Option = Annotated[
+    bool | int | float | list[int],
+    _in_words("true or false, a number, or a list of whole numbers"),
 ]
 
 
@@ -67,7 +103,7 @@ class Autoencoder(_Model):
     """Architecture and training protocol of an autoencoder."""
 
     architecture: Name
-    options: dict[str, bool | int | float | list[int]] = {}
+    options: dict[str, Option] = {}
     loss: Literal["binary_cross_entropy", "mean_squared_error"]
     optimizer: Optimizer
     batch_size: int = Field(gt=0)
@@ -229,7 +265,7 @@ class Variant(_Model):
     """The study's autoencoder with other options: what the paper also says, or leaves open."""
 
     name: Name
-    options: dict[str, bool | int | float | list[int]]
+    options: dict[str, Option]
     why: str
 
 
