@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from commands.arguments import (
     PROGRAM,
+    WrongCall,
     names_in,
     refusing,
     require_known,
@@ -17,18 +19,30 @@ from commands.telling import shown
 from utils import places
 
 HELP = "run one named method of a leaderboard and print its scores; without a name, list them"
-_RECIPE = re.compile(r"^[^#\n]*?\brecipe: *([a-z0-9_-]+)", re.MULTILINE)
+_RECIPE = re.compile(r"""^[^#\n]*?\brecipe: *["']?([a-z0-9_-]+)""", re.MULTILINE)
 
 
 def recipes() -> dict[str, str]:
-    """Return the leaderboard of each recipe, without parsing the files as YAML."""
-    return {
-        recipe: board
-        for board in names_in("leaderboards")
-        for recipe in _RECIPE.findall(
-            (places.config() / "leaderboards" / f"{board}.yaml").read_text(encoding="utf-8")
-        )
-    }
+    """Return the leaderboard of each recipe, without parsing the files as YAML.
+
+    Raises
+    ------
+    WrongCall
+        If two leaderboards have a recipe of the same name.
+    """
+    boards: dict[str, str] = {}
+    for board in names_in("leaderboards"):
+        for recipe in _RECIPE.findall(_file_of(board).read_text(encoding="utf-8")):
+            if boards.setdefault(recipe, board) != board:
+                files = f"{_file_of(boards[recipe])}, {_file_of(board)}"
+                raise WrongCall(
+                    f"recipe {recipe!r} is on two leaderboards: {files}; give one another name"
+                )
+    return boards
+
+
+def _file_of(board: str) -> Path:
+    return places.config() / "leaderboards" / f"{board}.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -517,6 +517,20 @@ def test_every_recipe_has_a_name_of_its_own():
     assert len(names) == len(set(names)) >= 3
 
 
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_recipe_on_two_leaderboards_is_refused_with_both_files(tmp_path, elsewhere, quote):
+    (tmp_path / "leaderboards").mkdir()
+    for board in ("one", "two"):
+        path = tmp_path / "leaderboards" / f"{board}.yaml"
+        path.write_text(f"rows:\n  - {{clusterer: gmm, recipe: {quote}fast{quote}}}\n")
+    elsewhere(config=tmp_path)
+    with pytest.raises(UserError) as refused:
+        recipe.recipes()
+    message = str(refused.value)
+    assert "recipe 'fast' is on two leaderboards: " in message
+    assert all(f"{tmp_path / 'leaderboards' / board}.yaml" in message for board in ("one", "two"))
+
+
 def test_a_recipe_says_its_scores_and_leaves_its_assignments(
     tmp_path, monkeypatch, capsys, elsewhere
 ):

@@ -6,16 +6,17 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from report import published
 from utils import clustering, config, places
 from utils.clustering import joint
-from utils.config import checks, methods, vocabulary
+from utils.config import checks, methods, sizes, vocabulary
 from utils.data import datasets
 from utils.errors import UserError
 from utils.places import ROOT
-from utils.representations import autoencoders, encoders
+from utils.representations import autoencoders, encoders, pretrained, registry
 
 PAPERS = ("mnist-cae", "fashion-ae", "mnist-conv-ae", "cifar10-cae")
 BOARD = "beyond-mnist"
@@ -64,6 +65,8 @@ STUDY_MISTAKES = [
     ("mnist-cae", '"0", "1", "8"', '"0", "1", "ten"', "claims.0.rule.classes.2", "0, 1, 2, 3"),
     ("fashion-ae", "Sandal, Sn", "Sandals, Sn", "claims.0.rule.classes.1", "Coat, Sandal,"),
     ("mnist-cae", '["3", "5"]', '["3", "s"]', "claims.1.rule.pairs.1.1", "0, 1, 2, 3"),
+    ("fashion-ae", "pairs: [[", "pairs: [[Shirt, Shirt], [", "claims.1.rule.pairs.0",
+     "two different classes (found Shirt twice): allowed are T-shirt/top, Trouser,"),
     ("mnist-cae", "autoencoder, space: pca50, clusterer: kmeans}", "autoencoder, space: pca20, "
      "clusterer: kmeans}", "claims.0.rule.of", "autoencoder / pca50 / kmeans"),
     ("mnist-cae", "pixels, space: raw", "pixel, space: raw", "claims.3.rule.than", "pixels / raw"),
@@ -91,8 +94,7 @@ STUDY_MISTAKES = [
     ("mnist-cae", "{channels: [32, 64]}", "{channels: [9, 9, 9]}", "autoencoder.options",
      "sides must be multiples of 8: set images.resize"),
     ("mnist-cae", "n_components: 50", "n_components: 3137", "space.n_components", "at most 1568"),
-    ("mnist-cae", "pca, n_components: 50", "pca", "space.n_components", "belongs to 'name: pca'"),
-    ("fashion-ae", "{name: raw}", "{name: raw, n_components: 2}", "n_components", "belongs to"),
+    ("mnist-cae", "pca, n_components: 50", "pca", "space.n_components", "is missing"),
     ("mnist-cae", "n_clusters: 10", "n_clusters: 201", "kmeans.n_clusters", "at most 200, the few"),
     ("cifar10-cae", "min_samples: 5", "min_samples: 201", "dbscan.min_samples", "at most 200"),
     ("mnist-cae", "batch_size: 256", "batch_size: 70001", "batch_size", "at most 70000"),
@@ -120,6 +122,20 @@ def test_two_variants_of_one_name_are_refused(complaint):
     assert "variants.1.name" in message and "two variants are called 'latent-64'" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("mnist-cae", "{name: pca,", "{name: raw,", "belongs to 'name: pca' only (found 50)"),
+        ("mnist-cae", "pca, n_components: 50", "pca", "is missing: 'name: pca' needs it"),
+        ("cifar10-cae", "{name: raw}", "{name: raw, n_components: 99999}", "(found 99999)"),
+    ],
+)
+def test_components_that_do_not_fit_the_space_are_one_mistake(complaint, name, old, new, words):
+    message = complaint(name, old, new)
+    assert "key 'space.n_components': " in message and words in message
+    assert message.count("key '") == 1
+
+
 ROW = "{representation: pixels, space: raw, clusterer: kmeans, quick: true}"
 ROW_MISTAKES = [
     ("representation: sift, space: raw, clusterer: kmeans", "representation", "pixels, hog"),
@@ -134,7 +150,15 @@ ROW_MISTAKES = [
     ("representation: pixels, space: raw, clusterer: gmm+self_label+self_label", "clusterer", "st"),
     ("representation: pixels, space: raw, clusterer: dec, k: chosen", "k", "allowed is 'given'"),
     ("representation: pixels, space: pca9, clusterer: dec", "space", "needs pixels in the space"),
-]
+    ("representation: pixels, space: pca785, clusterer: gmm", "space", "at most 784, the features"),
+    ("representation: mnist-conv-ae, space: pca11, clusterer: gmm", "space", "at most 10, the f"),
+    ("representation: hog+vae, space: pca61, clusterer: gmm", "space", "at most 60, the features"),
+    ("representation: hog, space: pca1001, clusterer: gmm, quick: true", "space",
+     "'pca1001' needs at least 1001 images (found 1000, the fewest that"),
+    ("representation: hog, space: pca1001, clusterer: gmm, recipe: x", "space", "1001 images"),
+    ("representation: pixels, space: umap999, clusterer: gmm, quick: true", "space",
+     "'umap999' needs at least 1001 images"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("row", "key", "allowed"), ROW_MISTAKES)
@@ -154,10 +178,67 @@ def test_a_mistake_in_a_method_of_a_leaderboard_is_told_with_what_is_allowed(
         ("n_clusters: 10", "n_clusters: 1", "key 'n_clusters': must be greater than 1"),
         ("dataset: mnist", "dataset: cifar10", "deskewed is for grey images only"),
         ("dataset: mnist", "dataset: mnist\nimages: {first: 80000}", "at most 70000"),
+        ("common_space: 50", "common_space: 785", "key 'common_space': at most 784, the pixels of"),
+        ("internal_images: 10000", "internal_images: 49", "key 'common_space': at most 49, the im"),
+        (
+            "reduced_images: 1000",
+            "reduced_images: 11",
+            "'umap10' needs at least 12 images (found 11",
+        ),
     ],
 )
 def test_a_mistake_in_a_leaderboard_is_told(complaint, old, new, said):
     assert said in complaint(BOARD, old, new, kind="leaderboards")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "representation: hog, space: pca1001, clusterer: gmm",  # of full runs only
+        "representation: pixels, space: pca784, clusterer: gmm, quick: true",
+        "representation: vae, space: umap20, clusterer: gmm, quick: true",
+    ],
+)
+def test_a_method_that_its_images_suffice_for_is_allowed(folder, row):
+    path = folder / "leaderboards" / f"{BOARD}.yaml"
+    path.write_text(path.read_text("utf-8").replace(ROW, f"{{{row}}}"), "utf-8")
+    checks.require_sound([config.load_topic(BOARD)], config.load_profile("quick"))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (32, 32, 3), (8, 8), (30, 29)])
+@pytest.mark.parametrize("view", [*methods.HANDMADE, *methods.TRAINED])
+def test_the_number_of_features_is_that_of_the_representation(view, shape):
+    if view.startswith("deskewed") and len(shape) > 2:
+        return
+    if view == "ae_conv" and shape[0] % 4:
+        return
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
+    if view in methods.TRAINED:
+        features = encoders.fit_features(view, images, seed=0, epochs=0)
+    else:
+        features = registry.features(view, images)
+    assert sizes.n_features(view, shape, {}) == features.shape[1]
+
+
+def test_the_number_of_features_of_frozen_networks_is_that_of_the_networks():
+    images = np.zeros((1, 28, 28), np.uint8)
+    for view in methods.FROZEN:
+        assert (
+            sizes.n_features(view, (28, 28), {}) == pretrained.unit_features(view, images).shape[1]
+        )
+
+
+def test_a_recipe_on_two_leaderboards_is_refused_with_both_files(complaint, folder):
+    message = complaint(
+        "beyond-fashion", "clusterer: gmm", "clusterer: gmm, recipe: mnist-hog", kind="leaderboards"
+    )
+    assert re.search(r"key 'rows\.[0-9]+\.recipe': 'mnist-hog' is also a recipe of ", message)
+    assert f"{folder / 'leaderboards' / BOARD}.yaml" in message
+
+
+def test_a_leaderboard_is_not_refused_for_a_damaged_one_beside_it(folder):
+    (folder / "leaderboards" / "beyond-fashion.yaml").write_text("leaderboard: [")
+    checks.require_sound([config.load_topic(BOARD)], config.load_profile("quick"))
 
 
 def test_the_studies_that_a_leaderboard_uses_are_checked_with_it(folder):
@@ -213,7 +294,7 @@ def test_the_size_of_a_latent_is_that_of_the_network(architecture, options, shap
     size = 1
     for side in latent:
         size *= side
-    assert checks.latent_size(architecture, options, shape) == size
+    assert sizes.latent_size(architecture, options, shape) == size
 
 
 def recorded(method):

@@ -5,11 +5,12 @@ They look up names and compare sizes before anything is run, without data and he
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 
 from utils import config, places
-from utils.config import methods
+from utils.config import methods, sizes
 from utils.config.facts import FACTS
 from utils.config.schema import Leaderboard, Profile, Study
 from utils.config.strict_yaml import Way
@@ -20,11 +21,16 @@ from utils.config.vocabulary import (
     SPREAD_METRICS,
     STUDY_NOTEBOOKS,
 )
+from utils.errors import UserError
 
 # Notebook 1 reduces the pixels to so many components, for which it needs as many images.
 LEAST_IMAGES = 50
 # The maps are measured by the ten nearest neighbours of each point.
 LEAST_MAP_POINTS = 11
+# UMAP looks at ten neighbours of each point, itself counted.
+LEAST_UMAP_POINTS = 11
+# Each of several views is reduced to so many components, if it has more features.
+VIEW_COMPONENTS = 50
 
 Mistakes = Iterator[tuple[Way, str]]
 
@@ -49,11 +55,12 @@ def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> No
     for board in boards:
         for name in sorted(_studies_in(board) - set(studies)):
             studies[name] = config.load_study(name)
+    recipes = _boards_of_recipes() if boards else {}
     _refuse("profiles", profile.profile, _of_profile(profile))
     for study in studies.values():
         _refuse("studies", study.study, _of_study(study, profile))
     for board in boards:
-        _refuse("leaderboards", board.leaderboard, _of_board(board, studies))
+        _refuse("leaderboards", board.leaderboard, _of_board(board, studies, recipes))
 
 
 def _refuse(folder: str, name: str, mistakes: Mistakes) -> None:
@@ -96,6 +103,11 @@ def _of_study(study: Study, profile: Profile) -> Mistakes:
             f"{references.relative_to(places.root())} has no entry {study.citation!r}: add it "
             f"there, or name one of {_listed(keys)}",
         )
+    is_space_sound = (study.space.name == "pca") == (study.space.n_components is not None)
+    if not is_space_sound:
+        yield _of_space(study.space)
+        # Everything else that depends on the space would be a follow-up of this mistake.
+        study = study.model_copy(update={"space": config.Space(name="raw")})
     yield from _of_images(study)
     if study.images.first is not None and study.images.first < LEAST_IMAGES:
         yield _mistake(
@@ -105,8 +117,16 @@ def _of_study(study: Study, profile: Profile) -> Mistakes:
     yield from _of_networks(study)
     yield from _of_sizes(study, profile)
     yield from _of_training(study)
-    yield from _of_reported(study)
-    yield from _of_claims(study)
+    if is_space_sound:
+        yield from _of_reported(study)
+        yield from _of_claims(study)
+
+
+def _of_space(space: config.Space) -> tuple[Way, str]:
+    way: Way = ("space", "n_components")
+    if space.n_components is None:
+        return _mistake(way, "is missing: 'name: pca' needs it")
+    return _mistake(way, f"belongs to 'name: pca' only (found {space.n_components}): remove it")
 
 
 def _of_images(topic: Study | Leaderboard) -> Mistakes:
@@ -171,33 +191,9 @@ def _unmet(kind: str, value: float | list[int], least_sizes: int) -> str | None:
     return None if is_sizes else f"a list of at least {least_sizes} whole numbers from 1"
 
 
-def _image_shape(study: Study) -> tuple[int, int, int]:
-    """Return channels, height and width of an image as the network sees it."""
-    height, width, *channels = DATASETS[study.dataset].shape[1:]
-    side = study.images.resize
-    return (*(channels or (1,)), side or height, side or width)
-
-
-def _shrinking(architecture: str, options: dict) -> int:
-    """Return by what factor a network shrinks the sides of an image."""
-    if architecture == "conv_batchnorm":
-        return 2 ** len(options["channels"])
-    if architecture == "conv_dropout":
-        return 2 ** (len(options["channels"]) - 1)
-    return 1
-
-
-def latent_size(architecture: str, options: dict, shape: tuple[int, int, int]) -> int:
-    """Return how many numbers a network makes of an image of (channels, height, width)."""
-    if "widths" in options:
-        return options["widths"][-1]
-    factor = _shrinking(architecture, options)
-    return options["channels"][-1] * (shape[1] // factor) * (shape[2] // factor)
-
-
 def _of_latent(study: Study, options: dict, way: Way) -> Mistakes:
-    architecture, shape = study.autoencoder.architecture, _image_shape(study)
-    factor = _shrinking(architecture, options)
+    architecture, shape = study.autoencoder.architecture, sizes.image_shape(study)
+    factor = sizes.shrinking(architecture, options)
     if shape[1] % factor or shape[2] % factor:
         yield _mistake(
             way,
@@ -205,7 +201,7 @@ def _of_latent(study: Study, options: dict, way: Way) -> Mistakes:
             f"{factor}: set images.resize",
         )
         return
-    size = latent_size(architecture, options, shape)
+    size = sizes.latent_size(architecture, options, shape)
     n_components = study.space.n_components
     if n_components is not None and n_components > size:
         yield _mistake(
@@ -216,8 +212,6 @@ def _of_latent(study: Study, options: dict, way: Way) -> Mistakes:
 
 def _of_sizes(study: Study, profile: Profile) -> Mistakes:
     """Compare what is asked for with the number of images."""
-    if (study.space.name == "pca") != (study.space.n_components is not None):
-        yield _mistake(("space", "n_components"), "belongs to 'name: pca', and only there")
     used = _fewest(
         _available(study), study.images.first, profile.max_images, profile.backbone_images
     )
@@ -331,6 +325,12 @@ def _of_classes(study: Study, rule: config.Rule, way: Way) -> Mistakes:
     named = {(*way, "classes", i): name for i, name in enumerate(getattr(rule, "classes", []))}
     for i, pair in enumerate(getattr(rule, "pairs", [])):
         named |= {(*way, "pairs", i, j): name for j, name in enumerate(pair)}
+        if pair[0] == pair[1]:
+            yield _mistake(
+                (*way, "pairs", i),
+                f"a pair is two different classes (found {pair[0]} twice): "
+                f"allowed are {_listed(allowed)}",
+            )
     for where, name in named.items():
         if name not in allowed:
             yield _unknown(where, "class", name, allowed)
@@ -364,19 +364,50 @@ def _studies_in(board: Leaderboard) -> set[str]:
     return named & set(config.study_names())
 
 
-def _of_board(board: Leaderboard, studies: dict[str, Study]) -> Mistakes:
+def _boards_of_recipes() -> dict[str, list[str]]:
+    """List the leaderboards of each recipe; files that cannot be read are left out."""
+    boards: dict[str, list[str]] = {}
+    for name in config.leaderboard_names():
+        try:
+            rows = config.load_leaderboard(name).rows
+        except UserError:
+            continue  # of a leaderboard that is not run
+        for row in rows:
+            if row.recipe is not None:
+                boards.setdefault(row.recipe, []).append(name)
+    return boards
+
+
+def _of_board(
+    board: Leaderboard, studies: dict[str, Study], recipes: dict[str, list[str]]
+) -> Mistakes:
     yield from _of_images(board)
-    fewest = _fewest(_available(board), board.images.first, board.reduced_images)
+    most = _fewest(_available(board), board.images.first)
+    fewest = _fewest(most, board.reduced_images)
+    yield from _of_common_space(board, fewest)
     if board.n_clusters > fewest:
         limit = f"at most {fewest}, the fewest images that are clustered"
         yield _mistake(("n_clusters",), f"{limit} (found {board.n_clusters})")
     known = [*methods.HANDMADE, *methods.FROZEN, *methods.TRAINED, *config.study_names()]
     for place, row in enumerate(board.rows):
+        is_sound = True
         parts = (row.representation, row.space, row.clusterer, row.k)
         for key, words in methods.mistakes(*parts, known):
             yield _mistake(("rows", place, key), words)
+            is_sound = False
         for words in _misfits(row.representation, board, studies):
             yield _mistake(("rows", place, "representation"), words)
+            is_sound = False
+        if is_sound:
+            # Reduced profiles run the quick ones, and any that has a name of its own.
+            n_images = fewest if row.quick or row.recipe else most
+            for key, words in _shortages(row.parsed, board, studies, n_images):
+                yield _mistake(("rows", place, key), words)
+        for other in recipes.get(row.recipe, []):
+            if other != board.leaderboard:
+                path = places.config() / "leaderboards" / f"{other}.yaml"
+                words = f"{row.recipe!r} is also a recipe of {path}: give one another name"
+                yield _mistake(("rows", place, "recipe"), words)
 
 
 def _misfits(representation: str, board: Leaderboard, studies: dict[str, Study]) -> Iterator[str]:
@@ -388,3 +419,39 @@ def _misfits(representation: str, board: Leaderboard, studies: dict[str, Study])
         elif view in studies and DATASETS[studies[view].dataset].shape[1:] != shape:
             theirs = f"images of {studies[view].dataset}"
             yield f"{view} is a study of {theirs}, which differ in shape from {board.dataset}'s"
+
+
+def _of_common_space(board: Leaderboard, n_images: int) -> Mistakes:
+    for limit, words in (
+        (math.prod(DATASETS[board.dataset].shape[1:]), "the pixels of an image"),
+        (_fewest(board.internal_images, n_images), "the images on which indices are measured"),
+    ):
+        if board.common_space > limit:
+            found = board.common_space
+            yield _mistake(("common_space",), f"at most {limit}, {words} (found {found})")
+
+
+def _shortages(
+    method: methods.Method, board: Leaderboard, studies: dict[str, Study], n_images: int
+) -> Iterator[tuple[str, str]]:
+    """Say for what a method has too few features or images; yield the key and words."""
+    shape, space = DATASETS[board.dataset].shape[1:], method.space
+    features = [sizes.n_features(view, shape, studies) for view in method.views]
+    if len(features) > 1:
+        features = [min(VIEW_COMPONENTS, n) for n in features]
+        yield from _too_few(
+            "representation", methods.JOINED_BY.join(method.views), max(features), n_images
+        )
+    if space.kind == "pca" and space.n_components > sum(features):
+        yield "space", f"at most {sum(features)}, the features (found {space.n_components})"
+    elif space.kind == "pca":
+        yield from _too_few("space", str(space), space.n_components, n_images)
+    elif space.kind == "umap":
+        least = max(LEAST_UMAP_POINTS, space.n_components + 2)
+        yield from _too_few("space", str(space), least, n_images)
+
+
+def _too_few(key: str, name: str, least: int, n_images: int) -> Iterator[tuple[str, str]]:
+    if n_images < least:
+        fewest = f"{n_images}, the fewest that are clustered"
+        yield key, f"{name!r} needs at least {least} images (found {fewest})"
