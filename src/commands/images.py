@@ -94,6 +94,7 @@ def check(options: argparse.Namespace) -> None:
         _one_of("--backbone", options.backbone, (*BACKBONES, "timm:MODEL"))
     if options.labels not in (None, "folders"):
         options.labels = str(place("--labels", options.labels))
+    options.is_default_out = options.out is None
     # An assignment to known clusters does not replace a report.
     kind = "" if options.model is None else "-assigned"
     default = places.root() / "reports" / "images" / f"{plain_name(options.name)}{kind}"

@@ -81,6 +81,8 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
     )
     _require_apart(request)
     picture_files.find(request.folder, request.labels)  # raises if there are none
+    if options.is_default_out:
+        _require_own_name(request)
     prepare_out(request.out, request.owner)
     if request.export is not None:
         _prepare_export(request)
@@ -99,6 +101,16 @@ def _require_apart(request: PictureRequest) -> None:
         written["--export"] = request.export
         ownership.require_apart({"--export": request.export}, reserved_places())
     ownership.require_apart(written, read)
+
+
+def _require_own_name(request: PictureRequest) -> None:
+    """Refuse the default folder if it has the report of another collection of the same name."""
+    manifest = ownership.read_manifest(request.out)
+    if manifest is not None and not manifest.belongs_to(request.owner):
+        raise UserError(
+            f"{request.out}: another collection of this name has its report there "
+            f"({manifest.owner.strip()}): choose another place with --name TITLE or --out DIR"
+        )
 
 
 def _prepare_export(request: PictureRequest) -> None:

@@ -149,6 +149,30 @@ def test_what_is_refused_is_told_in_a_line_and_changes_nothing(faults, place, ca
     faults.survived()
 
 
+@pytest.mark.parametrize("model", [[], ["--model", "{o}/model.safetensors"]])
+def test_two_collections_of_one_name_need_another_title_or_place(
+    faults, place, elsewhere, capsys, model
+):
+    elsewhere(place)
+    kind = "-assigned" if model else ""
+    default = place / "reports/images" / f"holiday{kind}"
+    name = ownership.assignment_of_pictures if model else ownership.report_on_pictures
+    with ownership.replaced_together(default, name(place / "A/holiday")) as folder:
+        (folder / "report.html").write_text("a.png")
+    before = hashed(place)
+    words = ["images", str(place / "B/holiday"), *(word.format(o=place / "o") for word in model)]
+    faults.tried()
+    assert main.main(words) == last_resort.USAGE_ERROR
+    complaint = capsys.readouterr().err
+    assert complaint.startswith(f"run_all.sh: {default}: another collection of this name ")
+    assert complaint.endswith(": choose another place with --name TITLE or --out DIR\n")
+    assert str(place / "A/holiday") in complaint and complaint.count("\n") == 1
+    assert hashed(place) == before
+    request = request_of(main.parse([*words, "--name", "Other"]), "other")
+    assert request.out == place / "reports/images" / f"other{kind}"
+    faults.survived()
+
+
 def test_what_is_allowed_changes_nothing_else(faults, place):
     """Again into one's own report and export, in which the user has other files by now."""
     holiday, own = place / "A/holiday", ownership.report_on_pictures(place / "A/holiday")
