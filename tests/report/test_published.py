@@ -173,7 +173,7 @@ def test_a_damaged_table_is_named(report, name, damage):
     ("text", "complaint"),
     [
         ("", "JSON"),
-        ("[1]", "dictionary"),
+        ("[1]", "must be keys and values"),
         ("{}", "'made' is missing"),
         (json.dumps({**RECORD, "commit": "`x`"}), "'commit'"),
         (json.dumps({**RECORD, "made": "yesterday"}), "'made'"),
