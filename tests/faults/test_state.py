@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -183,14 +184,15 @@ def test_a_small_file_of_state_is_made_again(tmp_path, faults, monkeypatch, cont
     """Data and reason of a study, and the owner of a report."""
     known = {"dataset": "digits", "requested": "digits", "substituted": False, "reason": None}
     monkeypatch.setattr(prepared, "prepare_data", lambda *_: known)
+    study = types.SimpleNamespace(dataset="digits")
     data = tmp_path / "one" / "data.json"
     faults.tried()
     put(data, content)
-    assert prepared.data_of(None, None, data.parent / "seed-0" / "01") == known
+    assert prepared.data_of(study, None, data.parent / "seed-0" / "01") == known
     put(data, content)
     files.update_json(data, known)
     assert files.read_json(data) == known
-    assert prepared.data_of(None, None, data.parent / "seed-0" / "01") == known
+    assert prepared.data_of(study, None, data.parent / "seed-0" / "01") == known
     put(tmp_path / ".files.json", content)
     manifest = ownership.read_manifest(tmp_path)
     assert manifest is None or not manifest.files
