@@ -1,21 +1,35 @@
-"""Reported values compared with ours, and the verdicts."""
+"""Reported values beside ours: whether each is a plausible run of its protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from report.comparisons import fact_values, not_run_reason, seed_values
+from report.statistics import (
+    holm,
+    judge,
+    prediction_interval,
+    prediction_p_value,
+    rank,
+    rounding,
+    smallest_deviation,
+)
 from utils import config
-from utils.config.facts import Kind, declared
 from utils.config.vocabulary import NAMES, SUBSTITUTE
-from utils.store.tables import FAILED, VERDICTS_TABLE
+from utils.store.tables import FAILED, IDENTITIES_TABLE, VERDICTS_TABLE
 
 if TYPE_CHECKING:
     from report.collect import Results
+
+# Verdicts that compare a reported value with the prediction interval.
+JUDGED = ("consistent", "too high", "too low", "uninformative")
+NOT_DECIDABLE, NOT_RUN = "not decidable", "not run"
+AS_REPORTED, CONTRADICTED = "as reported", "the paper contradicts its own network"
 
 
 def bootstrap_interval(
@@ -51,28 +65,13 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def verdict(reported: float, low: float, high: float, tolerance: float) -> str:
-    """Compare a reported value with ours by the rule that the report states.
+@dataclass(frozen=True)
+class _Setting:
+    """What a run as a whole lets one say of its reported values."""
 
-    Parameters
-    ----------
-    reported : float
-        The paper's value.
-    low, high : float
-        Our interval; both are the value itself where there is one seed.
-    tolerance : float
-        Absolute, fixed in advance in the study's file; widens our interval on both sides.
-
-    Returns
-    -------
-    {"reproduced", "above", "below"}
-        ``above``: our widened interval lies entirely above the reported value.
-    """
-    if low - tolerance > reported:
-        return "above"
-    if high + tolerance < reported:
-        return "below"
-    return "reproduced"
+    rule: config.VerdictRule
+    reduced: bool
+    substituted: Collection[str]
 
 
 def verdicts(results: Results) -> pd.DataFrame:
@@ -86,22 +85,6 @@ def verdicts(results: Results) -> pd.DataFrame:
     )
 
 
-def kind_of(figure: config.Reported) -> Kind:
-    """Return the kind of a reported value, by which it is formatted."""
-    if figure.fact is not None:
-        return declared(figure.fact.notebook, figure.fact.name).kind
-    return "count" if figure.metric == "k_found" else "score"
-
-
-def kinds_of(studies: Iterable[config.Study]) -> dict[tuple[str, str], Kind]:
-    """Map the study and the name of each reported value to its kind."""
-    return {
-        (study.study, figure.figure): kind_of(figure)
-        for study in studies
-        for figure in study.reported
-    }
-
-
 def reported_vs_reproduced(
     metrics: pd.DataFrame,
     facts: pd.DataFrame,
@@ -109,7 +92,7 @@ def reported_vs_reproduced(
     reduced: bool,
     substituted: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Compare each reported value with the mean over seeds.
+    """Set each reported value beside our runs of its protocol.
 
     Parameters
     ----------
@@ -120,52 +103,159 @@ def reported_vs_reproduced(
     studies : iterable of Study
         Studies with their reported values.
     reduced : bool
-        Whether the profile is reduced, which tests no reported value.
+        Whether the profile is a reduced one, which tests no reported value.
     substituted : collection of str
-        Names of the studies that used other data than their protocol requires.
+        Names of the studies that did not get the data that their protocol asks for.
 
     Returns
     -------
     DataFrame
-        Columns of `VERDICTS_TABLE`, a row per reported value. The interval is missing with fewer
-        than two seeds; the mean is missing with none. ``seed_values`` has each seed's
-        value or the word "failed"; ``note`` says why there is none, and what a substitute gives.
+        Columns of `VERDICTS_TABLE`, a row per reported value. ``sd`` and the prediction interval
+        are missing with fewer than two runs, the mean with none. ``rank`` is the place of the
+        reported value among our runs. ``p_holm`` is the p-value that it is one more run, adjusted
+        over all papers' judged scores by Holm's method; authors' saved runs have none.
+        ``smallest_deviation`` from the mean would have been detected with the power of the rule.
+        ``seed_values`` has our runs in the order of their seeds, or the word "failed".
     """
-    rule = config.load_verdict_rule()
-    rows = []
-    for study in studies:
-        failed = _failed_seeds(facts, study.study)
-        for figure in study.reported:
-            by_seed = values_of(metrics, facts, study.study, figure)
-            values = list(by_seed.values())
-            interval = bootstrap_interval(values, rule.confidence, rule.resamples)
-            rows.append(
-                {
-                    "study": study.study,
-                    "figure": figure.figure,
-                    "reported": figure.value,
-                    "reproduced_mean": float(np.mean(values)) if values else np.nan,
-                    "ci_low": interval[0] if interval else np.nan,
-                    "ci_high": interval[1] if interval else np.nan,
-                    "n_seeds": len(values),
-                    "verdict": _verdict_on(
-                        figure, values, interval, reduced, study.study in substituted, failed
-                    ),
-                    "seed_values": _each_seed(by_seed, failed, kind_of(figure)),
-                    "note": _note_on(metrics, facts, study.study, figure, by_seed, failed),
-                }
-            )
-    return pd.DataFrame(rows, columns=list(VERDICTS_TABLE.columns))
+    setting = _Setting(config.load_verdict_rule(), reduced, substituted)
+    rows = [
+        _row(metrics, facts, study, reported, source, setting)
+        for study in studies
+        for reported in study.reported
+        for source in reported.sources
+    ]
+    table = pd.DataFrame(rows, columns=[*VERDICTS_TABLE.columns, "p", "from_paper"])
+    tested = table[table["from_paper"] & table["p"].notna()]
+    adjusted = holm(tested["p"].to_dict())
+    table["p_holm"] = table.index.map(adjusted).astype(float)
+    return table[list(VERDICTS_TABLE.columns)]
+
+
+def _row(
+    metrics: pd.DataFrame,
+    facts: pd.DataFrame,
+    study: config.Study,
+    reported: config.Reported,
+    source: config.ReportedValue,
+    setting: _Setting,
+) -> dict[str, object]:
+    failed = _failed_seeds(facts, study.study)
+    by_seed = values_of(metrics, study, reported)
+    values = list(by_seed.values())
+    confidence, value = setting.rule.confidence, float(source.value)
+    low, high = prediction_interval(values, confidence) or (np.nan, np.nan)
+    verdict = _verdict_on(study, reported, source, values, setting) if values else None
+    is_judged = verdict in JUDGED
+    deviation = smallest_deviation(values, confidence, setting.rule.power)
+    return {
+        "study": study.study,
+        "score": reported.score,
+        "source": source.source,
+        "reported": source.value,
+        "mean": float(np.mean(values)) if values else np.nan,
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
+        "n_networks": len(values),
+        "prediction_low": low,
+        "prediction_high": high,
+        "rank": rank(values, value, rounding(source.value)).text if values else "",
+        "smallest_deviation": np.nan if deviation is None else deviation,
+        "verdict": verdict or (FAILED if failed else NOT_RUN),
+        "seed_values": _each_seed(by_seed, failed),
+        "note": _note_on(metrics, facts, study.study, reported, by_seed, failed),
+        "p": prediction_p_value(values, value, rounding(source.value)) if is_judged else None,
+        "from_paper": source.source.startswith(reported.source),
+    }
+
+
+def _verdict_on(
+    study: config.Study,
+    reported: config.Reported,
+    source: config.ReportedValue,
+    values: list[float],
+    setting: _Setting,
+) -> str:
+    if setting.reduced:
+        return "not tested (reduced run)"
+    if study.study in setting.substituted:
+        return "not tested (substitute data)"
+    if reported.open is not None:
+        return NOT_DECIDABLE
+    return judge(
+        values,
+        float(source.value),
+        rounding(source.value),
+        reported.margin,
+        setting.rule.confidence,
+    )
 
 
 def values_of(
-    metrics: pd.DataFrame, facts: pd.DataFrame, study: str, figure: config.Reported
+    metrics: pd.DataFrame, study: config.Study, reported: config.Reported
 ) -> dict[int, float]:
-    """Return our value of a reported quantity for each seed that has one."""
-    if figure.fact is not None:
-        return fact_values(facts, study, figure.fact)
-    place = (figure.representation, figure.space, figure.clusterer)
-    return seed_values(metrics, study, *place, figure.metric)
+    """Return our value of a reported score for each run of its protocol, by seed.
+
+    Where the protocol fixes the seed of k-means and nothing is trained, all seeds are one run.
+    """
+    place = (reported.representation, reported.space, reported.clusterer)
+    values = seed_values(metrics, study.study, *place, reported.metric)
+    is_trained = reported.representation.startswith("autoencoder")
+    if study.kmeans.random_state is not None and not is_trained:
+        return dict(list(values.items())[:1])
+    return values
+
+
+def identities(
+    metrics: pd.DataFrame, facts: pd.DataFrame, studies: Iterable[config.Study]
+) -> pd.DataFrame:
+    """Check the counts that protocols fix.
+
+    Parameters
+    ----------
+    metrics, facts : DataFrame
+        Columns of `tables.METRICS_TABLE` and `tables.FACTS_TABLE`.
+    studies : iterable of Study
+
+    Returns
+    -------
+    DataFrame
+        Columns of `IDENTITIES_TABLE`, a row per identity. ``ours`` has each different count that
+        was found, ``outcome`` is "as reported", "differs", "not run" or, where the paper says two
+        things, "the paper contradicts its own network".
+    """
+    rows = [
+        {
+            "study": study.study,
+            "what": identity.what,
+            "source": identity.source,
+            "reported": identity.value,
+            "ours": " ".join(map(str, counts)),
+            "outcome": _outcome(identity, counts),
+            "note": identity.contradiction or "",
+        }
+        for study in studies
+        for identity in study.identities
+        for counts in [_counts_of(metrics, facts, study.study, identity)]
+    ]
+    return pd.DataFrame(rows, columns=list(IDENTITIES_TABLE.columns))
+
+
+def _counts_of(
+    metrics: pd.DataFrame, facts: pd.DataFrame, study: str, identity: config.Identity
+) -> list[int]:
+    if identity.fact is not None:
+        values = fact_values(facts, study, identity.fact)
+    else:
+        of = identity.clusters_of
+        values = seed_values(metrics, study, of.representation, of.space, of.clusterer, "k_found")
+    return sorted({int(value) for value in values.values()})
+
+
+def _outcome(identity: config.Identity, counts: list[int]) -> str:
+    if not counts:
+        return NOT_RUN
+    if all(abs(count - int(identity.value)) <= identity.rounding for count in counts):
+        return AS_REPORTED
+    return CONTRADICTED if identity.contradiction else "differs"
 
 
 def _failed_seeds(facts: pd.DataFrame, study: str) -> dict[int, str]:
@@ -175,76 +265,54 @@ def _failed_seeds(facts: pd.DataFrame, study: str) -> dict[int, str]:
     return {int(row.seed): str(row.value) for row in rows.itertuples()}
 
 
-def _each_seed(values: dict[int, float], failed: dict[int, str], kind: Kind) -> str:
-    written = {seed: _written(value, kind) for seed, value in values.items()}
-    shown = dict.fromkeys(failed, FAILED) | written
-    return "; ".join(shown[seed] for seed in sorted(shown))
-
-
-def _written(value: float, kind: Kind) -> str:
-    """Write a count whole and a score with four decimals."""
-    return f"{value:,.0f}" if kind == "count" else f"{value:.4f}"
+def _each_seed(values: dict[int, float], failed: dict[int, str]) -> str:
+    shown = dict.fromkeys(failed, FAILED) | {s: f"{v:.4f}" for s, v in values.items()}
+    return " ".join(shown[seed] for seed in sorted(shown))
 
 
 def _note_on(
     metrics: pd.DataFrame,
     facts: pd.DataFrame,
     study: str,
-    figure: config.Reported,
+    reported: config.Reported,
     values: dict[int, float],
     failed: dict[int, str],
 ) -> str:
     parts = [f"seed {s} failed: {reason}" for s, reason in failed.items() if s not in values]
-    if not values and figure.representation is not None:
-        reason = not_run_reason(facts, study, figure.representation)
+    parts += [reported.open] if reported.open else []
+    if not values:
+        reason = not_run_reason(facts, study, reported.representation)
         parts += [reason.rstrip(".")] if reason else []
-        place = (SUBSTITUTE, figure.space, figure.clusterer)
-        instead = seed_values(metrics, study, *place, figure.metric)
+        place = (SUBSTITUTE, reported.space, reported.clusterer)
+        instead = seed_values(metrics, study, *place, reported.metric)
         if instead:
-            mean = _written(np.mean([*instead.values()]), kind_of(figure))
-            parts.append(f"{NAMES[SUBSTITUTE]} as a substitute gives {mean}")
+            mean = np.mean([*instead.values()])
+            parts.append(f"{NAMES[SUBSTITUTE]} as a substitute gives {mean:.4f}")
     if not values and not parts:
         parts.append("this run has no such value")
     return "; ".join(parts)
 
 
-def _verdict_on(
-    figure: config.Reported,
-    values: list[float],
-    interval: tuple[float, float] | None,
-    reduced: bool,
-    substituted: bool,
-    failed: Collection[int],
-) -> str:
-    if not values:
-        return FAILED if failed else "not run"
-    if reduced:
-        return "not tested (reduced run)"
-    if substituted:
-        return "not tested (substitute data)"
-    low, high = interval or (values[0], values[0])
-    return verdict(figure.value, low, high, figure.tolerance)
-
-
 def sensitivity(
     metrics: pd.DataFrame, facts: pd.DataFrame, study: config.Study
 ) -> list[tuple[str, config.Reported, dict[int, float], dict[int, float]]]:
-    """Compare each reported value of the autoencoder with ours as run and under each variant.
+    """Set each reported figure of the autoencoder beside ours as run and under each variant.
 
     Returns
     -------
     list of (str, Reported, dict of int to float, dict of int to float)
-        Name of the variant, the reported value, and seed to value as run and under the variant;
-        only those with values.
+        Name of the variant, the reported figure, and seed to value as run and under the variant;
+        only variants and figures that have values.
     """
     found = []
     for variant in study.variants:
-        for figure in study.reported:
-            if figure.representation != "autoencoder":
+        for reported in study.reported:
+            if not reported.representation.startswith("autoencoder"):
                 continue
-            other = figure.model_copy(update={"representation": f"autoencoder-{variant.name}"})
-            values = values_of(metrics, facts, study.study, other)
-            if values:
-                as_run = values_of(metrics, facts, study.study, figure)
-                found.append((variant.name, figure, as_run, values))
+            as_run, other = (
+                values_of(metrics, study, reported.model_copy(update={"representation": name}))
+                for name in ("autoencoder", f"autoencoder-{variant.name}")
+            )
+            if other:
+                found.append((variant.name, reported, as_run, other))
     return found

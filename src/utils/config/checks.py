@@ -291,18 +291,23 @@ def figures_of(study: Study) -> list[str]:
 
 
 def _of_reported(study: Study) -> Mistakes:
-    names = [value.figure for value in study.reported]
-    for place, value in enumerate(study.reported):
+    names = [reported.score for reported in study.reported]
+    for place, reported in enumerate(study.reported):
         way: Way = ("reported", place)
-        if value.figure in names[:place]:
-            yield _mistake((*way, "figure"), f"two reported values are called {value.figure!r}")
-        if value.fact is not None:
-            yield from _of_fact(study, value.fact, (*way, "fact"))
+        if reported.score in names[:place]:
+            yield _mistake((*way, "score"), f"two reported values are called {reported.score!r}")
+        clustered = config.Clustered(
+            representation=reported.representation,
+            space=reported.space,
+            clusterer=reported.clusterer,
+        )
+        yield from _of_clustering(study, clustered, (*way, "representation"))
+    for place, identity in enumerate(study.identities):
+        way = ("identities", place)
+        if identity.fact is not None:
+            yield from _of_fact(study, identity.fact, (*way, "fact"))
         else:
-            clustered = config.Clustered(
-                representation=value.representation, space=value.space, clusterer=value.clusterer
-            )
-            yield from _of_clustering(study, clustered, (*way, "representation"))
+            yield from _of_clustering(study, identity.clusters_of, (*way, "clusters_of"))
 
 
 def _of_claims(study: Study) -> Mistakes:

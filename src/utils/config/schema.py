@@ -155,29 +155,64 @@ class Fact(_Model):
     name: str
 
 
-class Reported(_Model):
-    """One figure of a paper, and where ours for it is found: a metric of a clustering, or a fact.
+# A number as it is printed, in quotation marks: its last digit is rounded, and 0.60 is not 0.6.
+Printed = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 
-    ``k_found``, the number of clusters found, counts as a metric here.
+
+class ReportedValue(_Model):
+    """A number as its authors printed it, and the place where it stands."""
+
+    value: Printed
+    source: str
+
+
+class Reported(ReportedValue):
+    """A score that a paper reports, and the clustering that gives ours."""
+
+    score: str = Field(description="its name in every table")
+    metric: Metric
+    representation: str
+    space: str
+    clusterer: str
+    saved: ReportedValue | None = Field(
+        default=None, description="the same score in the authors' own saved run"
+    )
+    margin: float = Field(
+        gt=0, description="half the widest prediction interval that still decides something"
+    )
+    open: str | None = Field(
+        default=None, description="what the paper leaves open that decides the value"
+    )
+
+    @property
+    def sources(self) -> list[ReportedValue]:
+        """The paper's value and, where it is another one, that of the authors' saved run."""
+        if self.saved is None:
+            return [ReportedValue(value=self.value, source=self.source)]
+        if self.saved.value == self.value:
+            both = f"{self.source}; {self.saved.source}"
+            return [ReportedValue(value=self.value, source=both)]
+        return [ReportedValue(value=self.value, source=self.source), self.saved]
+
+
+class Identity(ReportedValue):
+    """A count that the protocol fixes, such as that of parameters: checked, never judged.
+
+    Ours is a recorded fact or the number of clusters that were found.
     """
 
-    figure: str
-    value: float
-    metric: Literal[Metric, "k_found"] | None = None
-    representation: str | None = None
-    space: str | None = None
-    clusterer: str | None = None
+    what: str
     fact: Fact | None = None
-    source: str
-    tolerance: float = Field(ge=0, description="absolute; widens our interval for the verdict")
+    clusters_of: Clustered | None = None
+    rounding: int = Field(default=0, ge=0, description="by which the reported value is rounded")
+    contradiction: str | None = Field(
+        default=None, description="what the paper says elsewhere and the reported value contradicts"
+    )
 
     @model_validator(mode="after")
-    def _one_place(self) -> Reported:
-        place = (self.metric, self.representation, self.space, self.clusterer)
-        if any(place) == bool(self.fact) or (any(place) and not all(place)):
-            raise ValueError(
-                "give either 'metric' with 'representation', 'space' and 'clusterer', or 'fact'"
-            )
+    def _one_place(self) -> Identity:
+        if (self.fact is None) == (self.clusters_of is None):
+            raise ValueError("give either 'fact' or 'clusters_of'")
         return self
 
 
@@ -294,6 +329,7 @@ class Study(_Model):
     backbones: list[Backbone] = Field(min_length=1)
     variants: list[Variant] = []
     reported: list[Reported]
+    identities: list[Identity] = []
     claims: list[Claim] = []
     choices: list[Choice] = []
 
@@ -416,8 +452,9 @@ class Profile(_Model):
 
 
 class VerdictRule(_Model):
-    """How a reported figure is judged against ours; fixed before any run."""
+    """How a reported value is judged; fixed before any run."""
 
-    confidence: float = Field(gt=0, lt=1, description="of the bootstrap interval")
-    resamples: int = Field(gt=0)
+    confidence: float = Field(gt=0, lt=1, description="of every interval")
+    power: float = Field(gt=0, lt=1, description="of the smallest deviation that is stated")
+    resamples: int = Field(gt=0, description="of the seeds, for the means of leaderboards")
     statement: str

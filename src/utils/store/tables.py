@@ -202,11 +202,16 @@ COSTS_TABLE = _table(
 LABELS_TABLE = _table(LABELS, ("int64", "class"))
 VERDICTS_TABLE = _table(
     "reported_vs_reproduced.csv",
-    ("str", "study figure"),
-    ("float64", "reported reproduced_mean ci_low ci_high"),
-    ("int64", "n_seeds"),
+    # The printed value is a word: 0.60 is not 0.6.
+    ("str", "study score source reported"),
+    ("float64", "mean sd"),
+    ("int64", "n_networks"),
+    ("float64", "prediction_low prediction_high"),
+    ("str", "rank"),
+    ("float64", "p_holm smallest_deviation"),
     ("str", "verdict seed_values note"),
 )
+IDENTITIES_TABLE = _table("identities.csv", ("str", "study what source reported ours outcome note"))
 # The leaderboards of a report.
 LEADERBOARD_TABLE = _table(
     "leaderboard.csv",
