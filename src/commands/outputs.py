@@ -22,6 +22,7 @@ RESULTS = (
     "metrics.csv",
     "assignments.parquet",
     "reported_vs_reproduced.csv",
+    "identities.csv",
     "confusion.csv",
     "facts.csv",
     "run.json",

@@ -51,12 +51,15 @@ class Finding:
     words : str
         What its sentence says, as a template: ``{0}`` is the mean of the first measure, ``{over}``
         the number of seeds, ``{tally}`` in how many of them the rule holds.
+    undecided : bool
+        Whether the runs cannot tell if the rule holds; `holds` is then empty.
     """
 
     subject: str
     measures: tuple[Measure, ...]
     holds: dict[int, bool]
     words: str
+    undecided: bool = False
 
     @property
     def sentence(self) -> str:
@@ -94,13 +97,10 @@ class TestedClaim:
     reason: str | None
 
     @property
-    def single_seed(self) -> bool:
-        """Whether some tested number has one seed only, so that its spread is unknown."""
-        return any(len(m.values) == 1 for finding in self.findings for m in finding.measures)
-
-    @property
     def outcome(self) -> str:
-        """``holds``, ``holds in part``, ``does not hold`` or ``not tested``."""
+        """``holds``, ``holds in part``, ``does not hold``, ``undecided`` or ``not tested``."""
+        if any(finding.undecided for finding in self.findings):
+            return "undecided"
         held = [held for finding in self.findings for held in finding.holds.values()]
         if not held:
             return "not tested"
@@ -113,7 +113,8 @@ class TestedClaim:
         """The findings and the outcome in words, as plain text."""
         if self.outcome == "not tested":
             return [f"The claim is not tested: {self.reason}."]
-        return [*(f.sentence for f in self.findings), f"The claim {self.outcome}."]
+        verb = "is " if self.outcome == "undecided" else ""
+        return [*(f.sentence for f in self.findings), f"The claim {verb}{self.outcome}."]
 
 
 class _Counts(NamedTuple):
@@ -169,7 +170,7 @@ def examine(
             if isinstance(rule, config.FactRule):
                 findings = _fact(rule, fact_values(rule.fact))
             elif isinstance(rule, config.BetterRule):
-                findings = _better(rule, study.study, metrics, reason_for)
+                findings = _better(rule, study, metrics, reason_for)
             else:
                 findings = _on_counts(rule, _counts(rule, rows, reason_for))
         except _Missing as missing:
@@ -384,7 +385,7 @@ def _fact(rule: config.FactRule, values: dict[int, float]) -> list[Finding]:
 
 def _better(
     rule: config.BetterRule,
-    study: str,
+    study: config.Study,
     metrics: pd.DataFrame,
     reason_for: ReasonFor,
 ) -> list[Finding]:
@@ -394,7 +395,7 @@ def _better(
         if compared is not None:
             break
     else:
-        raise _Missing(_why_not_compared(rule, study, metrics, reason_for))
+        raise _Missing(_why_not_compared(rule, study.study, metrics, reason_for))
     name = METRICS[rule.metric].name
     words = [f"{name} {{0:.3f}} against {{1:.3f}} ({{over}})", _compared_words(compared)]
     if METRICS[rule.metric].within_one_space and ours[:2] != other[:2]:
@@ -402,25 +403,22 @@ def _better(
     measures = tuple(
         Measure(
             f"{name} of {describe(*place)}",
-            comparisons.seed_values(metrics, study, *place, rule.metric, n),
+            comparisons.run_values(metrics, study, *place, rule.metric, n),
         )
         for place in (ours, other)
     )
-    # Ranges are compared, not seeds: the answer is the same for each of them.
+    # All runs are compared at once: the answer is the same for each of their seeds.
+    undecided = compared.outcome == "undecided"
     seeds = sorted({seed for measure in measures for seed in measure.values})
-    holds = dict.fromkeys(seeds, compared.outcome == "better")
+    holds = {} if undecided else dict.fromkeys(seeds, compared.outcome == "better")
     subject = f"{_describe(rule.of)}, against {_describe(rule.than)}"
-    return [Finding(subject, measures, holds, "; ".join(words))]
+    return [Finding(subject, measures, holds, "; ".join(words), undecided)]
 
 
 def _compared_words(compared: comparisons.Comparison) -> str:
-    clear = compared.outcome != "no clear difference"
-    said = f"the first is {compared.outcome}" if clear else "there is no clear difference"
-    if compared.single_seed:
-        return f"{said}; with one seed on a side, the spread is unknown"
-    if clear:
-        return f"{said}, and the ranges over the seeds do not overlap"
-    return f"{said}, because the ranges over the seeds overlap"
+    outcome = compared.outcome
+    said = "which is better is undecided" if outcome == "undecided" else f"the first is {outcome}"
+    return f"{said} ({compared.difference_in_words})"
 
 
 def _why_not_compared(

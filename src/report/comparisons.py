@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from report.statistics import Difference, welch_interval
 from utils import config
 from utils.config.metrics_table import METRICS
 from utils.config.vocabulary import SPREAD_METRICS
@@ -52,6 +53,27 @@ def seed_values(
     rows = rows[rows["n"] == (rows["n"].max() if n is None else n)].sort_values("seed")
     finite = rows[np.isfinite(rows["value"].astype(float))]
     return {int(row.seed): float(row.value) for row in finite.itertuples()}
+
+
+def run_values(
+    metrics: pd.DataFrame,
+    study: config.Study,
+    representation: str,
+    space: str,
+    clusterer: str,
+    metric: str,
+    n: int | None = None,
+) -> dict[int, float]:
+    """Return one metric's value for each run of a study's protocol, by seed.
+
+    Where the protocol fixes the seed of k-means and nothing is trained, all seeds are one run.
+    Arguments are those of `seed_values`.
+    """
+    values = seed_values(metrics, study.study, representation, space, clusterer, metric, n)
+    is_trained = representation.startswith("autoencoder")
+    if study.kmeans.random_state is not None and not is_trained:
+        return dict(list(values.items())[:1])
+    return values
 
 
 def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int, float]:
@@ -148,11 +170,15 @@ def summary(metrics: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of two clusterings of the same images, each with a value per seed."""
+    """One metric of two clusterings of the same images, each with a value per run.
+
+    `confidence` is that of the interval of their difference.
+    """
 
     ours: tuple[float, ...]
     other: tuple[float, ...]
     higher_is_better: bool = True
+    confidence: float = 0.95
 
     @property
     def our_mean(self) -> float:
@@ -165,23 +191,35 @@ class Comparison:
         return float(np.mean(self.other))
 
     @property
-    def outcome(self) -> str:
-        """``better`` or ``worse``; where the seeds' ranges overlap, ``no clear difference``."""
-        if min(self.ours) > max(self.other):
-            return "better" if self.higher_is_better else "worse"
-        if max(self.ours) < min(self.other):
-            return "worse" if self.higher_is_better else "better"
-        return "no clear difference"
+    def difference(self) -> Difference | None:
+        """Ours minus the other, with its Welch interval; None if a side has a single run."""
+        return welch_interval(self.ours, self.other, self.confidence, self.higher_is_better)
 
     @property
-    def single_seed(self) -> bool:
-        """Whether one side has one seed only, so that its spread is unknown."""
-        return min(len(self.ours), len(self.other)) < 2
+    def outcome(self) -> str:
+        """``better`` or ``worse`` if the interval excludes 0, else ``undecided``.
+
+        It is undecided too if a side has a single run.
+        """
+        return self.difference.outcome if self.difference else "undecided"
+
+    @property
+    def difference_in_words(self) -> str:
+        """The difference and its interval, or why there is none."""
+        found = self.difference
+        if found is None:
+            single = [n for n in (len(self.ours), len(self.other)) if n < 2]
+            side = "both sides have" if len(single) == 2 else "one side has"
+            return f"{side} a single run, so that the spread is unknown"
+        return (
+            f"difference {found.difference:.4f}, {100 * self.confidence:g} % interval "
+            f"{found.low:.4f} to {found.high:.4f}"
+        )
 
 
 def compare(
     metrics: pd.DataFrame,
-    study: str,
+    study: config.Study,
     ours: tuple[str, str, str],
     other: tuple[str, str, str],
     metric: str,
@@ -193,10 +231,11 @@ def compare(
     ----------
     metrics : DataFrame
         Columns of `tables.METRICS_TABLE`.
-    study, metric : str
-        Which rows; `metrics_table.METRICS` says whether more of it is better.
+    study : Study
     ours, other : (str, str, str)
         Representation, space and clusterer of each.
+    metric : str
+        `metrics_table.METRICS` says whether more of it is better.
     n : int
         Number of images that both must have.
 
@@ -205,12 +244,15 @@ def compare(
     Comparison or None
         None if one of them has no value.
     """
-    our_values = seed_values(metrics, study, *ours, metric, n)
-    other_values = seed_values(metrics, study, *other, metric, n)
+    our_values = run_values(metrics, study, *ours, metric, n)
+    other_values = run_values(metrics, study, *other, metric, n)
     if not our_values or not other_values:
         return None
     return Comparison(
-        tuple(our_values.values()), tuple(other_values.values()), METRICS[metric].sign > 0
+        tuple(our_values.values()),
+        tuple(other_values.values()),
+        METRICS[metric].sign > 0,
+        config.load_verdict_rule().confidence,
     )
 
 

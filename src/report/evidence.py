@@ -11,13 +11,14 @@ from report import provenance
 from report.board_tables import write_tables
 from report.forests import draw_forests
 from report.notebook_parts import figure_stems
-from report.reproduction import verdicts
+from report.reproduction import identities_of, verdicts
 from utils import config
 from utils.store import files
 from utils.store.tables import (
     ASSIGNMENTS_TABLE,
     CONFUSION_TABLE,
     FACTS_TABLE,
+    IDENTITIES_TABLE,
     METRICS_TABLE,
     VERDICTS_TABLE,
 )
@@ -36,12 +37,14 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
     """
     record = provenance.record(results)
     verdict_table = verdicts(results)
+    studies = list(results.studies.values())
     for schema, table in (
         (METRICS_TABLE, results.metrics),
         (ASSIGNMENTS_TABLE, results.assignments),
         (CONFUSION_TABLE, results.confusion),
         (FACTS_TABLE, results.facts),
         (VERDICTS_TABLE, verdict_table),
+        (IDENTITIES_TABLE, identities_of(results)),
     ):
         schema.write(table, out / schema.file)
     files.write_json(out / "run.json", record)
@@ -51,8 +54,7 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
             for figure in run.manifest.figures:
                 stem = stems[study, run.notebook, figure.name]
                 _copy_figure(run.folder, figure, out / "figures" / stem)
-    studies = list(results.studies.values())
-    draw_forests(studies, results.metrics, results.facts, verdict_table, out / "figures")
+    draw_forests(studies, results.metrics, verdict_table, out / "figures")
     if results.boards:
         write_tables(
             results.boards,

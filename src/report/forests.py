@@ -17,34 +17,32 @@ from utils.store import cache, files
 def draw_forests(
     studies: Iterable[config.Study],
     metrics: pd.DataFrame,
-    facts: pd.DataFrame,
     verdict_table: pd.DataFrame,
     folder: Path,
 ) -> None:
-    """Draw the reported scores of each study beside ours; counts of parameters are no scores.
+    """Draw the reported scores of each study beside ours.
 
     Parameters
     ----------
     studies : iterable of Study
-    metrics, facts, verdict_table : DataFrame
-        Columns of `METRICS_TABLE`, `FACTS_TABLE` and `VERDICTS_TABLE`.
+    metrics, verdict_table : DataFrame
+        Columns of `METRICS_TABLE` and `VERDICTS_TABLE`.
     folder : Path
-        Gets ``<study>-forest`` as SVG, PNG and CSV for each study that has a score.
+        Gets ``<study>-forest`` as SVG, PNG and CSV for each study that has a value of a score.
     """
     for study in studies:
-        own = verdict_table[verdict_table["study"] == study.study].set_index("figure")
+        own = verdict_table[verdict_table["study"] == study.study]
+        own = own.drop_duplicates("score").set_index("score")
         estimates = [
             figures.Estimate(
-                figure.figure,
-                figure.value,
-                figure.tolerance,
-                list(values_of(metrics, facts, study.study, figure).values()),
-                *own.loc[figure.figure, ["ci_low", "ci_high"]].astype(float),
+                reported.score,
+                [float(source.value) for source in reported.sources],
+                list(values_of(metrics, study, reported).values()),
+                *own.loc[reported.score, ["prediction_low", "prediction_high"]].astype(float),
             )
-            for figure in study.reported
-            if figure.fact is None
+            for reported in study.reported
         ]
-        estimates = [estimate for estimate in estimates if estimate.seeds]
+        estimates = [estimate for estimate in estimates if estimate.runs]
         if estimates:
             drawn = cache.load_or_make(
                 f"{study.study}-forest",

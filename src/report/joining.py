@@ -5,8 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from report.published import Published, seeds_by_topic
-from report.reproduction import reported_vs_reproduced
-from utils import config
 from utils.store.tables import BOARD_TABLES
 
 
@@ -22,7 +20,6 @@ def joined(run: Published, earlier: Published | None) -> Published:
     Returns
     -------
     Published
-        Verdicts are computed again if anything was added.
     """
     # Of what left a number or a fact, such as that it failed.
     ours = seeds_by_topic(run.metrics, run.facts)
@@ -36,7 +33,7 @@ def joined(run: Published, earlier: Published | None) -> Published:
     }
     record = {**run.record, "published": ours, "earlier": []}
     if not any(kept.values()):
-        return Published(run.metrics, run.facts, run.verdicts, record, run.boards)
+        return Published(run.metrics, run.facts, record, run.boards)
     metrics, facts = (
         pd.concat([new, old[_among(old, kept)]], ignore_index=True)
         for new, old in ((run.metrics, earlier.metrics), (run.facts, earlier.facts))
@@ -48,9 +45,7 @@ def joined(run: Published, earlier: Published | None) -> Published:
     record["studies"] = sorted({*run.record["studies"], *kept} - boards)
     record["leaderboards"] = sorted(boards)
     record["data"] = {**earlier.record["data"], **run.record["data"]}
-    studies = [config.load_study(name) for name in record["studies"]]
-    verdicts = reported_vs_reproduced(metrics, facts, studies, reduced=False)
-    return Published(metrics, facts, verdicts, record, _joined_boards(run, earlier))
+    return Published(metrics, facts, record, _joined_boards(run, earlier))
 
 
 def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame]:

@@ -85,6 +85,14 @@ def of_kind(value: Any, kind: Kind) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else fixed(value)
 
 
+def of_runs(mean: float, sd: float, n: int) -> str:
+    """Format a mean over runs, their standard deviation and number; a dash if there is none."""
+    if math.isnan(mean):
+        return "–"
+    spread = "" if math.isnan(sd) else f" ± {fixed(sd)}"
+    return f"{fixed(mean)}{spread} ({n})"
+
+
 def interval(low: float, high: float, kind: Kind) -> str:
     """Format both ends of an interval; a missing one is a dash."""
     if math.isnan(low):

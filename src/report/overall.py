@@ -13,7 +13,10 @@ from markupsafe import Markup
 from report import board_sections, sections
 from report.board_sections import best_first
 from report.markdown import duration, escape, fixed
-from report.tally import BestOfKind, best_of_each_kind, tally_values
+from report.reproduction import CONTRADICTED, identities_of
+from report.tally import BestOfKind, best_of_each_kind, tally_identities, tally_scores
+from report.verdict_rows import IDENTITIES_HEADER, identity_rows
+from utils import config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,9 +46,13 @@ def context(
     A reduced run tests nothing; the verdicts are then those of the published run, if there is one.
     """
     is_reduced = results.profile.reduced
-    judged = verdict_table if not is_reduced else published.verdicts if published else None
+    judged, counted = verdict_table, identities_of(results)
+    if is_reduced:
+        judged, counted = (published.verdicts, published.identities) if published else (None, None)
     if judged is not None:
-        judged = judged[judged["study"].isin(results.studies)]
+        judged, counted = (of[of["study"].isin(results.studies)] for of in (judged, counted))
+    confidence = config.load_verdict_rule().confidence
+    claims = [tested for view in views for tested in view.claims]
     metrics = published.metrics if is_reduced and published else results.metrics
     baselines = [sections.baseline_of(metrics, study) for study in results.studies.values()]
     boards_are_published = bool(is_reduced and published and published.boards)
@@ -56,10 +63,15 @@ def context(
     ]
     spreads = [(view.study.study, *ari) for view in views if (ari := view.ari_spread)]
     return {
-        "tally": None if judged is None else tally_values(judged, results.studies.values()),
+        "tally": None if judged is None else tally_scores(judged, confidence),
         "tally_is_published": is_reduced,
-        "claim_counts": Counter(claim.outcome for view in views for claim in view.claims),
-        "claim_rows": _claim_rows(views),
+        "identity_counts": None if counted is None else tally_identities(counted),
+        "identities_header": IDENTITIES_HEADER,
+        "contradicted": CONTRADICTED,
+        "identity_rows": [] if counted is None else identity_rows(counted),
+        "claim_counts": Counter(tested.outcome for tested in claims if not tested.claim.substitute),
+        "claim_rows": _claim_rows(views, substitute=False),
+        "substitute_rows": _claim_rows(views, substitute=True),
         "baseline_counts": Counter(found.outcome for found in baselines if found),
         "best_methods": best_methods,
         "boards_are_published": boards_are_published,
@@ -76,8 +88,8 @@ def _kind_row(title: str, best: BestOfKind) -> list[object]:
     return [title, best.kind, board_sections.method_name(row), *scores, duration(row.seconds)]
 
 
-def _claim_rows(views: Sequence[StudyView]) -> list[list[object]]:
-    """List the claims in words, each with a link to the place where it is tested."""
+def _claim_rows(views: Sequence[StudyView], substitute: bool) -> list[list[object]]:
+    """List the claims in words, or those on a substitute, each with a link to its test."""
     return [
         [
             view.study.study,
@@ -87,6 +99,7 @@ def _claim_rows(views: Sequence[StudyView]) -> list[list[object]]:
         ]
         for view in views
         for number, tested in enumerate(view.claims, start=1)
+        if tested.claim.substitute == substitute
     ]
 
 

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from report.published import Published
 from utils import config, errors
-from utils.store.tables import BOARD_TABLES, FACTS_TABLE, METRICS_TABLE, VERDICTS_TABLE
+from utils.store.tables import (
+    BOARD_TABLES,
+    FACTS_TABLE,
+    IDENTITIES_TABLE,
+    METRICS_TABLE,
+    VERDICTS_TABLE,
+)
 
 
 def require_full(run: Published | None, report: Path) -> None:
@@ -37,7 +43,7 @@ def require_full(run: Published | None, report: Path) -> None:
 
 def require_nothing_else(folder: Path, earlier: Published | None) -> None:
     """Refuse to replace a folder that contains a file which publishing does not write."""
-    tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, *BOARD_TABLES.values())
+    tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, IDENTITIES_TABLE, *BOARD_TABLES.values())
     ours = {"run.json", *(table.file for table in tables)}
     record = earlier.record if earlier else {}
     topics = [*config.study_names(), *config.leaderboard_names()]

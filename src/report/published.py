@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import BaseModel, Field, ValidationError
 
-from report import board_tables
+from report import board_tables, reproduction
 from utils import config, errors
 from utils.store import files
-from utils.store.tables import BUILD_AGAIN, FACTS_TABLE, METRICS_TABLE, VERDICTS_TABLE
+from utils.store.tables import BUILD_AGAIN, FACTS_TABLE, METRICS_TABLE
 
 
 class _Profile(BaseModel):
@@ -57,8 +58,6 @@ class Published:
         Columns of `tables.METRICS_TABLE`.
     facts : DataFrame
         Columns of `tables.FACTS_TABLE`; each value is a text.
-    verdicts : DataFrame
-        Columns of `tables.VERDICTS_TABLE`; `seed_values` and `note` may be empty.
     record : dict
         What ``run.json`` holds. Once published it has ``published``, the seeds by topic that are
         this run's, and ``earlier``, the records of earlier runs of which other seeds are retained.
@@ -68,9 +67,29 @@ class Published:
 
     metrics: pd.DataFrame
     facts: pd.DataFrame
-    verdicts: pd.DataFrame
     record: dict[str, Any]
     boards: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def studies(self) -> list[config.Study]:
+        """Studies of the run, less those that are in no file any more."""
+        named = self.record["studies"]
+        return [config.load_study(name) for name in named if name in config.study_names()]
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """Columns of `tables.VERDICTS_TABLE`, by the present rule and reported values."""
+        data = self.record["data"]
+        substituted = [study for study in data if data[study]["substituted"]]
+        is_reduced = self.record["profile"]["reduced"]
+        return reproduction.reported_vs_reproduced(
+            self.metrics, self.facts, self.studies, is_reduced, substituted
+        )
+
+    @cached_property
+    def identities(self) -> pd.DataFrame:
+        """Columns of `tables.IDENTITIES_TABLE`, by the present reported counts."""
+        return reproduction.identities(self.metrics, self.facts, self.studies)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -99,17 +118,9 @@ def load(folder: Path) -> Published | None:
         return None
     record = _read_record(folder / "run.json")
     metrics = METRICS_TABLE.read(folder / METRICS_TABLE.file, BUILD_AGAIN)
-    verdicts_path = folder / VERDICTS_TABLE.file
-    verdicts = VERDICTS_TABLE.read(verdicts_path, BUILD_AGAIN)
-    strange = sorted(set(verdicts["study"]) - set(record["studies"]))
-    if strange:
-        raise errors.UserError(
-            f"{verdicts_path}: study {strange[0]!r} is not in run.json, which has "
-            f"{', '.join(record['studies'])}: {BUILD_AGAIN}"
-        )
     facts = FACTS_TABLE.read(folder / FACTS_TABLE.file, BUILD_AGAIN)
     boards = board_tables.read_tables(folder) if record.get("leaderboards") else {}
-    return Published(metrics, facts, verdicts, record, boards)
+    return Published(metrics, facts, record, boards)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from report.forests import draw_forests
 from report.published import Published
-from utils import config, errors
+from utils import errors
 
 # Of each study and leaderboard, those of these that it has.
 FIGURES = (
@@ -46,8 +46,7 @@ def write_figures(run: Published, report: Path, published: Path, target: Path) -
     topics = [*run.record["studies"], *run.record.get("leaderboards", [])]
     with tempfile.TemporaryDirectory() as drawn:
         # The report's own have this run's seeds alone.
-        studies = [config.load_study(name) for name in run.record["studies"]]
-        draw_forests(studies, run.metrics, run.facts, run.verdicts, Path(drawn) / "figures")
+        draw_forests(run.studies, run.metrics, run.verdicts, Path(drawn) / "figures")
         _write_small((Path(drawn), report), published, topics, target)
 
 

@@ -10,7 +10,13 @@ from report.leaderboards import SCORES
 from report.published import Hardware, Published
 from utils import places
 from utils.store import files
-from utils.store.tables import BOARD_TABLES, FACTS_TABLE, METRICS_TABLE, VERDICTS_TABLE
+from utils.store.tables import (
+    BOARD_TABLES,
+    FACTS_TABLE,
+    IDENTITIES_TABLE,
+    METRICS_TABLE,
+    VERDICTS_TABLE,
+)
 
 
 def write_tables(run: Published, new: Path) -> None:
@@ -26,7 +32,8 @@ def write_tables(run: Published, new: Path) -> None:
     facts = run.facts.assign(value=run.facts["value"].map(without_paths))
     FACTS_TABLE.write(facts, new / FACTS_TABLE.file)
     verdicts = run.verdicts.assign(note=run.verdicts["note"].map(without_paths))
-    VERDICTS_TABLE.write(verdicts, new / VERDICTS_TABLE.file)
+    VERDICTS_TABLE.write(verdicts, new / VERDICTS_TABLE.file, float_format="%.6g")
+    IDENTITIES_TABLE.write(run.identities, new / IDENTITIES_TABLE.file)
     files.write_json(new / "run.json", public_record(run.record))
 
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
-import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from report.markdown import fixed, interval, of_kind
+from report.markdown import fixed, interval
 from report.published import Published, seeds_by_topic
-from report.reproduction import kinds_of
+from report.verdict_rows import HEADER, IDENTITIES_HEADER, identity_rows, score_rows
 from utils import config, errors
-from utils.config.facts import Kind
 from utils.config.vocabulary import describe
 
-LONGEST_NOTE = 90  # letters
+if TYPE_CHECKING:
+    import pandas as pd
+
 BEGIN, END = "<!-- published: begin -->", "<!-- published: end -->"
 NOTHING_YET = "No full run is published yet."
-HEADER = ("Study", "Quantity", "Reported", "Ours (mean)", "95 % interval", "Seeds", "Verdict")
-ALIGNMENT = (":--", ":--", "--:", "--:", ":-:", "--:", ":--")
+ALIGNMENT = (":--", ":--", "--:", "--:", ":-:", ":--", ":--")
+IDENTITIES_ALIGNMENT = (":--", ":--", "--:", "--:", ":--")
+HEADLINE_NOTE = (
+    "Reported values are as printed: the paper's and, where it is another one, that of the run "
+    "saved in the authors' notebook. Ours is the mean ± standard deviation, with the number of "
+    "runs; the rank is that of the reported value among our runs."
+)
 BOARD_HEADER = ("Images", "Method", "Name", "Seeds", "ACC", "ARI", "95 % interval", "Time")
 BOARD_ALIGNMENT = (":--", ":--", ":--", "--:", "--:", "--:", ":-:", "--:")
 
@@ -46,31 +52,32 @@ def readme_block(published: Published | None) -> str:
     """Return the README's part on the published run, also if there is none."""
     if published is None:
         return NOTHING_YET
-    parts = [headline(published)]
+    parts = [headline(published.verdicts), HEADLINE_NOTE]
+    if len(published.identities):
+        parts += ["Counts that a protocol fixes:", identity_table(published.identities)]
     if published.boards:
         parts += ["The best methods on these images, beyond the papers:", best_rows(published)]
     return "\n\n".join([*parts, "Origin of these numbers:", origins(published)])
 
 
-def headline(published: Published) -> str:
-    """Return the reported values and ours as a Markdown table."""
+def headline(verdicts: pd.DataFrame) -> str:
+    """Return a table of verdicts as a Markdown table."""
     shown: set[str] = set()
-    kinds = kinds_of(map(config.load_study, config.study_names()))
-    rows = [HEADER, ALIGNMENT]
-    for row in published.verdicts.itertuples():
-        kind = kinds.get((row.study, row.figure), "score")  # of a study that is in no file any more
-        rows.append(
-            (
-                f"`{row.study}`" if row.study in shown else _with_title(row.study),
-                _plain(row.figure),
-                of_kind(row.reported, kind),
-                of_kind(row.reproduced_mean, kind),
-                _interval(row.ci_low, row.ci_high, kind),
-                str(row.n_seeds),
-                _plain(row.verdict) + (f": {_shortened(row.note)}" if row.note else ""),
-            )
-        )
+    rows = []
+    for row in score_rows(verdicts):
+        study = f"`{row.study}`" if row.study in shown else _with_title(row.study)
+        rows.append([study, *map(_plain, row.cells[1:])])
         shown.add(row.study)
+    return _table([HEADER, ALIGNMENT, *rows])
+
+
+def identity_table(identities: pd.DataFrame) -> str:
+    """Return a table of identities as a Markdown table."""
+    rows = [[f"`{study}`", *map(_plain, rest)] for study, *rest in identity_rows(identities)]
+    return _table([IDENTITIES_HEADER, IDENTITIES_ALIGNMENT, *rows])
+
+
+def _table(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -88,11 +95,11 @@ def best_rows(published: Published) -> str:
                     str(row.n_seeds),
                     fixed(row.acc),
                     fixed(row.ari),
-                    _interval(row.ari_low, row.ari_high, "score"),
+                    _plain(interval(row.ari_low, row.ari_high, "score")),
                     f"{row.seconds:,.0f} s",
                 )
             )
-    return "\n".join(f"| {' | '.join(row)} |" for row in shown)
+    return _table(shown)
 
 
 def origins(published: Published) -> str:
@@ -135,14 +142,6 @@ def _with_title(study: str) -> str:
     if study not in config.study_names():
         return f"`{study}`"
     return f"`{study}`: {_plain(config.load_study(study).title.removeprefix('A '))}"
-
-
-def _interval(low: float, high: float, kind: Kind) -> str:
-    return interval(low, high, kind).replace("\u00a0", " ")
-
-
-def _shortened(note: str) -> str:
-    return _plain(textwrap.shorten(note, LONGEST_NOTE, placeholder=" …"))
 
 
 def _plain(text: str) -> str:

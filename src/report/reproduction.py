@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from report.comparisons import fact_values, not_run_reason, seed_values
+from report.comparisons import fact_values, not_run_reason, run_values, seed_values
 from report.statistics import (
     holm,
     judge,
@@ -83,6 +83,11 @@ def verdicts(results: Results) -> pd.DataFrame:
         results.profile.reduced,
         results.substituted,
     )
+
+
+def identities_of(results: Results) -> pd.DataFrame:
+    """Return the table of `identities` for everything that was collected."""
+    return identities(results.metrics, results.facts, results.studies.values())
 
 
 def reported_vs_reproduced(
@@ -192,16 +197,9 @@ def _verdict_on(
 def values_of(
     metrics: pd.DataFrame, study: config.Study, reported: config.Reported
 ) -> dict[int, float]:
-    """Return our value of a reported score for each run of its protocol, by seed.
-
-    Where the protocol fixes the seed of k-means and nothing is trained, all seeds are one run.
-    """
+    """Return our value of a reported score for each run of its protocol, by seed."""
     place = (reported.representation, reported.space, reported.clusterer)
-    values = seed_values(metrics, study.study, *place, reported.metric)
-    is_trained = reported.representation.startswith("autoencoder")
-    if study.kmeans.random_state is not None and not is_trained:
-        return dict(list(values.items())[:1])
-    return values
+    return run_values(metrics, study, *place, reported.metric)
 
 
 def identities(
@@ -294,15 +292,15 @@ def _note_on(
 
 
 def sensitivity(
-    metrics: pd.DataFrame, facts: pd.DataFrame, study: config.Study
+    metrics: pd.DataFrame, study: config.Study
 ) -> list[tuple[str, config.Reported, dict[int, float], dict[int, float]]]:
-    """Set each reported figure of the autoencoder beside ours as run and under each variant.
+    """Set each reported score of the autoencoder beside ours as run and under each variant.
 
     Returns
     -------
     list of (str, Reported, dict of int to float, dict of int to float)
-        Name of the variant, the reported figure, and seed to value as run and under the variant;
-        only variants and figures that have values.
+        Name of the variant, the reported score, and seed to value as run and under the variant;
+        only variants and scores that have values.
     """
     found = []
     for variant in study.variants:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from report.markdown import code, duration, interval, number, of_kind
+from report.markdown import code, duration, number
 from report.readme import origins
-from report.reproduction import kinds_of
+from report.verdict_rows import HEADER, score_rows
 from utils import config
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from report.collect import Results
     from report.published import Published
-    from utils.config.facts import Kind
 
 
 def context(
@@ -27,17 +25,17 @@ def context(
     published: Published | None,
 ) -> dict[str, Any]:
     """Gather what the article shows of the run as a whole, and of the published run beside it."""
-    studies = results.studies.values()
     return {
         "rule": config.load_verdict_rule(),
-        "overview": overview_rows(verdict_table, studies),
+        "score_header": HEADER,
+        "overview": [row.cells for row in score_rows(verdict_table)],
         "data_rows": data_rows(results),
         "dataset_order": list(dict.fromkeys(data["dataset"] for data in results.data.values())),
         "hash_rows": hash_rows(results),
         "duration_rows": duration_rows(results),
         "provenance_rows": provenance_rows(record),
         "published": published,
-        "published_rows": beside_published(verdict_table, studies, published),
+        "published_rows": beside_published(verdict_table, published),
         "published_origins": Markup(origins(published)) if published else "",
     }
 
@@ -110,32 +108,15 @@ def data_rows(results: Results) -> list[list[object]]:
     return rows
 
 
-def overview_rows(
-    verdict_table: pd.DataFrame, studies: Iterable[config.Study]
-) -> list[list[object]]:
-    """List the reported values and ours."""
-    kinds = kinds_of(studies)
-    return [_beside_ours(row, kinds[row.study, row.figure]) for row in verdict_table.itertuples()]
-
-
-def _beside_ours(row: Any, kind: Kind) -> list[object]:
-    numbers = [of_kind(row.reported, kind), of_kind(row.reproduced_mean, kind)]
-    shown = interval(row.ci_low, row.ci_high, kind)
-    return [row.study, row.figure, *numbers, shown, row.n_seeds, row.verdict]
-
-
 def beside_published(
-    verdict_table: pd.DataFrame, studies: Iterable[config.Study], published: Published | None
+    verdict_table: pd.DataFrame, published: Published | None
 ) -> list[list[object]]:
-    """List the published run's mean of each reported value, and this run's."""
+    """List each score of the published run, and this run's mean of it."""
     if published is None:
         return []
-    kinds = kinds_of(studies)
-    ours = {(row.study, row.figure): row for row in verdict_table.itertuples()}
-    rows = []
-    for row in published.verdicts.itertuples():
-        key = row.study, row.figure
-        if key in ours:
-            mean = of_kind(ours[key].reproduced_mean, kinds[key])
-            rows.append([*_beside_ours(row, kinds[key]), mean, ours[key].n_seeds])
-    return rows
+    ours = {(row.study, row.score): row.ours for row in score_rows(verdict_table)}
+    return [
+        [*row.cells, ours[row.study, row.score]]
+        for row in score_rows(published.verdicts)
+        if (row.study, row.score) in ours
+    ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import maps
+from report import maps, verdict_rows
 from report.claims import examine
 from report.comparisons import (
     compare,
@@ -17,7 +17,7 @@ from report.comparisons import (
     rank_representations,
     spreads,
 )
-from report.markdown import fixed, interval, number, of_kind
+from report.markdown import fixed, number
 from report.notebook_parts import (
     EXTERNAL,
     INTERNAL,
@@ -28,8 +28,9 @@ from report.notebook_parts import (
     own_figure,
     page_of,
 )
-from report.reproduction import kind_of, sensitivity
+from report.reproduction import sensitivity
 from report.score_tables import score_rows
+from report.tally import tally_scores
 from utils import config
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from report.claims import TestedClaim
     from report.collect import NotebookRun, Results
     from report.comparisons import Comparison, Ranking
-    from utils.config.facts import Kind
+    from report.tally import ScoreTally
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,6 @@ class Pretrained:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A reported value and ours, as text."""
-
-    figure: str
-    reported: str
-    mean: str
-    verdict: str
-
-
-@dataclass(frozen=True)
 class StudyView:
     """One study's section."""
 
@@ -77,11 +68,10 @@ class StudyView:
     pages: dict[str, Page | None] = field(default_factory=dict)
     further_pages: list[Page] = field(default_factory=list)
     choices: list[list[object]] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
     verdict_rows: list[list[object]] = field(default_factory=list)
     verdict_notes: list[str] = field(default_factory=list)
     forest: FigureView | None = None
-    counts: Counter[str] = field(default_factory=Counter)
+    tally: ScoreTally | None = None
     external_names: list[str] = field(default_factory=list)
     internal_names: list[str] = field(default_factory=list)
     scores: list[list[object]] = field(default_factory=list)
@@ -114,17 +104,8 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
     pages: dict[str, Page | None] = defaultdict(lambda: None)
     for run in results.first_runs(name):
         pages[run.notebook] = page_of(results, run, out)
-    verdict_rows = verdict_table[verdict_table["study"] == name]
-    reported = list(zip(verdict_rows.itertuples(), study.reported, strict=True))
-    verdicts = [
-        Verdict(
-            row.figure,
-            of_kind(row.reported, kind_of(figure)),
-            of_kind(row.reproduced_mean, kind_of(figure)),
-            row.verdict,
-        )
-        for row, figure in reported
-    ]
+    own = verdict_table[verdict_table["study"] == name]
+    margins = {reported.score: reported.margin for reported in study.reported}
     external, internal = score_rows(results.metrics, name)
     return StudyView(
         study=study,
@@ -133,26 +114,11 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
         pages=pages,
         further_pages=[page for key, page in pages.items() if page and key not in KNOWN_NOTEBOOKS],
         choices=[[choice.topic, choice.paper, choice.run, choice.why] for choice in study.choices],
-        verdicts=verdicts,
-        verdict_rows=[
-            [
-                row.figure,
-                figure.source,
-                of_kind(row.reported, kind_of(figure)),
-                row.seed_values or "–",
-                of_kind(row.reproduced_mean, kind_of(figure)),
-                interval(row.ci_low, row.ci_high, kind_of(figure)),
-                number(figure.tolerance),
-                row.verdict,
-            ]
-            for row, figure in reported
-        ],
-        verdict_notes=[
-            f"{row.figure}: {row.note}" for row in verdict_rows.itertuples() if row.note
-        ],
-        forest=_forest_view(study, verdicts, out),
+        verdict_rows=verdict_rows.value_rows(own, margins),
+        verdict_notes=_verdict_notes(own),
+        forest=_forest_view(study, own, out),
         atlas_points=maps.n_points(results, name),
-        counts=Counter(verdict.verdict for verdict in verdicts),
+        tally=tally_scores(own, config.load_verdict_rule().confidence),
         external_names=list(EXTERNAL.values()),
         internal_names=list(INTERNAL.values()),
         scores=external,
@@ -167,33 +133,44 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
     )
 
 
+def _verdict_notes(verdicts: pd.DataFrame) -> list[str]:
+    """List, for each score, the value of every run and what else is to be said."""
+    notes = []
+    for row in verdicts.drop_duplicates("score").itertuples():
+        runs = [f"runs {row.seed_values.replace(' ', ', ')}"] if row.seed_values else []
+        notes.append(f"{row.score}: {'; '.join([*runs, *filter(None, [row.note])])}")
+    return notes
+
+
 def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
+    """Test the claims of a study, those on a substitute after those of the paper."""
     facts, name = results.facts, study.study
-    return examine(
+    tested = examine(
         study,
         results.metrics,
         results.confusion,
         lambda fact: fact_values(facts, name, fact),
         lambda clustered: not_run_reason(facts, name, clustered.representation),
     )
+    return sorted(tested, key=lambda one: one.claim.substitute)
 
 
 def _sensitivity_rows(results: Results, study: config.Study) -> list[list[object]]:
     return [
         [
             variant,
-            figure.figure,
-            of_kind(figure.value, kind_of(figure)),
-            _mean_of(as_run, kind_of(figure)),
-            _mean_of(varied, kind_of(figure)),
+            reported.score,
+            "; ".join(source.value for source in reported.sources),
+            _mean_of(as_run),
+            _mean_of(varied),
             number(len(varied)),
         ]
-        for variant, figure, as_run, varied in sensitivity(results.metrics, results.facts, study)
+        for variant, reported, as_run, varied in sensitivity(results.metrics, study)
     ]
 
 
-def _mean_of(values: dict[int, float], kind: Kind) -> str:
-    return of_kind(sum(values.values()) / len(values), kind) if values else "–"
+def _mean_of(values: dict[int, float]) -> str:
+    return fixed(sum(values.values()) / len(values)) if values else "–"
 
 
 def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
@@ -226,22 +203,23 @@ def _frozen(metrics: pd.DataFrame, study: config.Study) -> list[str]:
     return [name for name in names if name != "pixels" and not name.startswith("autoencoder")]
 
 
-def _forest_view(study: config.Study, verdicts: list[Verdict], out: Path) -> FigureView | None:
+def _forest_view(study: config.Study, verdicts: pd.DataFrame, out: Path) -> FigureView | None:
     stem = f"{study.study}-forest"
     if not (out / "figures" / f"{stem}.svg").is_file():
         return None
     values = "; ".join(
-        f"{row.figure}: reported {row.reported}, ours {row.mean}" for row in verdicts
+        f"{row.score}: reported {row.reported}, ours {row.ours}, interval {row.interval}"
+        for row in verdict_rows.score_rows(verdicts)
     )
     return own_figure(
         out,
         stem,
         caption=(
-            "Reported scores and ours, each on its own axis. The shaded span is the interval over "
-            "the seeds, widened by the tolerance: in a full run, a reported value within it counts "
-            "as reproduced"
+            "Reported scores and ours, each on its own axis. The shaded span is the 95 % "
+            "prediction interval for one more run: in a full run, a reported value beyond it is "
+            "too high or too low"
         ),
-        alt=f"Reported values and the means of this run. {values}",
+        alt=f"Reported values, our runs, and the prediction interval for one more. {values}",
     )
 
 
@@ -256,7 +234,7 @@ def baseline_of(metrics: pd.DataFrame, study: config.Study) -> Comparison | None
     if n is None:
         return None
     ours = ("autoencoder", study.space.label, "kmeans")
-    return compare(metrics, study.study, ours, ("pixels", "raw", "kmeans"), "ari", n)
+    return compare(metrics, study, ours, ("pixels", "raw", "kmeans"), "ari", n)
 
 
 def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
@@ -265,8 +243,8 @@ def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
     found = []
     for name in _frozen(metrics, study):
         n, other = _largest(metrics, study.study, name), (name, "raw", "kmeans")
-        external = compare(metrics, study.study, ours, other, "ari", n)
-        internal = compare(metrics, study.study, ours, other, "silhouette", n)
+        external = compare(metrics, study, ours, other, "ari", n)
+        internal = compare(metrics, study, ours, other, "silhouette", n)
         if external is not None:
             found.append(Pretrained(name, external, internal))
     return found

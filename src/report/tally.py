@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from utils import config
+from report.reproduction import JUDGED, NOT_DECIDABLE, NOT_RUN
 from utils.config.methods import Method
+from utils.store.tables import FAILED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-JUDGED = ("reproduced", "above", "below")
+NOT_TESTED = "not tested"
+VERDICTS = (*JUDGED, NOT_DECIDABLE, NOT_RUN, FAILED, NOT_TESTED)
 # What a method trains.
 UNTRAINED = "nothing is trained"
 FROZEN_NETWORK = "a network that was trained on other images is used unchanged"
@@ -23,80 +25,67 @@ KINDS = (UNTRAINED, FROZEN_NETWORK, TRAINED)
 
 
 @dataclass(frozen=True)
-class ValueTally:
-    """The verdicts of a run, counted.
+class ScoreTally:
+    """The verdicts on reported scores, counted.
 
     Attributes
     ----------
-    reported : int
-        All reported values.
-    reproduced, above, below : int
-        By verdict.
-    without : int
-        Those without a verdict: not run, failed, or not tested.
-    by_tolerance : int
-        Reproduced values that lie outside the interval itself.
-    counts, exact_counts : int
-        Values that must be equal, such as counts of weights, and those that are.
-    one_seed : int
-        Verdicts that rest on one seed.
+    scores : int
+        All scores that papers report.
+    papers : Counter of str
+        Number of the papers' values by verdict, in the order of `VERDICTS`.
+    saved_runs : Counter of str
+        Number of the values that the authors' saved runs have instead, by verdict.
+    one_run : int
+        Scores with a verdict that rests on a single run of ours.
+    rejected : int
+        Papers' values outside their interval also if all of them are tested together.
     """
 
-    reported: int
-    reproduced: int
-    above: int
-    below: int
-    without: int
-    by_tolerance: int
-    counts: int
-    exact_counts: int
-    one_seed: int
+    scores: int
+    papers: Counter[str]
+    saved_runs: Counter[str]
+    one_run: int
+    rejected: int
 
     @property
     def judged(self) -> int:
-        """How many values have a verdict."""
-        return self.reproduced + self.above + self.below
+        """How many of the papers' values are compared with an interval."""
+        return sum(self.papers[verdict] for verdict in JUDGED)
 
 
-def tally_values(verdicts: pd.DataFrame, studies: Iterable[config.Study]) -> ValueTally:
+def tally_scores(verdicts: pd.DataFrame, confidence: float) -> ScoreTally:
     """Count the verdicts of a run.
 
     Parameters
     ----------
     verdicts : DataFrame
-        Columns of `tables.VERDICTS_TABLE`.
-    studies : iterable of Study
-        Those of the table; a tolerance of 0 means that a value must be equal.
+        Columns of `tables.VERDICTS_TABLE`; the first row of each score is the paper's.
+    confidence : float
+        Of the intervals.
     """
-    exact = {
-        (study.study, figure.figure)
-        for study in studies
-        for figure in study.reported
-        if figure.tolerance == 0
-    }
-    rows = list(verdicts.itertuples())
-    by_verdict = Counter(row.verdict for row in rows)
-    judged = [row for row in rows if row.verdict in JUDGED]
-    counts = [row for row in judged if (row.study, row.figure) in exact]
-    return ValueTally(
-        reported=len(rows),
-        reproduced=by_verdict["reproduced"],
-        above=by_verdict["above"],
-        below=by_verdict["below"],
-        without=len(rows) - len(judged),
-        by_tolerance=sum(row.verdict == "reproduced" and _is_outside(row) for row in judged),
-        counts=len(counts),
-        exact_counts=sum(row.verdict == "reproduced" for row in counts),
-        one_seed=sum(row.n_seeds == 1 for row in judged),
+    is_saved = verdicts.duplicated(["study", "score"])
+    papers = verdicts[~is_saved]
+    judged = papers["verdict"].isin(JUDGED)
+    return ScoreTally(
+        scores=len(papers),
+        papers=_by_verdict(papers),
+        saved_runs=_by_verdict(verdicts[is_saved]),
+        one_run=int((judged & (papers["n_networks"] == 1)).sum()),
+        rejected=int((papers["p_holm"] < 1 - confidence).sum()),
     )
 
 
-def _is_outside(row: Any) -> bool:
-    """Return whether the reported value is outside our interval; one seed is its own interval."""
-    low, high = (
-        row.reproduced_mean if math.isnan(end) else end for end in (row.ci_low, row.ci_high)
-    )
-    return not low <= row.reported <= high
+def _by_verdict(rows: pd.DataFrame) -> Counter[str]:
+    """Count verdicts; why a value is not tested makes no difference."""
+    words = [NOT_TESTED if word.startswith(NOT_TESTED) else word for word in rows["verdict"]]
+    counts = Counter(words)
+    return Counter({word: counts[word] for word in VERDICTS if counts[word]})
+
+
+def tally_identities(identities: pd.DataFrame) -> Counter[str]:
+    """Count the outcomes of a table of identities, of `tables.IDENTITIES_TABLE`."""
+    return Counter(identities["outcome"])
 
 
 @dataclass(frozen=True)

@@ -293,6 +293,9 @@ class Claim(_Model):
     source: str
     reading: str
     rule: Rule
+    substitute: bool = Field(
+        default=False, description="it concerns a network that the paper does not name"
+    )
     figure: str | None = Field(default=None, description="name of the figure that shows it")
 
 

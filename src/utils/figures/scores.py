@@ -200,30 +200,28 @@ def pareto(board: pd.DataFrame, front: np.ndarray, title: str) -> Figure:
 
 
 class Estimate(NamedTuple):
-    """A reported figure and ours.
+    """A reported score and ours.
 
     Attributes
     ----------
     name : str
-    reported : float
-    tolerance : float
-        By which the interval is widened for the verdict.
-    seeds : sequence of float
-        Our value for each seed, at least one.
+    reported : sequence of float
+        The paper's value and, where it is another one, that of the authors' saved run.
+    runs : sequence of float
+        Our value for each run, at least one.
     low, high : float
-        Interval of their mean; NaN where there is none.
+        Prediction interval for one more run; NaN where there is none.
     """
 
     name: str
-    reported: float
-    tolerance: float
-    seeds: Sequence[float]
+    reported: Sequence[float]
+    runs: Sequence[float]
     low: float
     high: float
 
 
 def forest(estimates: Sequence[Estimate], title: str) -> Figure:
-    """Draw each reported figure beside ours, on an axis of its own.
+    """Draw each reported score beside ours, on an axis of its own.
 
     Parameters
     ----------
@@ -234,14 +232,18 @@ def forest(estimates: Sequence[Estimate], title: str) -> Figure:
     fig = _figure(0.75 + 0.52 * len(estimates), layout="constrained")
     rows = fig.subplots(len(estimates), 1, squeeze=False)[:, 0]
     blue, orange = class_colours(2)
+    # A saved run's diamond is hollow; the paper's is drawn above it.
+    diamonds = [
+        {"marker": "D", "ms": 7, "color": orange, "mec": INK, "mew": 0.8},
+        {"marker": "D", "ms": 7, "color": "white", "mec": orange, "mew": 1.4},
+    ]
     for ax, row in zip(rows, estimates, strict=True):
-        mean = float(np.mean(row.seeds))
-        low, high = (mean if math.isnan(end) else end for end in (row.low, row.high))
-        ax.axvspan(low - row.tolerance, high + row.tolerance, color=blue, alpha=0.12, linewidth=0)
-        ax.plot(row.seeds, np.zeros(len(row.seeds)), "o", color=blue, ms=3, alpha=0.5)
-        ax.hlines(0, low, high, color=blue, linewidth=2)
-        ax.plot(mean, 0, "s", color=blue, ms=6)
-        ax.plot(row.reported, 0, "D", color=orange, ms=7, mec=INK, mew=0.8)
+        if not math.isnan(row.low):
+            ax.axvspan(row.low, row.high, color=blue, alpha=0.12, linewidth=0)
+        ax.plot(row.runs, np.zeros(len(row.runs)), "o", color=blue, ms=3, alpha=0.5)
+        ax.plot(np.mean(row.runs), 0, "s", color=blue, ms=6)
+        for place, value in reversed(list(enumerate(row.reported))):
+            ax.plot(value, 0, **diamonds[place])
         ax.set_ylim(-1, 1)
         ax.set_yticks([0], [row.name])
         ax.tick_params(axis="y", length=0)
@@ -250,16 +252,20 @@ def forest(estimates: Sequence[Estimate], title: str) -> Figure:
         sns.despine(ax=ax, left=True)
     fig.suptitle(title)
     marks = [
-        Line2D([], [], linestyle="", marker="D", ms=7, color=orange, mec=INK, mew=0.8),
-        Line2D([], [], marker="s", ms=6, color=blue, linewidth=2),
+        *(Line2D([], [], linestyle="", **diamond) for diamond in diamonds),
         Line2D([], [], linestyle="", marker="o", ms=3, color=blue, alpha=0.5),
+        Line2D([], [], linestyle="", marker="s", ms=6, color=blue),
         Patch(color=blue, alpha=0.12, linewidth=0),
     ]
-    names = ("reported", "our mean and interval", "a seed", "counts as reproduced")
+    names = ["paper", "authors' saved run", "our runs", "their mean", "95 % prediction interval"]
+    if all(len(row.reported) == 1 for row in estimates):
+        del marks[1], names[1]
     fig.legend(marks, names, loc="outside lower center", ncols=len(names))
     shown = pd.DataFrame(estimates)
-    shown.insert(2, "mean", [float(np.mean(row.seeds)) for row in estimates])
-    return _keep(fig, shown.assign(seeds=["; ".join(map(str, row.seeds)) for row in estimates]))
+    shown.insert(2, "mean", [float(np.mean(row.runs)) for row in estimates])
+    for column in ("reported", "runs"):
+        shown[column] = ["; ".join(map(str, values)) for values in shown[column]]
+    return _keep(fig, shown)
 
 
 def _draw_external(part: SubFigure, frame: pd.DataFrame, colours: Sequence[str]) -> None:

@@ -209,9 +209,9 @@ class StudyRun:
             Representation, space and clusterer, as in the table of metrics.
         """
         values_of_paper = (
-            reported.of_clustering(self.study.reported, *clustering)
+            reported.of_clustering(self.study, *clustering)
             if clustering
-            else reported.of_facts(self.study.reported, self.record.notebook)
+            else reported.of_facts(self.study, self.record.notebook)
         )
         scale = " at reduced scale" if clustering and self.profile.reduced else ""
         for line in reported.compare(values, values_of_paper):
