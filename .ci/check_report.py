@@ -13,9 +13,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from commands.request import RESULTS
 from report.markdown import of_kind
-from report.reproduction import kind_of
 from utils.config.load import load_study
-from utils.config.schema import Reported
+from utils.config.schema import Reported, Study
 from utils.data import datasets
 from utils.places import ROOT
 from utils.store.files import read_json
@@ -76,18 +75,14 @@ def check_confusion(metrics: pd.DataFrame, confusion: pd.DataFrame) -> None:
     require(all(key[-1] == size for key, size in sizes.items()), "confusion.csv: other images")
 
 
-def find_values(figure: Reported, metrics: pd.DataFrame, facts: pd.DataFrame) -> list[float]:
-    """Look up our values of a reported quantity of one study, one per seed."""
-    if figure.fact is not None:
-        own = (facts["notebook"] == figure.fact.notebook) & (facts["fact"] == figure.fact.name)
-        return [float(value) for value in facts.loc[own, "value"]]
+def find_values(study: Study, reported: Reported, metrics: pd.DataFrame) -> list[float]:
+    """Look up our values of a reported score of one study, one per run of its protocol."""
     for key in ("representation", "space", "clusterer"):
-        metrics = metrics[metrics[key] == getattr(figure, key)]
-    if figure.metric == "k_found":
-        found = metrics.drop_duplicates("seed").rename(columns={"value": "_", "k_found": "value"})
-    else:
-        found = metrics[metrics["metric"] == figure.metric]
-    return found.loc[found["n"] == found["n"].max(), "value"].tolist()
+        metrics = metrics[metrics[key] == getattr(reported, key)]
+    found = metrics[metrics["metric"] == reported.metric]
+    values = found.loc[found["n"] == found["n"].max(), "value"].tolist()
+    is_fixed = study.kmeans.random_state is not None
+    return values[:1] if is_fixed and "autoencoder" not in reported.representation else values
 
 
 def check_claims(studies: list[str], text: str) -> None:
@@ -95,31 +90,39 @@ def check_claims(studies: list[str], text: str) -> None:
     claims = [claim for study in studies for claim in load_study(study).claims]
     for claim in claims:
         require(claim.text in text, f"report.html does not have the claim {claim.text!r}")
-    outcomes = len(re.findall(r"The claim (holds|does not hold|is not tested)", text))
+    outcomes = len(re.findall(r"The claim (holds|does not hold|is undecided|is not tested)", text))
     require(outcomes == len(claims), f"{outcomes} outcomes of {len(claims)} claims")
 
 
-def check_verdicts(
-    metrics: pd.DataFrame, facts: pd.DataFrame, verdicts: pd.DataFrame, text: str
-) -> None:
-    """Compute each reproduced mean again, and look it up in the report's text."""
-    for (study, name), row in verdicts.set_index(["study", "figure"]).iterrows():
-        figures = [figure for figure in load_study(study).reported if figure.figure == name]
-        require(len(figures) == 1, f"{study}: {name} is not in its file")
-        found = find_values(
-            figures[0], metrics[metrics["study"] == study], facts[facts["study"] == study]
-        )
-        require(row["n_seeds"] == len(found), f"{study}: {name}: wrong number of seeds")
+def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> None:
+    """Compute each mean again, and look it and the reported value up in the report's text."""
+    for _, row in verdicts.iterrows():
+        study, name = load_study(row["study"]), row["score"]
+        reported = [score for score in study.reported if score.score == name]
+        place = f"{study.study}: {name}"
+        require(len(reported) == 1, f"{place} is not in its file")
+        printed = [source.value for source in reported[0].sources]
+        require(row["reported"] in printed, f"{place}: {row['reported']} is not reported")
+        require(row["reported"] in text, f"report.html does not say {row['reported']} ({place})")
+        found = find_values(study, reported[0], metrics[metrics["study"] == study.study])
+        require(row["n_networks"] == len(found), f"{place}: wrong number of runs")
         if not found:
-            # Weights that could not be had: no number may stand for them.
-            empty = row[["reproduced_mean", "ci_low", "ci_high"]].isna().all()
-            require(empty and row["verdict"] == "not run", f"{study}: {name}: a made-up number")
-            require(isinstance(row["note"], str), f"{study}: {name}: not run without a reason")
+            # Weights that are not available: no number may stand for them.
+            empty = row[["mean", "sd", "prediction_low", "prediction_high"]].isna().all()
+            require(empty and row["verdict"] == "not run", f"{place}: a made-up number")
+            require(isinstance(row["note"], str), f"{place}: not run without a reason")
             continue
         mean = np.mean(found)
-        require(np.isclose(row["reproduced_mean"], mean), f"{study}: {name}: the mean is {mean}")
-        shown = of_kind(mean, kind_of(figures[0]))
-        require(shown in text, f"report.html does not say {shown} ({study}, {name})")
+        require(np.isclose(row["mean"], mean), f"{place}: the mean is {mean}")
+        require(f"{mean:.4f}" in text, f"report.html does not say {mean:.4f} ({place})")
+
+
+def check_identities(studies: list[str], identities: pd.DataFrame) -> None:
+    """Check that every count that a protocol fixes is there, and has an outcome."""
+    expected = [(study, of.what) for study in studies for of in load_study(study).identities]
+    listed = list(zip(identities["study"], identities["what"], strict=True))
+    require(listed == expected, "identities.csv: other counts than in the studies' files")
+    require(identities["outcome"].notna().all(), "identities.csv: a count without an outcome")
 
 
 def check_leaderboards(run: dict, metrics: pd.DataFrame, folder: Path, text: str) -> None:
@@ -162,8 +165,9 @@ def main(profile: str) -> None:
     check_links(page, folder)
     text = html.unescape(re.sub(r"<[^>]+>", " ", page)).replace("−", "-")
     check_confusion(metrics, pd.read_csv(folder / "confusion.csv", dtype={"class": str}))
-    verdicts = pd.read_csv(folder / "reported_vs_reproduced.csv", keep_default_na=True)
-    check_verdicts(metrics, pd.read_csv(folder / "facts.csv", dtype=str), verdicts, text)
+    verdicts = pd.read_csv(folder / "reported_vs_reproduced.csv", dtype={"reported": str})
+    check_verdicts(metrics, verdicts, text)
+    check_identities(run["studies"], pd.read_csv(folder / "identities.csv", dtype=str))
     check_leaderboards(run, metrics, folder, text)
     check_claims([study for study in run["studies"] if study not in run["not_run"]], text)
     print(f"check_report: {len(metrics)} values of {folder} are there and agree")

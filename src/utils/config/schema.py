@@ -455,7 +455,7 @@ class Profile(_Model):
 
 
 class VerdictRule(_Model):
-    """How a reported value is judged; fixed before any run."""
+    """How every reported value is judged."""
 
     confidence: float = Field(gt=0, lt=1, description="of every interval")
     power: float = Field(gt=0, lt=1, description="of the smallest deviation that is stated")
