@@ -12,7 +12,7 @@ from utils import config, metrics
 from utils.figures import atlas
 from utils.store import files
 
-VERDICT = "{confidence: 0.95, resamples: 1000, statement: inside the widened interval}"
+VERDICT = "{confidence: 0.95, power: 0.8, resamples: 1000, statement: inside the interval}"
 HOSTILE = (
     'a <script>alert("x")</script> & $x^2$ #let *b* _c_ \\alpha \\[d\\] | `e` @das2025 '
     "~f~ 'g' {h}"
@@ -62,10 +62,13 @@ space: {{name: pca, n_components: 50}}
 kmeans: {{n_clusters: 10, n_init: 10}}
 backbones: [efficientnet_lite0]
 reported:
-  - {{figure: ARI, metric: ari, value: 0.4296, representation: autoencoder, space: pca50,
-     clusterer: kmeans, source: Table I, tolerance: 0.02}}
-  - {{figure: silhouette, metric: silhouette, value: 0.1108, representation: autoencoder,
-     space: pca50, clusterer: kmeans, source: Table I, tolerance: 0.02}}
+  - {{score: ARI, metric: ari, value: "0.4296", representation: autoencoder, space: pca50,
+     clusterer: kmeans, source: Table I, margin: 0.2}}
+  - {{score: silhouette, metric: silhouette, value: "0.1108", representation: autoencoder,
+     space: pca50, clusterer: kmeans, source: Table I, margin: 0.2}}
+identities:
+  - {{what: parameters, value: "56321", source: section 5,
+     fact: {{notebook: 02_train_autoencoder, name: n_parameters}}}}
 claims:
   - text: the digits 0 and 1 form distinct groups
     source: Section III.B

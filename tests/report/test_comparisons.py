@@ -1,3 +1,5 @@
+import re
+
 import fake_run
 import numpy as np
 import pandas as pd
@@ -6,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from report import comparisons, reproduction
+from report.statistics import prediction_interval, prediction_p_value
 from utils import config, places
 from utils.store import tables
 
@@ -58,38 +61,47 @@ def test_seed_values_are_those_of_the_largest_number_of_images():
     assert comparisons.seed_values(metrics, "mnist-cae", *OURS, "ari", n=500) == {0: 0.9}
 
 
+def judged(study, values, reduced=False, substituted=(), facts=NO_FACTS):
+    """The table of one study, whose ARI has these values by seed."""
+    rows = values if isinstance(values, pd.DataFrame) else metric_rows(values)
+    return reproduction.reported_vs_reproduced(rows, facts, [study], reduced, substituted)
+
+
+def with_ari(study, **changes):
+    """The study with its first reported score changed, and no other."""
+    reported = study.reported[0].model_copy(update=changes)
+    return study.model_copy(update={"reported": [reported]})
+
+
 @pytest.mark.parametrize("lost", [np.nan, np.inf])
 def test_a_failed_seed_is_no_number(study, lost):
-    table = reproduction.reported_vs_reproduced(
-        metric_rows({0: 0.4, 1: lost, 2: 0.5}), NO_FACTS, [study], False
-    )
-    row = table.iloc[0]
-    assert (row.n_seeds, row.reproduced_mean) == (2, pytest.approx(0.45))
+    row = judged(study, {0: 0.4, 1: lost, 2: 0.5}).iloc[0]
+    assert (row.n_networks, row["mean"]) == (2, pytest.approx(0.45))
 
 
-def test_reproduced_is_the_mean_over_seeds_not_the_best(study):
-    table = reproduction.reported_vs_reproduced(
-        metric_rows({0: 0.20, 1: 0.43, 2: 0.21}), NO_FACTS, [study], False
-    )
+def test_ours_is_the_mean_over_runs_not_the_best(study):
+    table = judged(study, {0: 0.20, 1: 0.43, 2: 0.21})
     assert list(table.columns) == [
-        *("study", "figure", "reported", "reproduced_mean"),
-        *("ci_low", "ci_high", "n_seeds", "verdict", "seed_values", "note"),
+        *("study", "score", "source", "reported", "mean", "sd", "n_networks"),
+        *("prediction_low", "prediction_high", "rank", "p_holm", "smallest_deviation"),
+        *("verdict", "seed_values", "note"),
     ]
     row = table.iloc[0]
-    assert row.figure == "ARI"
-    assert row.reported == 0.4296
-    assert row.reproduced_mean == pytest.approx(0.28)
-    assert 0.20 <= row.ci_low < row.reproduced_mean < row.ci_high <= 0.43
-    assert row.seed_values == "0.2000; 0.4300; 0.2100"
+    assert (row.score, row.source, row.reported) == ("ARI", "Table I", "0.4296")
+    assert row["mean"] == pytest.approx(0.28)
+    assert row.sd == pytest.approx(np.std([0.20, 0.43, 0.21], ddof=1))
+    interval = prediction_interval([0.20, 0.43, 0.21])
+    assert (row.prediction_low, row.prediction_high) == pytest.approx(interval)
+    assert row["rank"] == "3rd of 4"
+    assert row.seed_values == "0.2000 0.4300 0.2100"
 
 
-def test_a_figure_without_values_is_not_run(study):
-    table = reproduction.reported_vs_reproduced(metric_rows({0: 0.4}), NO_FACTS, [study], False)
-    silhouette = table.set_index("figure").loc["silhouette"]
-    assert (silhouette.n_seeds, silhouette.verdict) == (0, "not run")
+def test_a_score_without_values_is_not_run(study):
+    silhouette = judged(study, {0: 0.4}).set_index("score").loc["silhouette"]
+    assert (silhouette.n_networks, silhouette.verdict) == (0, "not run")
     assert silhouette.note == "this run has no such value"
-    assert np.isnan(silhouette.reproduced_mean)
-    assert np.isnan(silhouette.ci_low)
+    assert np.isnan(silhouette["mean"])
+    assert np.isnan(silhouette.prediction_low)
 
 
 def facts_table(*rows):
@@ -101,21 +113,20 @@ def facts_table(*rows):
     )
 
 
-def test_a_figure_that_was_not_run_has_its_reason_and_the_substitutes_value(study):
-    missing = study.reported[0].model_copy(update={"representation": "resnet50", "space": "raw"})
-    changed = study.model_copy(update={"reported": [missing]})
+def test_a_score_that_was_not_run_has_its_reason_and_the_substitutes_value(study):
+    changed = with_ari(study, representation="resnet50", space="raw")
     reason = facts_table(
         (0, "04_pretrained_comparison", "not_run_resnet50", "no weights (offline)")
     )
     lite0 = ("efficientnet_lite0", "raw", "kmeans")
     rows = metric_rows({0: 0.3, 1: 0.5}, ours=lite0)
-    row = reproduction.reported_vs_reproduced(rows, reason, [changed], False).iloc[0]
-    assert (row.n_seeds, row.verdict, row.seed_values) == (0, "not run", "")
-    assert np.isnan(row.reproduced_mean)
+    row = judged(changed, rows, facts=reason).iloc[0]
+    assert (row.n_networks, row.verdict, row.seed_values) == (0, "not run", "")
+    assert np.isnan(row["mean"])
     assert row.note == "no weights (offline); EfficientNet-Lite0 as a substitute gives 0.4000"
     rows = pd.concat([rows, metric_rows({0: 0.42}, ours=("resnet50", "raw", "kmeans"))])
-    row = reproduction.reported_vs_reproduced(rows, NO_FACTS, [changed], False).iloc[0]
-    assert (row.n_seeds, row.verdict, row.note) == (1, "reproduced", "")
+    row = judged(changed, rows).iloc[0]
+    assert (row.n_networks, row.verdict, row.note) == (1, "uninformative", "")
 
 
 def test_a_failed_seed_is_shown_as_failed_and_not_averaged(study):
@@ -123,34 +134,12 @@ def test_a_failed_seed_is_shown_as_failed_and_not_averaged(study):
         (1, "03_latent_clustering", tables.FAILED, "again"),
         (1, "02_train_autoencoder", tables.FAILED, "the loss became nan"),
     )
-    row = reproduction.reported_vs_reproduced(
-        metric_rows({0: 0.2, 2: 0.4}), failed, [study], False
-    ).iloc[0]
-    assert (row.n_seeds, row.reproduced_mean) == (2, pytest.approx(0.3))
-    assert row.seed_values == "0.2000; failed; 0.4000"
+    row = judged(study, {0: 0.2, 2: 0.4}, facts=failed).iloc[0]
+    assert (row.n_networks, row["mean"]) == (2, pytest.approx(0.3))
+    assert row.seed_values == "0.2000 failed 0.4000"
     assert row.note == "seed 1 failed: the loss became nan"
-    row = reproduction.reported_vs_reproduced(metric_rows({}), failed, [study], False).iloc[0]
-    assert (row.n_seeds, row.verdict, row.seed_values) == (0, "failed", "failed")
-
-
-@pytest.mark.parametrize(("counted", "expected"), [(7, "reproduced"), (8, "above"), (6, "below")])
-def test_a_recorded_number_is_compared_exactly_with_tolerance_0(study, counted, expected):
-    figure = config.Reported(
-        figure="parameters",
-        value=7,
-        fact={"notebook": "02_train_autoencoder", "name": "n_parameters"},
-        source="section 5",
-        tolerance=0,
-    )
-    facts = facts_table(
-        (0, "02_train_autoencoder", "n_parameters", counted),
-        (1, "02_train_autoencoder", "n_parameters", counted),
-        (0, "02_train_autoencoder", "n_other", 99),
-        (0, "03_latent_clustering", "n_parameters", 99),
-    )
-    changed = study.model_copy(update={"reported": [figure]})
-    row = reproduction.reported_vs_reproduced(metric_rows({}), facts, [changed], False).iloc[0]
-    assert (row.reproduced_mean, row.n_seeds, row.verdict) == (counted, 2, expected)
+    row = judged(study, {}, facts=failed).iloc[0]
+    assert (row.n_networks, row.verdict, row.seed_values) == (0, "failed", "failed")
 
 
 def test_clusters_found_are_read_from_their_column():
@@ -164,9 +153,9 @@ def test_sensitivity_sets_each_variant_beside_the_study(study):
     changed = study.model_copy(update={"variants": [variant]})
     place = ("autoencoder-small", "pca50", "kmeans")
     rows = pd.concat([metric_rows({0: 0.2, 1: 0.4}), metric_rows({0: 0.5}, ours=place)])
-    ((name, figure, as_run, varied),) = reproduction.sensitivity(rows, NO_FACTS, changed)
-    assert (name, figure.figure, as_run, varied) == ("small", "ARI", {0: 0.2, 1: 0.4}, {0: 0.5})
-    assert reproduction.sensitivity(metric_rows({0: 0.2}), NO_FACTS, changed) == []
+    ((name, reported, as_run, varied),) = reproduction.sensitivity(rows, changed)
+    assert (name, reported.score, as_run, varied) == ("small", "ARI", {0: 0.2, 1: 0.4}, {0: 0.5})
+    assert reproduction.sensitivity(metric_rows({0: 0.2}), changed) == []
 
 
 def test_spread_of_networks_and_of_clusterings_are_told_apart(study):
@@ -212,54 +201,140 @@ def test_representations_are_ranked_by_labels_and_by_indices(study, silhouettes,
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({0: 0.42}, "reproduced"),
-        ({0: 0.60}, "above"),
-        ({0: 0.30}, "below"),
-        ({0: 0.40, 1: 0.44, 2: 0.43}, "reproduced"),
-        ({0: 0.60, 1: 0.61, 2: 0.62}, "above"),
-        ({0: 0.30, 1: 0.31, 2: 0.32}, "below"),
+        ([0.42], "uninformative"),
+        ([0.60, 0.61, 0.62], "too low"),
+        ([0.30, 0.31, 0.32], "too high"),
+        ([0.40, 0.44, 0.43], "consistent"),
+        ([0.2, 0.4, 0.6], "uninformative"),  # half the interval is 0.99
+        ([0.42964, 0.42964], "consistent"),  # it is printed as 0.4296
+        ([0.42966, 0.42966], "too low"),
     ],
 )
 def test_verdicts_of_a_full_run(study, values, expected):
-    table = reproduction.reported_vs_reproduced(metric_rows(values), NO_FACTS, [study], False)
-    assert table.iloc[0].verdict == expected
+    row = judged(study, dict(enumerate(values))).iloc[0]
+    assert row.verdict == expected
+    assert np.isnan(row.p_holm) == (len(values) == 1)
+    if expected.startswith("too"):
+        above = float(row.reported) > row.prediction_high
+        below = float(row.reported) < row.prediction_low
+        assert (above, below) == (expected == "too high", expected == "too low")
 
 
 def test_a_reduced_run_and_substitute_data_test_nothing(study):
-    rows = metric_rows({0: 0.42})
-    tested = reproduction.reported_vs_reproduced(rows, NO_FACTS, [study], True).iloc[0]
-    assert tested.verdict == "not tested (reduced run)"
-    assert tested.reproduced_mean == 0.42
-    full = (rows, NO_FACTS, [study], False)
-    tested = reproduction.reported_vs_reproduced(*full, ["mnist-cae"]).iloc[0]
-    assert tested.verdict == "not tested (substitute data)"
-    tested = reproduction.reported_vs_reproduced(*full, ["cifar10-cae"]).iloc[0]
-    assert tested.verdict == "reproduced"
+    values = {0: 0.40, 1: 0.44, 2: 0.43}
+    row = judged(study, values, reduced=True).iloc[0]
+    assert row.verdict == "not tested (reduced run)"
+    assert row["mean"] == pytest.approx(0.4233, abs=1e-4)
+    assert np.isnan(row.p_holm)
+    row = judged(study, values, substituted=["mnist-cae"]).iloc[0]
+    assert row.verdict == "not tested (substitute data)"
+    assert judged(study, values, substituted=["cifar10-cae"]).iloc[0].verdict == "consistent"
+
+
+def test_what_the_paper_leaves_open_is_not_decidable(study):
+    changed = with_ari(study, open="no learning rate is stated")
+    row = judged(changed, {0: 0.60, 1: 0.61, 2: 0.62}).iloc[0]
+    assert (row.verdict, row.note) == ("not decidable", "no learning rate is stated")
+    assert np.isnan(row.p_holm)
+    assert row.prediction_low > 0.5
+    assert judged(changed, {}).iloc[0].verdict == "not run"
+
+
+def saved(value):
+    return config.ReportedValue(value=value, source="a notebook")
+
+
+def test_two_sources_give_two_rows_with_a_verdict_each(study):
+    changed = with_ari(study, saved=saved("0.90"))
+    paper, own = judged(changed, {0: 0.40, 1: 0.44, 2: 0.43}).itertuples()
+    assert (paper.source, paper.reported, paper.verdict) == ("Table I", "0.4296", "consistent")
+    assert (own.source, own.reported, own.verdict) == ("a notebook", "0.90", "too high")
+    assert paper.mean == own.mean
+
+
+def test_an_equal_second_source_is_merged_and_only_as_printed(study):
+    (row,) = judged(with_ari(study, saved=saved("0.4296")), {0: 0.4, 1: 0.5}).itertuples()
+    assert (row.source, row.reported) == ("Table I; a notebook", "0.4296")
+    assert len(judged(with_ari(study, saved=saved("0.42960")), {0: 0.4, 1: 0.5})) == 2
+
+
+def test_p_values_are_adjusted_over_the_papers_scores_alone(study):
+    values = {0: 0.40, 1: 0.44, 2: 0.43}
+    alone = judged(with_ari(study), values).iloc[0].p_holm
+    first = study.reported[0].model_copy(update={"saved": saved("0.90")})
+    undecidable = first.model_copy(update={"score": "open", "open": "all"})
+    second = first.model_copy(update={"score": "again", "value": "0.8", "saved": None})
+    changed = study.model_copy(update={"reported": [first, undecidable, second]})
+    table = judged(changed, values)
+    p = table.set_index(["score", "source"])["p_holm"]
+    assert p.notna().sum() == 2
+    single = prediction_p_value(list(values.values()), 0.8, 0.05)
+    assert p["again", "Table I"] == pytest.approx(2 * single)
+    assert p["ARI", "Table I"] == pytest.approx(max(alone, 2 * single))
 
 
 @pytest.mark.parametrize(
-    ("reported", "expected"),
+    ("representation", "random_state", "runs"),
     [
-        (0.49, "reproduced"),
-        (0.51, "reproduced"),
-        (0.47, "above"),
-        (0.53, "below"),
-        (0.485, "reproduced"),
-        (0.515, "reproduced"),
+        ("pixels", 42, 1),
+        ("resnet50", 42, 1),
+        ("autoencoder", 42, 3),
+        ("autoencoder-small", 42, 3),
+        ("pixels", None, 3),
     ],
 )
-def test_verdict_widens_the_interval_by_the_tolerance(reported, expected):
-    assert reproduction.verdict(reported, 0.49, 0.51, 0.01) == expected
-
-
-@given(
-    st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1), st.floats(0.001, 1), st.floats(0.001, 1)
-)
-def test_a_larger_tolerance_never_turns_reproduced_into_something_else(
-    reported, low, width, tolerance, more
+def test_untrained_features_with_a_fixed_seed_of_kmeans_are_one_run(
+    study, representation, random_state, runs
 ):
-    if reproduction.verdict(reported, low, low + width, tolerance) == "reproduced":
-        assert reproduction.verdict(reported, low, low + width, tolerance + more) == "reproduced"
+    kmeans = study.kmeans.model_copy(update={"random_state": random_state})
+    changed = with_ari(study, representation=representation, space="raw")
+    changed = changed.model_copy(update={"kmeans": kmeans})
+    place = (representation, "raw", "kmeans")
+    row = judged(changed, metric_rows(dict.fromkeys(range(3), 0.4296), ours=place)).iloc[0]
+    assert (row.n_networks, len(row.seed_values.split())) == (runs, runs)
+    assert row.verdict == ("uninformative" if runs == 1 else "consistent")
+
+
+# --- identities --------------------------------------------------------------------------------
+
+
+def identity(**changes):
+    fact = {"notebook": "02_train_autoencoder", "name": "n_parameters"}
+    return config.Identity(**({"what": "p", "value": "7", "source": "s", "fact": fact} | changes))
+
+
+@pytest.mark.parametrize(
+    ("counted", "changes", "outcome"),
+    [
+        ([7, 7], {}, "as reported"),
+        ([8, 8], {}, "differs"),
+        ([7, 8], {}, "differs"),
+        ([8, 9], {"rounding": 2}, "as reported"),
+        ([10], {"rounding": 2}, "differs"),
+        ([8], {"contradiction": "its layers have 8"}, "the paper contradicts its own network"),
+        ([7], {"contradiction": "its layers have 8"}, "as reported"),
+        ([], {}, "not run"),
+    ],
+)
+def test_a_count_is_checked_and_not_judged(study, counted, changes, outcome):
+    changed = study.model_copy(update={"identities": [identity(**changes)], "reported": []})
+    facts = facts_table(
+        *((seed, "02_train_autoencoder", "n_parameters", n) for seed, n in enumerate(counted)),
+        (0, "02_train_autoencoder", "n_other", 99),
+        (0, "03_latent_clustering", "n_parameters", 99),
+    )
+    (row,) = reproduction.identities(metric_rows({}), facts, [changed]).itertuples()
+    assert (row.reported, row.outcome) == ("7", outcome)
+    assert row.ours == " ".join(map(str, sorted(set(counted))))
+    assert judged(changed, metric_rows({}), facts=facts).empty
+
+
+def test_clusters_found_can_be_an_identity(study):
+    clustered = {"representation": "autoencoder", "space": "pca50", "clusterer": "kmeans"}
+    counted = identity(value="10", fact=None, clusters_of=clustered)
+    changed = study.model_copy(update={"identities": [counted]})
+    (row,) = reproduction.identities(metric_rows({0: 0.4}), NO_FACTS, [changed]).itertuples()
+    assert (row.ours, row.outcome) == ("10", "as reported")
 
 
 def test_interval_is_fixed_and_empty_for_one_seed():
@@ -298,25 +373,39 @@ def test_summary_has_mean_deviation_and_clusters_found():
 @pytest.mark.parametrize(
     ("ours", "other", "expected"),
     [
-        ((0.5, 0.6), (0.3, 0.4), "better"),
-        ((0.3, 0.4), (0.5, 0.6), "worse"),
-        ((0.3, 0.5), (0.4, 0.6), "no clear difference"),
-        ((0.4, 0.6), (0.3, 0.5), "no clear difference"),
-        ((0.4,), (0.4,), "no clear difference"),
+        ((0.58, 0.59, 0.60), (0.38, 0.39, 0.40), "better"),
+        ((0.38, 0.39, 0.40), (0.58, 0.59, 0.60), "worse"),
+        ((0.5, 0.6), (0.3, 0.4), "undecided"),  # their ranges do not overlap
+        ((0.3, 0.5), (0.4, 0.6), "undecided"),
+        ((0.4, 0.4), (0.4, 0.4), "undecided"),
+        ((0.9,), (0.3, 0.3), "undecided"),
+        ((0.9, 0.9), (0.3,), "undecided"),
+        ((0.9,), (0.3,), "undecided"),
     ],
 )
-def test_a_difference_needs_ranges_that_do_not_overlap(ours, other, expected):
-    assert comparisons.Comparison(ours, other).outcome == expected
+def test_a_difference_needs_an_interval_that_excludes_0(ours, other, expected):
+    compared = comparisons.Comparison(ours, other)
+    assert compared.outcome == expected
+    if min(len(ours), len(other)) < 2:
+        assert "a single run" in compared.difference_in_words
+    else:
+        low, high = map(float, re.findall(r"-?[0-9.]+", compared.difference_in_words)[-2:])
+        assert (low <= 0 <= high) == (expected == "undecided")
+    upside_down = comparisons.Comparison(ours, other, higher_is_better=False)
+    opposite = {"better": "worse", "worse": "better", "undecided": "undecided"}
+    assert upside_down.outcome == opposite[expected]
 
 
-def test_of_davies_bouldin_less_is_better():
+def test_of_davies_bouldin_less_is_better(study):
     metrics = pd.concat(
         [
-            metric_rows({0: 3.0}, "davies_bouldin"),
-            metric_rows({0: 4.0}, "davies_bouldin", ours=("pixels", "raw", "kmeans")),
+            metric_rows({0: 3.0, 1: 3.1}, "davies_bouldin"),
+            metric_rows({0: 4.0, 1: 4.1}, "davies_bouldin", ours=("pixels", "raw", "kmeans")),
         ]
     )
-    arguments = (metrics, "mnist-cae", OURS, ("pixels", "raw", "kmeans"), "davies_bouldin")
-    compared = comparisons.compare(*arguments, 70_000)
-    assert (compared.outcome, compared.single_seed) == ("better", True)
+    arguments = (metrics, study, OURS, ("pixels", "raw", "kmeans"), "davies_bouldin")
+    assert comparisons.compare(*arguments, 70_000).outcome == "better"
     assert comparisons.compare(*arguments, 500) is None
+    fixed = study.model_copy(update={"kmeans": config.KMeans(n_clusters=10, random_state=42)})
+    compared = comparisons.compare(metrics, fixed, *arguments[2:], 70_000)
+    assert (compared.outcome, compared.other) == ("undecided", (4.0,))

@@ -6,48 +6,53 @@ import pandas as pd
 import pytest
 
 from report import tally
-from utils import config
 
 Row = namedtuple("Row", "representation clusterer ari")
 
 
-def study(name, **tolerances):
-    reported = [
-        config.Reported.model_construct(figure=figure, tolerance=tolerance)
-        for figure, tolerance in tolerances.items()
-    ]
-    return config.Study.model_construct(study=name, reported=reported)
-
-
 def verdicts(*rows):
-    columns = ("study", "figure", "reported", "reproduced_mean", "ci_low", "ci_high")
-    return pd.DataFrame(rows, columns=[*columns, "n_seeds", "verdict"])
+    return pd.DataFrame(rows, columns=["study", "score", "n_networks", "p_holm", "verdict"])
 
 
-def test_verdicts_are_counted():
+def test_verdicts_on_scores_are_counted():
     nan = float("nan")
     table = verdicts(
-        ("a", "inside", 0.5, 0.5, 0.4, 0.6, 3, "reproduced"),
-        ("a", "near", 0.7, 0.5, 0.4, 0.6, 3, "reproduced"),
-        ("a", "one seed", 0.52, 0.5, nan, nan, 1, "reproduced"),
-        ("a", "weights", 12, 12, 12, 12, 3, "reproduced"),
-        ("a", "biases", 5, 6, 6, 6, 3, "above"),
-        ("b", "low", 0.9, 0.5, 0.4, 0.6, 3, "below"),
-        ("b", "missing", 0.9, nan, nan, nan, 0, "not run"),
-        ("b", "broken", 0.9, nan, nan, nan, 0, "failed"),
+        ("a", "purity", 3, 0.9, "consistent"),
+        ("a", "purity", 3, nan, "too low"),  # of the authors' saved run
+        ("a", "ARI", 3, 0.01, "too high"),
+        ("a", "NMI", 3, 0.2, "too low"),
+        ("b", "ARI", 1, nan, "uninformative"),
+        ("b", "purity", 3, nan, "not decidable"),
+        ("b", "purity", 3, nan, "not decidable"),
+        ("c", "ARI", 0, nan, "not run"),
+        ("c", "NMI", 0, nan, "failed"),
+        ("d", "ARI", 2, nan, "not tested (reduced run)"),
+        ("d", "NMI", 2, nan, "not tested (substitute data)"),
     )
-    studies = [study("a", weights=0, biases=0, near=0.1), study("b", missing=0)]
-    found = tally.tally_values(table, studies)
-    assert found == tally.ValueTally(
-        **{"reported": 8, "reproduced": 4, "above": 1, "below": 1, "without": 2},
-        **{"by_tolerance": 2, "counts": 2, "exact_counts": 1, "one_seed": 1},
+    found = tally.tally_scores(table, 0.95)
+    papers = {
+        **{"consistent": 1, "too high": 1, "too low": 1, "uninformative": 1, "not decidable": 1},
+        **{"not run": 1, "failed": 1, "not tested": 2},
+    }
+    assert found == tally.ScoreTally(
+        scores=9,
+        papers=papers,
+        saved_runs={"too low": 1, "not decidable": 1},
+        one_run=1,
+        rejected=1,
     )
-    assert found.judged == 6
+    assert list(found.papers) == list(papers)
+    assert found.judged == 4
 
 
 def test_an_empty_table_has_nothing():
-    found = tally.tally_values(verdicts(), [])
-    assert found.reported == found.judged == found.without == 0
+    found = tally.tally_scores(verdicts(), 0.95)
+    assert found.scores == found.judged == found.rejected == 0
+
+
+def test_identities_are_counted_apart():
+    table = pd.DataFrame({"outcome": ["as reported", "differs", "as reported"]})
+    assert tally.tally_identities(table) == {"as reported": 2, "differs": 1}
 
 
 @pytest.mark.parametrize(
