@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from report.leaderboards import SCORES
-from report.published import Hardware, Published
+from report.published import Hardware, Published, load
 from utils import places
 from utils.store import files
 from utils.store.tables import (
@@ -31,10 +31,15 @@ def write_tables(run: Published, new: Path) -> None:
         schema.write(table, new / schema.file, float_format="%.6g")
     facts = run.facts.assign(value=run.facts["value"].map(without_paths))
     FACTS_TABLE.write(facts, new / FACTS_TABLE.file)
-    verdicts = run.verdicts.assign(note=run.verdicts["note"].map(without_paths))
-    VERDICTS_TABLE.write(verdicts, new / VERDICTS_TABLE.file, float_format="%.6g")
-    IDENTITIES_TABLE.write(run.identities, new / IDENTITIES_TABLE.file)
     files.write_json(new / "run.json", public_record(run.record))
+    write_verdicts(new)
+
+
+def write_verdicts(folder: Path) -> None:
+    """Write the verdicts and identities that follow from the other tables of a published run."""
+    run = load(folder)
+    VERDICTS_TABLE.write(run.verdicts, folder / VERDICTS_TABLE.file, float_format="%.6g")
+    IDENTITIES_TABLE.write(run.identities, folder / IDENTITIES_TABLE.file)
 
 
 def public_record(record: dict[str, Any]) -> dict[str, Any]:

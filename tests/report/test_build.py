@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +32,6 @@ from report import (
     pages,
     provenance,
     published,
-    run_tables,
     significance,
 )
 from report import pandoc as pandoc_module
@@ -39,7 +39,7 @@ from report.templates import environment
 from utils import config, errors, places
 from utils.config import facts
 from utils.store import files
-from utils.store.tables import BOARD_TABLES, VERDICTS_TABLE
+from utils.store.tables import BOARD_TABLES
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
@@ -49,7 +49,9 @@ KEPT = {
     "made": "2025-02-03T04",
     "commit": "abcdef123456",
     "dirty": False,
-    "profile": {"profile": "paper"},
+    "profile": {"profile": "paper", "reduced": False},
+    "studies": ["mnist-cae"],
+    "data": {"mnist-cae": {"substituted": False}},
     "hardware": {"cpu": "A processor", "cores": 2, "gpu": None},
     "earlier": [],
 }
@@ -160,7 +162,7 @@ def article(collected, out, **changes):
 def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
     assert {path.name for path in out.iterdir()} == {
         *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
-        *("reported_vs_reproduced.csv", "confusion.csv", "facts.csv", "run.json"),
+        *("reported_vs_reproduced.csv", "identities.csv", "confusion.csv", "facts.csv", "run.json"),
         *("figures", "notebooks", ".files.json"),
     }
     assert not (out / "figures" / "of-an-earlier-report.svg").exists()
@@ -242,11 +244,12 @@ def test_every_figure_is_in_the_page_with_number_and_words(page, out):
 
 
 def test_numbers_of_the_table_stand_in_the_text(page, out):
-    table = pd.read_csv(out / "reported_vs_reproduced.csv")
-    for row in table[table["n_seeds"] > 0].itertuples():
-        for value in (row.reported, row.reproduced_mean, row.ci_low, row.ci_high):
+    table = pd.read_csv(out / "reported_vs_reproduced.csv", dtype={"reported": str})
+    for row in table[table["n_networks"] > 0].itertuples():
+        assert row.reported in page.text
+        for value in (row.mean, row.sd, row.prediction_low, row.prediction_high):
             assert f"{value:.4f}" in page.text
-    assert "0.4100; 0.4200" in page.text  # each seed's own value
+    assert "ARI: runs 0.4100, 0.4200" in page.text  # each run's own value
     assert "0.370 ± 0.007" in page.text  # the baseline
     assert "56,321 parameters" in page.text
     assert "Final loss: 0.07123 (seed 0), 0.08123 (seed 1)." in page.text
@@ -311,20 +314,16 @@ def test_the_conclusion_on_internal_indices_follows_the_numbers(collected, out, 
 def test_the_published_run_is_shown_beside_this_one_and_told_apart(collected, out, monkeypatch):
     monkeypatch.setattr(published, "load", lambda _: None)
     assert "No run is published yet" in article(collected, out)
-    table = evidence.verdicts(collected).assign(
-        reproduced_mean=0.4321, n_seeds=5, verdict="reproduced"
-    )
     record = {**KEPT, "earlier": [{**KEPT, "made": "2025-01-02T03"}]}
-    run = published.Published(collected.metrics, collected.facts, table, record)
+    higher = shifted(collected.metrics, "autoencoder", 0.01)
+    run = published.Published(higher, collected.facts, record)
     monkeypatch.setattr(published, "load", lambda _: run)
     text = article(collected, out)
     assert "The two are different runs" in text
     rest = "commit `abcdef1`, profile `paper`, A processor, 2 cores, no GPU."
     assert f"\n\n- Run of 2025-02-03, {rest}\n- Run of 2025-01-02, {rest}\n" in text
-    kept_cells = (
-        "| mnist-cae | ARI | 0.4296 | 0.4321 | 0.4100\u00a0to\u00a00.4200 | 5 | reproduced |"
-    )
-    assert f"{kept_cells} 0.4150 | 2 |" in text
+    theirs = "| mnist-cae | ARI | 0.4296 | 0.4250 ± 0.0071 (2) | 0.3150\u00a0to\u00a00.5350 |"
+    assert f"{theirs} 3rd of 3 | consistent | 0.4150 ± 0.0071 (2) |" in text
 
 
 def test_first_page_says_what_the_run_is_not(page):
@@ -660,7 +659,7 @@ def test_targets_are_reached_or_missed(tmp_path, monkeypatch, aim, said):
 def test_the_target_is_compared_with_the_published_run_too():
     line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | {"study": "beyond-made-up"}
     table = pd.DataFrame([line | {"ari": 0.3}, line | {"ari": 0.8, "acc": 0.6}])
-    kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
+    kept = published.Published(*[pd.DataFrame()] * 2, {}, {"leaderboard": table})
     board = fake_run._leaderboard("beyond-made-up", "Made up")
     board = board.model_copy(update={"aim": config.Aim(acc=0.7, ari=0.8)})
     targets = board_sections._published_targets(board, kept)
@@ -673,7 +672,7 @@ def test_the_published_run_shows_its_best_rows_and_the_named_ones():
     line |= {"space": "raw", "clusterer": "kmeans", "n": 70_000.0, "n_seeds": 5, "seconds": 90.0}
     lines = [line | {"representation": f"r{i}", "recipe": "named" * (i == 7)} for i in range(9)]
     table = pd.DataFrame([*lines, line | {"study": "other", "representation": "no"}])
-    kept = published.Published(*[pd.DataFrame()] * 3, {}, {"leaderboard": table})
+    kept = published.Published(*[pd.DataFrame()] * 2, {}, {"leaderboard": table})
     shown = board_sections._published_rows("beyond-mnist", kept)
     assert [row[0][:2] for row in shown] == ["r0", "r1", "r2", "r3", "r4", "r7"]
     assert shown[0][1:3] == ["70,000", 5]
@@ -717,7 +716,7 @@ def shifted(metrics, representation, by, n=5000):
     [
         (0.0, "k-means on the autoencoder's code scores higher than k-means on raw pixels"),
         (-0.2, "k-means on the autoencoder's code scores lower than k-means on raw pixels"),
-        (-0.045, "there is no clear difference between k-means on the autoencoder's code"),
+        (-0.045, "it is undecided which of k-means on the autoencoder's code and k-means on raw"),
     ],
 )
 def test_autoencoder_against_pixels_in_every_direction(collected, out, by, said):
@@ -739,48 +738,71 @@ def abstract(text):
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        (0.0, "Of the reported values, 1 of 2 is reproduced; 1 is exceeded."),
-        (0.5, "none of 2 are reproduced; 2 are exceeded."),
-        (-0.3, "none of 2 are reproduced; 1 is exceeded; 1 is not reached."),
+        (0.0, "Of 4 reported scores, 1 is consistent; 1 is too low; 2 are not run."),
+        (0.5, "Of 4 reported scores, 2 are too low; 2 are not run."),
+        (-0.3, "Of 4 reported scores, 1 is too high; 1 is too low; 2 are not run."),
     ],
 )
 def test_the_abstract_counts_the_verdicts(collected, out, by, said):
-    """The made-up silhouette, 0.04, is below the reported one and moves with the ARI."""
+    """The made-up silhouette, 0.3, is the same in every run: its interval is a point."""
     metrics = shifted(collected.metrics, "autoencoder", by)
     silhouette = metrics["metric"] == "silhouette"
-    metrics["value"] = metrics["value"].where(~silhouette, 0.3 if by <= 0 else 0.5)
-    found = abstract(full(collected, out, metrics=metrics))
-    assert said in " ".join(found.split())
+    metrics["value"] = metrics["value"].where(~silhouette, 0.3)
+    text = full(collected, out, metrics=metrics)
+    found = " ".join(abstract(text).split())
+    assert said in found
     assert "This run is reduced" not in found
+    beyond = sum(int(n) for n in re.findall(r"(\d) (?:is|are) too", said))
+    assert f"Singly, {beyond} value" in found
+    # Text and table agree.
+    table = re.findall(r"^\| [\w-]+ \| [^|]+ \| [\d.]+ \|.* \| ([a-z ]+) \|$", text, re.MULTILINE)
+    counted = Counter(table)
+    for n, verdict in re.findall(r"(\d) (?:is|are) ([a-z ]+)[;.]", said):
+        assert counted[verdict] == int(n)
 
 
-def test_the_abstract_says_what_rests_on_the_tolerance_and_on_one_seed(collected, out, made_up):
-    said = "1 of the 1 reproduced value lies outside the interval itself"
-    assert said in abstract(full(collected, out))
-    inside = shifted(collected.metrics, "autoencoder", 0.0146)
-    text = abstract(full(collected, out, metrics=inside))
-    assert "Every reproduced value lies within the interval itself" in text
-    assert "on one seed" not in text
+def test_the_abstract_says_what_rests_on_a_single_run(collected, out, made_up):
+    assert "single run, so that" not in abstract(full(collected, out))
     one = collect.collect("quick", STUDIES, [0], made_up)
-    assert "of the 2 verdicts rest on one seed, so that the spread is unknown" in abstract(
-        full(one, out)
-    )
+    text = " ".join(abstract(full(one, out)).split())
+    assert "2 of the 2 verdicts are uninformative" in text
+    assert "2 of the 2 verdicts rest on a single run, so that the spread is unknown" in text
+
+
+def test_the_authors_saved_runs_are_counted_apart(collected, out):
+    study = collected.studies["mnist-cae"]
+    saved = config.ReportedValue(value="0.90", source="a notebook")
+    reported = [study.reported[0].model_copy(update={"saved": saved}), study.reported[1]]
+    studies = {
+        **collected.studies,
+        "mnist-cae": study.model_copy(update={"reported": reported}),
+    }
+    text = full(collected, out, studies=studies)
+    found = " ".join(abstract(text).split())
+    assert "Of 4 reported scores, 1 is consistent;" in found
+    assert "Of 1 other value in the authors’ saved runs, 1 is too high." in found
+    assert "| mnist-cae | ARI | 0.4296; 0.90 | 0.4150 ± 0.0071 (2) |" in text
+    assert re.search(r"\| ARI \| a notebook \| 0\.90 \| .* \| too high \|", text)
 
 
 def test_a_reduced_run_leaves_the_verdict_to_the_published_one(collected, out, monkeypatch):
     monkeypatch.setattr(published, "load", lambda _: None)
-    text = abstract(article(collected, out))
-    assert "no run is published yet" in text
-    assert "This run gives no verdict" in text
-    table = evidence.verdicts(collected).assign(verdict="reproduced", ci_low=0, ci_high=1)
-    other = table.assign(study="fashion-ae", verdict="below")
-    run = published.Published(collected.metrics, collected.facts, pd.concat([table, other]), KEPT)
+    text = article(collected, out)
+    assert "no run is published yet" in abstract(text)
+    assert "This run gives no verdict" in abstract(text)
+    assert "Counts that a protocol fixes" not in text
+    run = published.Published(collected.metrics, collected.facts, KEPT)
     monkeypatch.setattr(published, "load", lambda _: run)
-    text = " ".join(abstract(article(collected, out)).split())
-    assert "This run is reduced and does not test the reported values." in text
-    assert "all 4 reported values are reproduced." in text
-    assert "Every reproduced value lies within the interval itself" in text
-    assert "In the published run, by the adjusted Rand index" in text
+    text = article(collected, out)
+    found = " ".join(abstract(text).split())
+    assert "This run is reduced and does not test the reported values." in found
+    assert "In the published run, of 2 reported scores, 1 is consistent; 1 is too high." in found
+    assert "In the published run, by the adjusted Rand index" in found
+    assert "and ours in the published run." in text
+    assert "| mnist-cae | parameters | 56,321 | 56,321 | as reported |" in text
+    # What this run finds of the claims is no result.
+    assert "The 1 claim that the papers make in words is not tested by a reduced run." in found
+    assert "holds" not in found
 
 
 @pytest.mark.parametrize(
@@ -788,7 +810,7 @@ def test_a_reduced_run_leaves_the_verdict_to_the_published_one(collected, out, m
     [
         (0.0, "higher than on raw pixels in 1 of 1 study and lower in none"),
         (-0.2, "higher than on raw pixels in none of 1 study and lower in 1"),
-        (-0.045, "lower in none; in 1 the ranges of the seeds overlap"),
+        (-0.045, "lower in none; in 1 it is undecided"),
     ],
 )
 def test_the_abstract_counts_where_the_autoencoder_helps(collected, out, by, said):
@@ -805,6 +827,47 @@ def test_the_abstract_counts_the_claims(collected, out):
     nothing = collected.confusion.iloc[:0]
     text = " ".join(abstract(full(collected, out, confusion=nothing)).split())
     assert "none do not; 1 could not be tested." in text
+
+
+BETTER = {
+    "kind": "better",
+    "of": {"representation": "autoencoder", "space": "pca50", "clusterer": "kmeans"},
+    "than": {"representation": "pixels", "space": "raw", "clusterer": "kmeans"},
+    "metric": "ari",
+}
+
+
+@pytest.mark.parametrize(
+    ("by", "outcome", "counted"),
+    [
+        (0.2, "holds", "1 holds, none hold in part and none do not."),
+        (-0.2, "does not hold", "none hold, none hold in part and 1 does not."),
+        (-0.045, "undecided", "none hold, none hold in part and none do not; 1 is undecided."),
+    ],
+)
+@pytest.mark.parametrize("substitute", [False, True])
+def test_text_and_table_agree_on_a_comparison(collected, out, by, outcome, counted, substitute):
+    claim = config.Claim(text="t", source="s", reading="r", rule=BETTER, substitute=substitute)
+    study = collected.studies["mnist-cae"].model_copy(update={"claims": [claim]})
+    studies = {**collected.studies, "mnist-cae": study}
+    studies["cifar10-cae"] = studies["cifar10-cae"].model_copy(update={"claims": []})
+    metrics = shifted(collected.metrics, "autoencoder", by)
+    text = full(collected, out, metrics=metrics, studies=studies)
+    found = " ".join(abstract(text).split())
+    assert f"[“t”](#claim-mnist-cae-1) | s | {outcome} |" in text
+    verb = "is " if outcome == "undecided" else ""
+    assert f"**The claim {verb}{outcome}.**" in text
+    said = {"holds": "higher", "does not hold": "lower", "undecided": "undecided which"}
+    section = text[text.index("## Clusters {#clusters-mnist-cae}") :]
+    assert said[outcome] in section[section.index("By the adjusted Rand index") :][:120]
+    if substitute:
+        assert "that the papers make in words" not in found
+        assert "## Statements about a substitute {#substitutes-mnist-cae}" in text
+        assert text.index("{#tbl-substitutes}") < text.index("# Data {#data}")
+        assert "{#tbl-claims}" not in text
+    else:
+        assert f"Of 1 claim that the papers make in words, {counted}" in found
+        assert "Statements about a substitute" not in text
 
 
 def test_every_claim_is_listed_and_leads_to_its_test_and_its_figure(page, collected, out):
@@ -850,9 +913,10 @@ def test_the_limitations_name_studies_that_were_trained_in_bfloat16(collected, o
 
 def test_one_seed_gives_no_spread(made_up, out):
     text = article(collect.collect("quick", STUDIES, [0], made_up), out)
-    assert "with one seed only, so that the spread is unknown" in text
+    assert "both sides have a single run, so that the spread is unknown" in text
     assert "The seed is 0." in text
-    assert " ± 0" not in text
+    assert " ± 0" not in text[: text.index("The published run, at full scale")]
+    assert " ± 0" not in text[text.index("# Data {#data}") :]
 
 
 def test_contradiction_of_labels_and_silhouette_is_said_only_where_there_is_one(collected, out):
@@ -865,9 +929,9 @@ def test_contradiction_of_labels_and_silhouette_is_said_only_where_there_is_one(
 @pytest.mark.parametrize(
     ("by", "verdict", "said"),
     [
-        (0.0, "reproduced", "1 of 2 is reproduced. 1 of 2 is not reached."),
-        (0.2, "above", "1 of 2 is exceeded. 1 of 2 is not reached."),
-        (-0.2, "below", "2 of 2 are not reached."),
+        (0.0, "consistent", "Of 2 reported scores, 1 is consistent; 1 is too high."),
+        (0.3, "too low", "Of 2 reported scores, 1 is too high; 1 is too low."),
+        (-0.2, "too high", "Of 2 reported scores, 2 are too high."),
     ],
 )
 def test_verdicts_of_a_full_run_on_the_right_data(collected, out, by, verdict, said):
@@ -879,9 +943,10 @@ def test_verdicts_of_a_full_run_on_the_right_data(collected, out, by, verdict, s
         metrics=shifted(collected.metrics, "autoencoder", by),
     )
     assert said in " ".join(text.split())
-    assert re.search(rf"\| ARI \| Table I \| 0\.4296 \| .* \| 0\.02 \| {verdict} \|", text)
+    assert re.search(rf"\| ARI \| Table I \| 0\.4296 \| .* \| 0\.2 \| {verdict} \|", text)
     assert "Reduced run." not in text
     assert "Substitute data." not in text
+    assert "of 2 counts that the protocols fix, 1 is as reported; 1 was not run" in text
 
 
 def test_a_study_whose_training_alone_finished_has_no_scores(made_up, tmp_path):
@@ -894,7 +959,7 @@ def test_a_study_whose_training_alone_finished_has_no_scores(made_up, tmp_path):
     text = article(part, tmp_path / "out")
     assert "56,321 parameters" in text
     assert "The baseline left no results." in text
-    assert "| mnist-cae | ARI | 0.4296 | – | – | 0 | not run |" in text
+    assert "| mnist-cae | ARI | 0.4296 | – | – | – | not run |" in text
 
 
 def test_an_article_without_any_result_says_so(tmp_path):
@@ -1055,16 +1120,6 @@ def test_each_names_the_seeds_only_where_they_differ():
 )
 def test_a_value_is_written_by_its_kind(value, kind, shown):
     assert markdown.of_kind(value, kind) == shown
-
-
-def test_a_count_that_is_reported_is_written_whole(made_up):
-    study = config.load_study("mnist-cae")
-    figure = study.reported[0].model_copy(update={"metric": "k_found"})
-    rows = [("mnist-cae", figure.figure, 2.0, 2.0, 2.0, 2.0, 2, "reproduced", "2; 2", "")]
-    table = pd.DataFrame(rows, columns=list(VERDICTS_TABLE.columns))
-    study = study.model_copy(update={"reported": [figure]})
-    (row,) = run_tables.overview_rows(table, [study])
-    assert row[2:5] == ["2", "2", "2\u00a0to\u00a02"]
 
 
 def test_a_misspelt_fact_in_the_template_is_an_error(collected, out):

@@ -109,14 +109,14 @@ def test_the_rule_of_a_verdict_is_shipped():
     assert rule.statement
 
 
-def test_all_figures_that_the_four_papers_report_are_there():
-    """13 values of metrics, the outcome of DBSCAN and five counts of parameters."""
+def test_everything_that_the_four_papers_report_is_there():
+    """13 scores; the outcome of DBSCAN and five counts of parameters."""
     papers = ("mnist-cae", "fashion-ae", "mnist-conv-ae", "cifar10-cae")
-    reported = [figure for name in papers for figure in load_study(name).reported]
-    metrics = [figure.metric for figure in reported if figure.metric]
-    assert len([metric for metric in metrics if metric != "k_found"]) == 13
-    assert metrics.count("k_found") == 1
-    assert len([figure for figure in reported if figure.fact]) == 5
+    studies = [load_study(name) for name in papers]
+    assert sum(len(study.reported) for study in studies) == 13
+    identities = [identity for study in studies for identity in study.identities]
+    assert len([identity for identity in identities if identity.clusters_of]) == 1
+    assert len([identity for identity in identities if identity.fact]) == 5
 
 
 # --- mistakes -------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_an_unknown_key_is_named_with_the_file_and_the_allowed_keys(changed, stu
         (("autoencoder",), "autoencoder.last", "architecture, options, loss, optimizer"),
         (("autoencoder", "optimizer"), "autoencoder.optimizer.last", "name, learning_rate, rho"),
         (("space",), "space.last", "name, n_components"),
-        (("reported", 1), "reported.1.last", "figure, value, metric, representation"),
+        (("reported", 1), "reported.1.last", "value, source, score, metric"),
         (("claims", 0, "rule"), "claims.0.rule.group.last", "kind, of, classes, only, share"),
         (("claims", 1, "rule", "of"), "claims.1.rule.overlap.of.last", "representation, space"),
         (("choices", 0), "choices.0.last", "topic, paper, run, why"),
@@ -174,7 +174,7 @@ def test_an_unknown_key_inside_another_is_named_by_its_way(changed, way, key, al
         (("autoencoder", "architecture", "a/b"), "key 'autoencoder.architecture'"),
         (("autoencoder", "options", {"channels": ["x"]}), "key 'autoencoder.options.channels"),
         (("autoencoder", "optimizer", "learning_rate", float("inf")), "a finite number"),
-        (("reported", 0, "value", float("nan")), "a finite number"),
+        (("reported", 0, "margin", float("nan")), "a finite number"),
         (("reported", {}), "key 'reported': must be a list (found {})"),
         (("kmeans", "n_clusters", 1), "key 'kmeans.n_clusters': must be greater than 1"),
         (("study", "other"), f"key 'study' must be '{STUDY}', the name of the file"),
@@ -444,16 +444,26 @@ def test_a_wrong_rule_of_a_claim_names_what_is_allowed(changed, rule, said):
     assert "claims.0.rule" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        {"metric": "ari"},
-        {"metric": "ari", "representation": "pixels", "space": "raw"},
-        {},
-        {"fact": {"notebook": "n", "name": "f"}, "metric": "ari"},
-    ],
-)
-def test_a_reported_figure_has_one_place(changed, place):
-    figure = {"figure": "f", "value": 1.0, "source": "s", "tolerance": 0} | place
-    with pytest.raises(UserError, match="give either 'metric'"):
-        changed("reported", 0, figure)
+FACT = {"notebook": "02_train_autoencoder", "name": "n_weights"}
+CLUSTERED = {"representation": "autoencoder", "space": "raw", "clusterer": "kmeans"}
+
+
+@pytest.mark.parametrize("place", [{}, {"fact": FACT, "clusters_of": CLUSTERED}])
+def test_an_identity_has_one_place(changed, place):
+    with pytest.raises(UserError, match="give either 'fact' or 'clusters_of'"):
+        changed("identities", [{"what": "w", "value": "1", "source": "s"} | place])
+
+
+@pytest.mark.parametrize("value", [0.6, "about 0.6", "", "1e-3", "0.6 ", ".6", "1,200"])
+def test_a_reported_value_is_a_number_as_it_is_printed(changed, value):
+    with pytest.raises(UserError, match=r"reported\.0\.value"):
+        changed("reported", 0, "value", value)
+
+
+def test_a_reported_score_has_the_paper_and_another_value_of_a_saved_run():
+    purity, *_ = config.load_study("fashion-ae").reported
+    assert [source.value for source in purity.sources] == ["0.5541", "0.5063"]
+    silhouette, *_ = config.load_study("cifar10-cae").reported
+    (source,) = silhouette.sources
+    assert source.value == "0.0294"
+    assert source.source == "Table 7.1; the run saved in the authors' notebook"

@@ -111,9 +111,9 @@ CROWDED = board([1, 1.01, 1.02, 9, 300, 10, 200], [0.1, 0.11, 0.12, 0.5, 0.51, 0
 CROWDED_FRONT = np.arange(7) < 5
 
 ESTIMATES = [
-    figures.Estimate("ARI", 0.344, 0.01, [0.29, 0.31, 0.27], 0.275, 0.305),
-    figures.Estimate("clusters found by DBSCAN", 1.0, 0.0, [1.0, 1.0], 1.0, 1.0),
-    figures.Estimate("silhouette", -0.0294, 0.005, [-0.0047], float("nan"), float("nan")),
+    figures.Estimate("ARI", [0.344, 0.288], [0.29, 0.31, 0.27], 0.19, 0.39),
+    figures.Estimate("purity on raw pixels", [1.0], [1.0, 1.0], 1.0, 1.0),
+    figures.Estimate("silhouette", [-0.0294], [-0.0047], float("nan"), float("nan")),
 ]
 FIGURES = {
     "samples": lambda: figures.samples(images(60), labels(60), NAMES, 8),
@@ -325,12 +325,22 @@ def test_a_forest_shows_every_value_on_its_own_axis():
     assert len(fig.axes) == len(ESTIMATES)
     for ax, estimate in zip(fig.axes, ESTIMATES, strict=True):
         drawn = {round(float(x), 6) for line in ax.lines for x in line.get_xdata()}
-        assert drawn == {
-            round(value, 6)
-            for value in (*estimate.seeds, np.mean(estimate.seeds), estimate.reported)
-        }
+        values = (*estimate.runs, np.mean(estimate.runs), *estimate.reported)
+        assert drawn == {round(value, 6) for value in values}
+        diamonds = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "D"]
+        assert sorted(diamonds) == sorted(estimate.reported)
+        spans = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
+        expected = [] if np.isnan(estimate.low) else [(estimate.low, estimate.high)]
+        assert spans == [pytest.approx(span) for span in expected]
         low, high = ax.get_xlim()
         assert all(low < value < high for value in drawn)
+
+
+def test_a_forest_without_saved_runs_does_not_name_them():
+    said = all_texts(figures.forest(ESTIMATES[1:], "A study"))
+    assert "paper" in said
+    assert "authors' saved run" not in said
+    assert "authors' saved run" in all_texts(figures.forest(ESTIMATES, "A study"))
 
 
 def _embedded(picture):

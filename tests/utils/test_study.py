@@ -318,6 +318,22 @@ def test_results_stand_beside_what_the_paper_reports(workspace, capsys):
     ]
 
 
+def test_a_result_has_the_papers_value_and_that_of_the_saved_run(workspace, capsys):
+    run = study_module.open_run("03_latent_clustering", "fashion-ae", "quick", 0)
+    capsys.readouterr()
+    run.result({"purity": 0.5}, "autoencoder", "raw", "kmeans")
+    assert capsys.readouterr().out.splitlines() == [
+        "Result at reduced scale: purity 0.5000; reported 0.5541 (section 7.1), "
+        "0.5063 (the run saved in the authors' notebook)"
+    ]
+    run = study_module.open_run("03_latent_clustering", "cifar10-cae", "quick", 0)
+    capsys.readouterr()
+    run.result({"k_found": 2}, "autoencoder", "raw", "dbscan")
+    assert capsys.readouterr().out.splitlines() == [
+        "Result at reduced scale: clusters found by DBSCAN 2; reported 1 (section 7)"
+    ]
+
+
 def test_reported_facts_are_those_of_their_notebook(workspace, capsys):
     facts = {"n_weights": 3, "n_biases": 4}
     for notebook, expected in (
