@@ -180,7 +180,7 @@ def test_an_unknown_key_inside_another_is_named_by_its_way(changed, way, key, al
         (("study", "other"), f"key 'study' must be '{STUDY}', the name of the file"),
         (("title", 3), "key 'title': must be text (found 3)"),
         (("images", 3), "key 'images': must be keys and values (found 3)"),
-        (("reported", 0, "tolerance", -1.0), "key 'reported.0.tolerance': must be at least 0 (f"),
+        (("reported", 0, "margin", -1.0), "key 'reported.0.margin': must be greater than 0 (f"),
         (("backbones", []), "key 'backbones': must have at least 1 entry (found [])"),
         (("backbones", 0, "vgg"), f"key 'backbones.0': must be {BACKBONES} (found 'vgg')"),
         (("variants", 0, "name", "A b"), "must be lower-case letters, digits, - and _, fi"),
@@ -189,7 +189,7 @@ def test_an_unknown_key_inside_another_is_named_by_its_way(changed, way, key, al
         (("claims", 0, "rule", {"kind": "x"}), "'kind' must be 'group', 'overlap', 'split', "),
         (("claims", 0, "rule", {}), "key 'claims.0.rule': 'kind' is missing (found {})"),
         (("claims", 0, "rule", 3), "key 'claims.0.rule': must be keys and values (found 3)"),
-        (("reported", 0, "metric", None), "key 'reported.0': give either 'metric' with"),
+        (("reported", 0, "value", 0.5), "key 'reported.0.value': must be text (found 0.5)"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(changed, study_file, path_and_value, expected):
