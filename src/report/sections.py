@@ -115,7 +115,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
         further_pages=[page for key, page in pages.items() if page and key not in KNOWN_NOTEBOOKS],
         choices=[[choice.topic, choice.paper, choice.run, choice.why] for choice in study.choices],
         verdict_rows=verdict_rows.value_rows(own, margins),
-        verdict_notes=_verdict_notes(own),
+        verdict_notes=verdict_rows.notes(own),
         forest=_forest_view(study, own, out),
         atlas_points=maps.n_points(results, name),
         tally=tally_scores(own, config.load_verdict_rule().confidence),
@@ -131,15 +131,6 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
         spreads=_spread_rows(results, study),
         ari_spread=_ari_spread(results, study),
     )
-
-
-def _verdict_notes(verdicts: pd.DataFrame) -> list[str]:
-    """List, for each score, the value of every run and what else is to be said."""
-    notes = []
-    for row in verdicts.drop_duplicates("score").itertuples():
-        runs = [f"runs {row.seed_values.replace(' ', ', ')}"] if row.seed_values else []
-        notes.append(f"{row.score}: {'; '.join([*runs, *filter(None, [row.note])])}")
-    return notes
 
 
 def _claims(results: Results, study: config.Study) -> list[TestedClaim]:

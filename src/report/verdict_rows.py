@@ -92,6 +92,21 @@ def value_rows(verdicts: pd.DataFrame, margins: dict[str, float]) -> list[list[o
     ]
 
 
+def notes(verdicts: pd.DataFrame) -> list[str]:
+    """List, for each score, the value of every run and what else is to be said.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        Columns of `tables.VERDICTS_TABLE`, of one study.
+    """
+    listed = []
+    for row in verdicts.drop_duplicates("score").itertuples():
+        runs = [f"runs {row.seed_values.replace(' ', ', ')}"] if row.seed_values else []
+        listed.append(f"{row.score}: {'; '.join([*runs, *filter(None, [row.note])])}")
+    return listed
+
+
 def identity_rows(identities: pd.DataFrame) -> list[list[object]]:
     """Write each identity in a row with a cell for each title of `IDENTITIES_HEADER`.
 
