@@ -72,7 +72,7 @@ def test_a_notebook_without_manifest_is_a_gap_and_not_a_number(runs):
     assert "seed 1" in collected.gaps[0]
     assert "03_latent_clustering" in collected.gaps[0]
     row = evidence.verdicts(collected).iloc[0]
-    assert (row.n_seeds, row.reproduced_mean) == (1, pytest.approx(0.41))
+    assert (row.n_networks, row["mean"]) == (1, pytest.approx(0.41))
 
 
 def test_a_study_that_left_nothing_is_not_run(runs):
