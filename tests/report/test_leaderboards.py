@@ -373,7 +373,7 @@ def test_what_is_written_is_read_again_by_leaderboard(tmp_path):
     other = "beyond-other"
     several = [pd.concat([f, f.assign(study=other)]) for f in (metrics, costs, assignments)]
     boards = {name: described(name) for name in (other, NAME, "beyond-nothing")}
-    rule = config.VerdictRule(confidence=0.9, resamples=100, statement="")
+    rule = config.VerdictRule(confidence=0.9, power=0.8, resamples=100, statement="")
     board_tables.write_tables(boards, *several, {NAME: labels, other: labels}, rule, tmp_path)
     assert {path.name for path in tmp_path.rglob("*.*")} == {
         *("leaderboard.csv", "leaderboard_significance.csv", "leaderboard_rankings.csv"),
