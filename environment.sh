@@ -6,6 +6,8 @@ venv=$root/.venv
 
 # Packages from these variables would hide the locked ones.
 unset PYTHONPATH PYTHONHOME
+# These would print traces of what is no fault, or keep Python waiting after its end.
+unset PYTHONINSPECT PYTHONWARNINGS PYTHONDEVMODE
 # Compiled packages are stored at their first import; otherwise each kernel would compile them again.
 unset PYTHONDONTWRITEBYTECODE
 # Output and files are UTF-8 under every locale.

@@ -59,6 +59,8 @@ def reserved_places() -> dict[str, Path]:
         "the published numbers, which 'publish' alone writes": places.published(),
         "the article's template": places.template(),
         "the working state": places.runs(),
+        "the datasets": places.data_dir(),
+        "the repository's history": places.root() / ".git",
     }
 
 

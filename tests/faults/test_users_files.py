@@ -13,6 +13,7 @@ from PIL import Image
 from commands import last_resort, main
 from commands.export import export
 from commands.picture_request import request_of
+from utils import places
 from utils.errors import UserError
 from utils.places import ROOT
 from utils.store import ownership
@@ -95,6 +96,8 @@ REFUSED = (
     "--out {published}/new",
     "--out {reports}",
     "--out {runs}/new",
+    "--out {git}/new",
+    "--out {data}/new",
     "images {A} --out {mine}",
     "images {A} --export {mine}",
     "images {A} --export {mine} --copy",
@@ -137,6 +140,7 @@ def test_what_is_refused_is_told_in_a_line_and_changes_nothing(faults, place, ca
         **{"reporta": place / "report-a", "exporta": place / "export-a"},
         **{"linktox": place / "link-to-x"},
         **{"reports": ROOT / "reports", "published": ROOT / "reports" / "published"},
+        **{"git": ROOT / ".git", "data": places.data_dir()},
     }
     before, published = hashed(place), hashed(ROOT / "reports" / "published")
     faults.tried()
