@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from report import board_sections, overall, published, run_tables, sections, templates
-from report.reproduction import verdicts
 from utils import places
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         Image files and links to notebooks are relative to `out`.
     """
     published_run = published.load(places.published())
-    verdict_table = verdicts(results)
-    views = [sections.study_view(results, name, verdict_table, out) for name in results.studies]
+    views = [sections.study_view(results, name, out) for name in results.studies]
     context = {
         "profile": results.profile,
         "seeds": results.seeds,
@@ -42,8 +40,8 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "notes": sections.notes_of(results),
         "claim_id": sections.claim_id,
         "external_metrics": tuple(sections.EXTERNAL),
-        **run_tables.context(results, record, verdict_table, published_run),
+        **run_tables.context(results, record, published_run),
         **board_sections.context(results, published_run, out),
-        **overall.context(results, verdict_table, views, published_run, out),
+        **overall.context(results, views, published_run, out),
     }
     return templates.render("article.md.j2", context, board_sections.FILTERS)

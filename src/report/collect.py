@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
+from report import reproduction
 from utils import config, errors, places
 from utils.config import facts
 from utils.store import files as files_module
@@ -124,6 +126,22 @@ class Results:
     def substituted(self) -> list[str]:
         """Names of the studies that got other data than their protocol asks for."""
         return [study for study, data in self.data.items() if data["substituted"]]
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """Columns of `tables.VERDICTS_TABLE`."""
+        return reproduction.reported_vs_reproduced(
+            self.metrics,
+            self.facts,
+            self.studies.values(),
+            self.profile.reduced,
+            self.substituted,
+        )
+
+    @cached_property
+    def identities(self) -> pd.DataFrame:
+        """Columns of `tables.IDENTITIES_TABLE`."""
+        return reproduction.identities(self.metrics, self.facts, self.studies.values())
 
     def first_runs(self, study: str) -> list[NotebookRun]:
         """List each notebook of `study` once, from the first seed with which it succeeded."""

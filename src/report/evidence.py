@@ -11,7 +11,6 @@ from report import provenance
 from report.board_tables import write_tables
 from report.forests import draw_forests
 from report.notebook_parts import figure_stems
-from report.reproduction import identities_of, verdicts
 from utils import config
 from utils.store import files
 from utils.store.tables import (
@@ -36,15 +35,14 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
         What ``run.json`` holds.
     """
     record = provenance.record(results)
-    verdict_table = verdicts(results)
     studies = list(results.studies.values())
     for schema, table in (
         (METRICS_TABLE, results.metrics),
         (ASSIGNMENTS_TABLE, results.assignments),
         (CONFUSION_TABLE, results.confusion),
         (FACTS_TABLE, results.facts),
-        (VERDICTS_TABLE, verdict_table),
-        (IDENTITIES_TABLE, identities_of(results)),
+        (VERDICTS_TABLE, results.verdicts),
+        (IDENTITIES_TABLE, results.identities),
     ):
         schema.write(table, out / schema.file)
     files.write_json(out / "run.json", record)
@@ -54,7 +52,7 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
             for figure in run.manifest.figures:
                 stem = stems[study, run.notebook, figure.name]
                 _copy_figure(run.folder, figure, out / "figures" / stem)
-    draw_forests(studies, results.metrics, verdict_table, out / "figures")
+    draw_forests(studies, results.metrics, results.verdicts, out / "figures")
     if results.boards:
         write_tables(
             results.boards,

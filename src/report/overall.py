@@ -13,14 +13,12 @@ from markupsafe import Markup
 from report import board_sections, sections
 from report.board_sections import best_first
 from report.markdown import duration, escape, fixed
-from report.reproduction import CONTRADICTED, identities_of
+from report.reproduction import CONTRADICTED
 from report.tally import BestOfKind, best_of_each_kind, tally_identities, tally_scores
 from report.verdict_rows import IDENTITIES_HEADER, identity_rows
 from utils import config
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from report.collect import Results
     from report.published import Published
     from report.sections import StudyView
@@ -36,7 +34,6 @@ class BestMethods:
 
 def context(
     results: Results,
-    verdict_table: pd.DataFrame,
     views: Sequence[StudyView],
     published: Published | None,
     out: Path,
@@ -46,7 +43,7 @@ def context(
     A reduced run tests nothing; the verdicts are then those of the published run, if there is one.
     """
     is_reduced = results.profile.reduced
-    judged, counted = verdict_table, identities_of(results)
+    judged, counted = results.verdicts, results.identities
     if is_reduced:
         judged, counted = (published.verdicts, published.identities) if published else (None, None)
     if judged is not None:

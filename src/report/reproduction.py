@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,9 +21,6 @@ from report.statistics import (
 from utils import config
 from utils.config.vocabulary import NAMES, SUBSTITUTE
 from utils.store.tables import FAILED, IDENTITIES_TABLE, VERDICTS_TABLE
-
-if TYPE_CHECKING:
-    from report.collect import Results
 
 # Verdicts that compare a reported value with the prediction interval.
 JUDGED = ("consistent", "too high", "too low", "uninformative")
@@ -72,22 +68,6 @@ class _Setting:
     rule: config.VerdictRule
     reduced: bool
     substituted: Collection[str]
-
-
-def verdicts(results: Results) -> pd.DataFrame:
-    """Return the table of `reported_vs_reproduced` for everything that was collected."""
-    return reported_vs_reproduced(
-        results.metrics,
-        results.facts,
-        results.studies.values(),
-        results.profile.reduced,
-        results.substituted,
-    )
-
-
-def identities_of(results: Results) -> pd.DataFrame:
-    """Return the table of `identities` for everything that was collected."""
-    return identities(results.metrics, results.facts, results.studies.values())
 
 
 def reported_vs_reproduced(

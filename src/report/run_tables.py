@@ -21,21 +21,20 @@ if TYPE_CHECKING:
 def context(
     results: Results,
     record: dict[str, Any],
-    verdict_table: pd.DataFrame,
     published: Published | None,
 ) -> dict[str, Any]:
     """Gather what the article shows of the run as a whole, and of the published run beside it."""
     return {
         "rule": config.load_verdict_rule(),
         "score_header": HEADER,
-        "overview": [row.cells for row in score_rows(verdict_table)],
+        "overview": [row.cells for row in score_rows(results.verdicts)],
         "data_rows": data_rows(results),
         "dataset_order": list(dict.fromkeys(data["dataset"] for data in results.data.values())),
         "hash_rows": hash_rows(results),
         "duration_rows": duration_rows(results),
         "provenance_rows": provenance_rows(record),
         "published": published,
-        "published_rows": beside_published(verdict_table, published),
+        "published_rows": beside_published(results.verdicts, published),
         "published_origins": Markup(origins(published)) if published else "",
     }
 

@@ -96,7 +96,7 @@ class StudyView:
         return {item.name: item.id for page in self.all_pages for item in page.figures}
 
 
-def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Path) -> StudyView:
+def study_view(results: Results, name: str, out: Path) -> StudyView:
     """Gather what the section of the study `name` shows; `out` holds the copied figures."""
     study = results.studies[name]
     if name in results.not_run:
@@ -104,7 +104,7 @@ def study_view(results: Results, name: str, verdict_table: pd.DataFrame, out: Pa
     pages: dict[str, Page | None] = defaultdict(lambda: None)
     for run in results.first_runs(name):
         pages[run.notebook] = page_of(results, run, out)
-    own = verdict_table[verdict_table["study"] == name]
+    own = results.verdicts[results.verdicts["study"] == name]
     margins = {reported.score: reported.margin for reported in study.reported}
     external, internal = score_rows(results.metrics, name)
     return StudyView(

@@ -71,7 +71,7 @@ def test_a_notebook_without_manifest_is_a_gap_and_not_a_number(runs):
     assert len(collected.gaps) == 1
     assert "seed 1" in collected.gaps[0]
     assert "03_latent_clustering" in collected.gaps[0]
-    row = evidence.verdicts(collected).iloc[0]
+    row = collected.verdicts.iloc[0]
     assert (row.n_networks, row["mean"]) == (1, pytest.approx(0.41))
 
 
