@@ -109,8 +109,10 @@ def reported_vs_reproduced(
         for reported in study.reported
         for source in reported.sources
     ]
-    table = pd.DataFrame(rows, columns=[*VERDICTS_TABLE.columns, "p", "from_paper"])
-    tested = table[table["from_paper"] & table["p"].notna()]
+    table = pd.DataFrame(rows, columns=[*VERDICTS_TABLE.columns, "p"])
+    # The first source of a score is its paper; authors' saved runs follow.
+    from_paper = ~table.duplicated(["study", "score"])
+    tested = table[from_paper & table["p"].notna()]
     adjusted = holm(tested["p"].to_dict())
     table["p_holm"] = table.index.map(adjusted).astype(float)
     return table[list(VERDICTS_TABLE.columns)]
@@ -148,7 +150,6 @@ def _row(
         "seed_values": _each_seed(by_seed, failed),
         "note": _note_on(metrics, facts, study.study, reported, by_seed, failed),
         "p": prediction_p_value(values, value, rounding(source.value)) if is_judged else None,
-        "from_paper": source.source.startswith(reported.source),
     }
 
 
