@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from report.reproduction import bootstrap_interval
+from report.statistics import bootstrap_interval
 from utils import errors
 from utils.config.metrics_table import INTERNAL, METRICS
 from utils.metrics.agreement import stability
@@ -49,7 +49,7 @@ def leaderboard(
     confidence : float
         Of the intervals, in (0, 1).
     resamples : int
-        Of the seeds, see `comparisons.bootstrap_interval`.
+        Of the seeds, see `statistics.bootstrap_interval`.
 
     Returns
     -------

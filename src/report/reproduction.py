@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,39 +26,6 @@ from utils.store.tables import FAILED, IDENTITIES_TABLE, VERDICTS_TABLE
 JUDGED = ("consistent", "too high", "too low", "uninformative")
 NOT_DECIDABLE, NOT_RUN = "not decidable", "not run"
 AS_REPORTED, CONTRADICTED = "as reported", "the paper contradicts its own network"
-
-
-def bootstrap_interval(
-    values: Sequence[float], confidence: float = 0.95, resamples: int = 10_000
-) -> tuple[float, float] | None:
-    """Return the percentile bootstrap interval of the mean.
-
-    Parameters
-    ----------
-    values : sequence of float, length S
-        One value a seed.
-    confidence : float
-        In (0, 1).
-    resamples : int
-        Number of samples drawn with replacement; their generator is seeded, so the answer is fixed.
-
-    Returns
-    -------
-    (float, float) or None
-        The percentiles of the resampled means that leave out half of 1 − `confidence` on each side;
-        None for fewer than two values.
-
-    References
-    ----------
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-    """
-    if len(values) < 2:
-        return None
-    sample = np.asarray(values, dtype=float)
-    drawn = np.random.default_rng(0).integers(0, len(sample), size=(resamples, len(sample)))
-    outside = 50 * (1 - confidence)
-    low, high = np.percentile(sample[drawn].mean(axis=1), [outside, 100 - outside])
-    return float(low), float(high)
 
 
 @dataclass(frozen=True)

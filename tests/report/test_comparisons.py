@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from report import comparisons, reproduction
-from report.statistics import prediction_interval, prediction_p_value
+from report.statistics import bootstrap_interval, prediction_interval, prediction_p_value
 from utils import config, places
 from utils.store import tables
 
@@ -338,15 +338,15 @@ def test_clusters_found_can_be_an_identity(study):
 
 
 def test_interval_is_fixed_and_empty_for_one_seed():
-    assert reproduction.bootstrap_interval([0.4]) is None
-    assert reproduction.bootstrap_interval([]) is None
+    assert bootstrap_interval([0.4]) is None
+    assert bootstrap_interval([]) is None
     sample = [0.1, 0.5, 0.3]
-    assert reproduction.bootstrap_interval(sample) == reproduction.bootstrap_interval(sample)
+    assert bootstrap_interval(sample) == bootstrap_interval(sample)
 
 
 def test_interval_of_many_values_is_close_to_the_normal_one():
     sample = np.random.default_rng(3).normal(10, 2, size=400)
-    low, high = reproduction.bootstrap_interval(sample)
+    low, high = bootstrap_interval(sample)
     half = 1.96 * sample.std(ddof=1) / 20
     assert low == pytest.approx(sample.mean() - half, abs=0.03)
     assert high == pytest.approx(sample.mean() + half, abs=0.03)
@@ -354,7 +354,7 @@ def test_interval_of_many_values_is_close_to_the_normal_one():
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=6))
 def test_interval_lies_within_the_values(values):
-    low, high = reproduction.bootstrap_interval(values, resamples=200)
+    low, high = bootstrap_interval(values, resamples=200)
     assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
 
 

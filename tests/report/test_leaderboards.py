@@ -7,7 +7,7 @@ from scipy.stats import kendalltau
 from sklearn.metrics import adjusted_rand_score
 
 from report import board_tables, leaderboards, significance
-from report.reproduction import bootstrap_interval
+from report.statistics import bootstrap_interval
 from utils import config, errors
 from utils.metrics import agreement as agreement_module
 from utils.store.tables import ASSIGNMENTS_TABLE, COSTS_TABLE, METRICS_TABLE
