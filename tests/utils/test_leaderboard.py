@@ -97,7 +97,7 @@ def test_the_settings_are_those_that_were_used(workspace, monkeypatch):
     run.finish()
     assert seen == {"vae": limit, "idec": ((limit, limit), 10, True)}
     assert limit < encoders.ENCODERS["vae"].epochs and limit < min(joint.EPOCHS)
-    settings = pd.read_csv(run.record.folder / tables.COSTS)["settings"].tolist()
+    settings = pd.read_csv(run.record.folder / tables.COSTS_TABLE.file)["settings"].tolist()
     assert f"Adam 0.001, batches of 256, {limit} epochs; k-means" in settings[0]
     assert f"{limit} epochs of pretraining and {limit} of clustering" in settings[1]
 
@@ -173,6 +173,6 @@ def test_costs_have_the_columns_of_the_results_and_the_name_of_the_recipe(worksp
     run.run(PIXELS)
     run.run(*run.methods("mnist-pixels"))
     run.finish()
-    costs = pd.read_csv(run.record.folder / tables.COSTS, keep_default_na=False)
+    costs = pd.read_csv(run.record.folder / tables.COSTS_TABLE.file, keep_default_na=False)
     assert list(costs) == list(tables.COSTS_TABLE.columns)
     assert costs["recipe"].tolist() == ["", "mnist-pixels"]

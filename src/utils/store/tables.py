@@ -156,13 +156,9 @@ def _table(file: str, *groups: tuple[str, str]) -> Table:
     return Table(file, MappingProxyType(types))
 
 
-# Files of a notebook that scored something.
-METRICS, CONFUSION, ASSIGNMENTS = "metrics.csv", "confusion.csv", "assignments.parquet"
-# Files of a leaderboard's notebook: what each method cost, and the classes of the images.
-COSTS, LABELS = "costs.csv", "labels.parquet"
-
+# Tables of a notebook that scored something.
 METRICS_TABLE = _table(
-    METRICS,
+    "metrics.csv",
     ("str", "profile study dataset"),
     ("int64", "n seed"),
     ("str", "representation space clusterer"),
@@ -172,14 +168,14 @@ METRICS_TABLE = _table(
     ("float64", "value"),
 )
 ASSIGNMENTS_TABLE = _table(
-    ASSIGNMENTS,
+    "assignments.parquet",
     ("str", "study"),
     ("int32", "seed"),
     ("str", "representation space clusterer"),
     ("int32", "index cluster n"),
 )
 CONFUSION_TABLE = _table(
-    CONFUSION,
+    "confusion.csv",
     ("str", "study"),
     ("int64", "seed"),
     ("str", "representation space clusterer"),
@@ -190,8 +186,9 @@ CONFUSION_TABLE = _table(
 FACTS_TABLE = _table(
     "facts.csv", ("str", "study"), ("int64", "seed"), ("str", "notebook fact value")
 )
+# Tables of a leaderboard's notebook: what each method cost, and the classes of the images.
 COSTS_TABLE = _table(
-    COSTS,
+    "costs.csv",
     ("str", "study"),
     ("int64", "seed"),
     ("str", "representation space clusterer"),
@@ -199,7 +196,7 @@ COSTS_TABLE = _table(
     ("bool", "k_given"),
     ("str", "settings recipe"),
 )
-LABELS_TABLE = _table(LABELS, ("int64", "class"))
+LABELS_TABLE = _table("labels.parquet", ("int64", "class"))
 VERDICTS_TABLE = _table(
     "reported_vs_reproduced.csv",
     # The printed value is a word: 0.60 is not 0.6.
