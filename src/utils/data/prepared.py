@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from utils import places
 from utils.config.load import is_offline
-from utils.config.schema import Leaderboard, Profile, Study
+from utils.config.schema import Images, Leaderboard, Profile, Study
 from utils.data import datasets
 from utils.store.files import read_state, update_json
-
-if TYPE_CHECKING:
-    pass
 
 # Stand-ins with the same kind of images, for machines that cannot get the full set.
 SUBSTITUTES = {"mnist": "mnist5k"}
@@ -80,3 +77,10 @@ def data_of(study: Study | Leaderboard, profile: Profile, run_dir: Path) -> dict
     if is_of_study and not (is_interactive and known["substituted"]):
         return known
     return prepare_data(study, profile, is_offline(), place.folder)
+
+
+def selected_rows(data: datasets.Dataset, images: Images, at_most: int | None) -> slice:
+    """Return the rows of a dataset that a run uses: the first of its split, `at_most` of them."""
+    n = data.n_train if images.split == "train" else len(data.images)
+    limits = [n, images.first, at_most]
+    return slice(0, min(limit for limit in limits if limit is not None))

@@ -61,9 +61,8 @@ def open_board(
     board, chosen_profile = load_leaderboard(leaderboard), load_profile(profile)
     description = prepared.data_of(board, chosen_profile, folder)
     data = datasets.load(description["dataset"])
-    n = data.n_train if board.images.split == "train" else len(data.images)
-    limits = [n, board.images.first, board.reduced_images if chosen_profile.reduced else None]
-    rows = slice(0, min(limit for limit in limits if limit is not None))
+    at_most = board.reduced_images if chosen_profile.reduced else None
+    rows = prepared.selected_rows(data, board.images, at_most)
     record = Record(
         notebook=notebook,
         topic=board.leaderboard,

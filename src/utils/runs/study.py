@@ -20,7 +20,7 @@ from utils import places
 from utils.config.load import explain, load_profile, load_study
 from utils.config.schema import Profile, Study, Variant
 from utils.data import datasets
-from utils.data.prepared import data_of
+from utils.data.prepared import data_of, selected_rows
 from utils.errors import UserError
 from utils.runs import networks, reported
 from utils.runs.record import Record
@@ -69,7 +69,7 @@ def open_run(
         chosen_study = _with(chosen_study, kmeans={"random_state": seed})
     description = data_of(chosen_study, chosen_profile, folder)
     data = datasets.load(description["dataset"])
-    rows = _selected_rows(data, chosen_study, chosen_profile)
+    rows = selected_rows(data, chosen_study.images, chosen_profile.max_images)
     train, validation = _training_images(data, rows, chosen_study, chosen_profile)
     record = Record(
         notebook=notebook,
@@ -138,12 +138,6 @@ def _with(study: Study, **updates: Any) -> Study:
         return Study.model_validate(content)
     except ValidationError as error:
         raise UserError(f"study {study.study}: {explain(error, Study)}") from None
-
-
-def _selected_rows(data: datasets.Dataset, study: Study, profile: Profile) -> slice:
-    n = data.n_train if study.images.split == "train" else len(data.images)
-    limits = [n, study.images.first, profile.max_images]
-    return slice(0, min(limit for limit in limits if limit is not None))
 
 
 def _training_images(
