@@ -1,5 +1,6 @@
-"""The networks that a GPU trains together are those that `training.train` trains one by one."""
+"""The networks that a GPU trains beside each other are those that `training.train` trains alone."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,53 +8,84 @@ import numpy as np
 import pytest
 import torch
 
-from utils.representations import training
+from utils.representations import autoencoders, training
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import on_gpu
 
+CAE = {"study": "mnist-cae", "options": {"channels": [2, 3]}, "learning_rate": 1e-3}
+CONV_AE = {"study": "mnist-conv-ae", "options": {"channels": 2, "widths": [12, 8, 6, 4]}}
+
 
 @pytest.fixture(scope="module")
 def images():
-    return np.random.default_rng(0).integers(0, 256, (80, 28, 28), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (90, 28, 28), dtype=np.uint8)
 
 
-def conv_ae(**changes):
-    network = {"study": "mnist-conv-ae", "options": {"channels": 2, "widths": [12, 8, 6, 4]}}
-    protocol = on_gpu.protocol_of(network)
-    return protocol.model_copy(update={"batch_size": 20, "epochs": 4, **changes})
+@pytest.fixture(scope="module")
+def stack(images):
+    return training.on_device(images, torch.device("cpu"))
 
 
-def train_all(images, protocol, seeds):
-    cpu = torch.device("cpu")
-    return on_gpu.train_together(images[:60], images[60:], protocol, seeds, cpu)
+def small(network, **changes):
+    return on_gpu.protocol_of(network).model_copy(
+        update={"batch_size": 20, "epochs": 4, **changes}
+    )
 
 
-def test_each_network_is_the_one_that_is_trained_alone(images):
-    protocol = conv_ae()
-    ended = train_all(images, protocol, [3, 5])
-    for seed in (3, 5):
-        weights, history = ended[seed]
-        alone = training.train(images[:60], protocol, seed, validation=images[60:])
-        for name in ("loss", "validation_loss"):
-            assert history[name] == pytest.approx(alone.history[name], rel=1e-4)
-        latents = on_gpu.encode_and_show(protocol, weights, images)["latents"]
-        assert latents == pytest.approx(training.encode(alone.model, images), rel=1e-2, abs=1e-3)
+def test_each_network_is_the_one_that_is_trained_alone(images, stack):
+    """The last batch of an epoch has ten images."""
+    cases = {
+        f"{network['study']}.seed-{seed}": (network, seed)
+        for network in (CAE, CONV_AE)
+        for seed in (3, 5)
+    }
+    networks = {
+        name: on_gpu.Network(
+            small(network), seed, *((stack[:70], stack[70:]) if network is CONV_AE else (stack,))
+        )
+        for name, (network, seed) in cases.items()
+    }
+    ended = []
+    on_gpu.train_together(networks, lambda name, _network: ended.append(name), at_once=3)
+    assert sorted(ended) == sorted(cases)
+    for name, (network, seed) in cases.items():
+        held_out = images[70:] if network is CONV_AE else None
+        alone = training.train(
+            images[:70] if network is CONV_AE else images,
+            small(network),
+            seed,
+            validation=held_out,
+        )
+        history = networks[name].history
+        assert history.keys() == alone.history.keys()
+        for key in history.keys() - {"seconds"}:
+            assert history[key] == pytest.approx(alone.history[key], rel=1e-4)
+        latents = training.encode(networks[name].model, images)
+        assert latents == pytest.approx(training.encode(alone.model, images), rel=2e-2, abs=2e-3)
 
 
-def test_a_network_stops_by_its_own_patience_while_the_others_go_on(images, monkeypatch):
+def test_a_network_stops_by_its_own_patience_and_keeps_its_best_weights(stack, monkeypatch):
     """Validation losses are made up: seed 0 is best in epoch 1, seed 1 in epoch 3 of 6."""
-    made_up = {0: [1, 2, 3, 4, 5, 6], 1: [3, 2, 1, 2, 3, 4]}
-    epochs = iter(range(6))
+    made_up = {0: iter([1, 2, 3, 4, 5, 6]), 1: iter([3, 2, 1, 2, 3, 4])}
+    monkeypatch.setattr(
+        on_gpu.Network, "validation_loss", lambda network: next(made_up[network.seed])
+    )
+    usual = small(CONV_AE)
+    patient = usual.validation.model_copy(update={"patience": 2})
+    protocol = usual.model_copy(update={"epochs": 6, "validation": patient})
+    networks = {str(seed): on_gpu.Network(protocol, seed, stack, stack) for seed in (0, 1)}
+    on_gpu.train_together(networks)
+    assert [len(networks[key].history["loss"]) for key in ("0", "1")] == [3, 5]
+    for network in networks.values():
+        for name, value in network.model.state_dict().items():
+            assert torch.equal(value, network.best[name])
 
-    def losses(networks, _stack):
-        epoch = next(epochs)
-        return np.array([made_up[seed][epoch] for seed in networks.seeds], dtype=float)
 
-    monkeypatch.setattr(on_gpu.Stack, "validation_losses", losses)
-    validation = conv_ae().validation.model_copy(update={"patience": 2})
-    ended = train_all(images, conv_ae(epochs=6, validation=validation), [0, 1])
-    assert [len(ended[seed][1]["loss"]) for seed in (0, 1)] == [3, 5]
+def test_a_network_that_is_not_complete_is_dropped(stack, capsys):
+    networks = {"late": on_gpu.Network(small(CAE), 0, stack)}
+    on_gpu.train_together(networks, lambda *_: pytest.fail("not complete"), until=0.0)
+    assert "late: no time left after 0 epochs" in capsys.readouterr().out
 
 
 def test_the_rule_of_adadelta_is_that_of_torch():
@@ -71,25 +103,32 @@ def test_the_rule_of_adadelta_is_that_of_torch():
 
 
 def test_every_network_of_the_list_can_be_built():
-    for study in ("mnist-conv-ae", "mnist-cae"):
-        for network in on_gpu.read_networks(study):
-            protocol = on_gpu.protocol_of(network)
-            model = on_gpu.autoencoders.build(
-                protocol.architecture, (1, 28, 28), protocol.options, seed=0
-            )
-            assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 1, 28, 28)
+    for network, _ in on_gpu.read_networks().values():
+        protocol = on_gpu.protocol_of(network)
+        model = autoencoders.build(protocol.architecture, (1, 28, 28), protocol.options, seed=0)
+        assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 1, 28, 28)
 
 
-def test_networks_of_mnist_cae_come_back_as_they_were_trained(tmp_path, images, monkeypatch):
-    np.savez_compressed(tmp_path / "images.npz", images=images)
-    network = {**on_gpu.read_networks("mnist-cae")[1], "name": "small"}
-    short = on_gpu.protocol_of(network).model_copy(update={"epochs": 1, "batch_size": 40})
-    monkeypatch.setattr(on_gpu, "protocol_of", lambda _network: short)
-    key, history, state = on_gpu.train_cae(tmp_path / "images.npz", network, 1, float("inf"))
-    with training.threads(1):
-        alone = training.train(images, short, seed=1)
-    assert key == "small.seed-1"
-    assert history["loss"] == alone.history["loss"]
-    for name, value in alone.model.state_dict().items():
-        assert np.array_equal(state[name], value), name
-    assert on_gpu.train_cae(tmp_path / "images.npz", network, 1, 0.0) == (key, {}, None)
+def test_what_comes_back_is_what_was_trained(tmp_path, images, stack):
+    results = on_gpu.Results(tmp_path, images)
+    expected = {}
+    for study, network in (("mnist-cae", CAE), ("mnist-conv-ae", CONV_AE)):
+        trained = on_gpu.Network(small(network, epochs=1), 1, stack, stack)
+        name = f"{study}.small.seed-1"
+        on_gpu.train_together({name: trained})
+        expected |= {f"{name}.{key}": v for key, v in trained.model.state_dict().items()}
+        latents = training.encode(trained.model, images)
+        results.add(name, trained)
+    weights = {
+        key: value
+        for study in ("mnist-cae", "mnist-conv-ae")
+        for key, value in np.load(tmp_path / f"weights-{study}.npz").items()
+    }
+    assert set(weights) == {
+        key for key in expected if key.startswith("mnist-cae") or ".decoder." in key
+    }
+    for key in weights:
+        assert np.array_equal(weights[key], expected[key]), key
+    assert np.array_equal(np.load(tmp_path / "latents-0.npz")["mnist-conv-ae.small.seed-1"], latents)
+    record = json.loads((tmp_path / "networks.json").read_text())
+    assert len(record["networks"]["mnist-conv-ae.small.seed-1"]["validation_loss"]) == 1
