@@ -19,7 +19,7 @@ PERSONAL = (
 # Variables with this prefix may name another repository than that of a file.
 OF_GIT = "GIT_"
 # Variables that name a file or a folder.
-PATHS = ("DATA_DIR", "RESNET50_WEIGHTS")
+PATHS = ("DATA_DIR", "RESNET50_KERAS_WEIGHTS", "RESNET50_WEIGHTS")
 
 
 def leave_out_personal_settings() -> None:

@@ -63,10 +63,10 @@ def _network_of(request: PictureRequest, n_features: int, about: dict[str, str])
     Raises
     ------
     UserError
-        If the model does not name it, its weights are not available, or the number of its features
-        differs.
+        If the model does not name it, its weights are not available or are others than the model's,
+        or the number of its features differs.
     """
-    if "backbone" not in about:
+    if not {"backbone", "weights"} <= set(about):
         raise UserError(
             f"{request.model}: does not name the network behind its features: use the "
             "model.safetensors of a report, or call predict of the estimator with your features"
@@ -74,6 +74,13 @@ def _network_of(request: PictureRequest, n_features: int, about: dict[str, str])
     network = load_backbone(about["backbone"], offline=request.offline)
     if network.name != about["backbone"]:
         raise UserError(f"{request.model}: {network.note}")
+    # ResNet50 has weights of torchvision and of Keras. What stands in brackets is their file.
+    made_by, used = (text.split(" (")[0] for text in (about["weights"], network.weights))
+    if made_by != used:
+        raise UserError(
+            f"{request.model}: clusters features of {network.name} by {made_by}, but here its "
+            f"weights are {used}: set or unset $RESNET50_KERAS_WEIGHTS"
+        )
     blank = np.zeros((1, network.side, network.side, 3), np.uint8)
     n_computed = features(network, blank).shape[1]
     if n_computed != n_features:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from report import collect, maps, pages
+from report import collect, crate, maps, pages
 from report.article import article
 from report.evidence import write_results
 from utils.store import ownership
@@ -42,3 +42,4 @@ def build(
         source.write_text(article(results, record, folder), encoding="utf-8")
         runs = [run for name in results.topics for run in results.first_runs(name)]
         pages.write_all(source, folder, maps.plots(results), runs)
+        crate.write(folder, results.studies.values())

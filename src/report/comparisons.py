@@ -77,7 +77,12 @@ def run_values(
 
 
 def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int, float]:
-    """Return one recorded number for each seed that has it.
+    """Return one recorded number for each seed that has it; see `fact_texts`."""
+    return {seed: float(text) for seed, text in fact_texts(facts, study, fact).items()}
+
+
+def fact_texts(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int, str]:
+    """Return what was recorded as one fact, for each seed that has it.
 
     Parameters
     ----------
@@ -88,7 +93,7 @@ def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int,
 
     Returns
     -------
-    dict of int to float
+    dict of int to str
         Seed to value, ascending.
     """
     rows = facts[
@@ -96,7 +101,7 @@ def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int,
         & (facts["notebook"] == fact.notebook)
         & (facts["fact"] == fact.name)
     ]
-    return {int(row.seed): float(row.value) for row in rows.sort_values("seed").itertuples()}
+    return {int(row.seed): str(row.value) for row in rows.sort_values("seed").itertuples()}
 
 
 def not_run_reason(facts: pd.DataFrame, study: str, representation: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from report import crate
 from report import publish_checks as checks
 from report.joining import joined
 from report.published import load
@@ -51,6 +52,7 @@ def publish(report: Path, folder: Path, readme: Path) -> None:
     with _staging(folder) as (new, aside):
         write_tables(run, new)
         write_figures(run, report, folder, new / "figures")
+        crate.write(new, run.studies)
         checks.require_no_host_name(new)
         checks.require_pictures(text, readme, folder, new)
         updated = update_readme(text, readme_block(load(new)))

@@ -6,6 +6,7 @@ import platform
 import re
 from pathlib import Path
 
+from report import crate
 from report.published import Published
 from utils import config, errors
 from utils.store.tables import (
@@ -44,7 +45,7 @@ def require_full(run: Published | None, report: Path) -> None:
 def require_nothing_else(folder: Path, earlier: Published | None) -> None:
     """Refuse to replace a folder that contains a file which publishing does not write."""
     tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, IDENTITIES_TABLE, *BOARD_TABLES.values())
-    ours = {"run.json", *(table.file for table in tables)}
+    ours = {"run.json", crate.FILE, *(table.file for table in tables)}
     record = earlier.record if earlier else {}
     topics = [*config.study_names(), *config.leaderboard_names()]
     topics += [*record.get("studies", []), *record.get("leaderboards", [])]

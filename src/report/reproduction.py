@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from report.comparisons import fact_values, not_run_reason, run_values, seed_values
+from report.comparisons import fact_texts, fact_values, not_run_reason, run_values, seed_values
 from report.statistics import (
     holm,
     judge,
@@ -98,7 +98,8 @@ def _row(
     values = list(by_seed.values())
     confidence, value = setting.rule.confidence, float(source.value)
     low, high = prediction_interval(values, confidence) or (np.nan, np.nan)
-    verdict = _verdict_on(study, reported, source, values, setting) if values else None
+    left_open = _left_open(facts, study.study, reported, by_seed)
+    verdict = _verdict_on(study, reported, source, values, setting, left_open) if values else None
     is_judged = verdict in JUDGED
     deviation = smallest_deviation(values, confidence, setting.rule.power)
     return {
@@ -115,7 +116,7 @@ def _row(
         "smallest_deviation": np.nan if deviation is None else deviation,
         "verdict": verdict or (FAILED if failed else NOT_RUN),
         "seed_values": _each_seed(by_seed, failed),
-        "note": _note_on(metrics, facts, study.study, reported, by_seed, failed),
+        "note": _note_on(metrics, facts, study.study, reported, by_seed, failed, left_open),
         "p": prediction_p_value(values, value, rounding(source.value)) if is_judged else None,
     }
 
@@ -126,12 +127,13 @@ def _verdict_on(
     source: config.ReportedValue,
     values: list[float],
     setting: _Setting,
+    left_open: str | None,
 ) -> str:
     if setting.reduced:
         return "not tested (reduced run)"
     if study.study in setting.substituted:
         return "not tested (substitute data)"
-    if reported.open is not None:
+    if left_open is not None:
         return NOT_DECIDABLE
     return judge(
         values,
@@ -140,6 +142,18 @@ def _verdict_on(
         reported.margin,
         setting.rule.confidence,
     )
+
+
+def _left_open(
+    facts: pd.DataFrame, study: str, reported: config.Reported, values: dict[int, float]
+) -> str | None:
+    """Return what is open about a score; None if nothing is or every run has settled it."""
+    if reported.settled_by is None:
+        return reported.open
+    recorded = fact_texts(facts, study, reported.settled_by)
+    begins = reported.settled_by.begins
+    is_settled = bool(values) and all(recorded.get(s, "").startswith(begins) for s in values)
+    return None if is_settled else reported.open
 
 
 def values_of(
@@ -223,9 +237,10 @@ def _note_on(
     reported: config.Reported,
     values: dict[int, float],
     failed: dict[int, str],
+    left_open: str | None,
 ) -> str:
     parts = [f"seed {s} failed: {reason}" for s, reason in failed.items() if s not in values]
-    parts += [reported.open] if reported.open else []
+    parts += [left_open] if left_open else []
     if not values:
         reason = not_run_reason(facts, study, reported.representation)
         parts += [reason.rstrip(".")] if reason else []

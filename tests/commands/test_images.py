@@ -11,7 +11,7 @@ from PIL import Image
 from commands import images, last_resort, picture_request
 from commands import main as main_module
 from report import collect, pictures_article
-from utils import places
+from utils import estimator, places
 from utils.data import datasets
 from utils.errors import UserError
 from utils.store.files import read_json
@@ -191,3 +191,14 @@ def test_the_scores_of_an_earlier_run_with_labels_are_not_taken(tmp_path):
     listed = manifest.model_copy(update={"files": ["metrics.csv"]})
     run = collect.NotebookRun("x", 0, manifest.notebook, tmp_path, listed)
     assert pictures_article._scores(run) == {"ari": 1}
+
+
+def test_a_model_on_features_by_other_weights_is_refused(folder, tmp_path, main, capfd):
+    """Of Keras's ResNet50, say, where torchvision's would be used, which has as many features."""
+    clusterer = estimator.FeatureClusterer(2)
+    points = np.random.default_rng(0).normal(size=(20, 1280)).astype(np.float32)
+    model = tmp_path / "model.safetensors"
+    about = {"backbone": "efficientnet_lite0", "weights": "Keras's ImageNet weights (a.h5)"}
+    estimator.save(clusterer.fit(points), model, about)
+    assert main(folder, "--model", model, "--out", tmp_path / "new") == 1
+    assert "by Keras's ImageNet weights, but here its weights are package" in capfd.readouterr().err

@@ -163,6 +163,7 @@ def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
     assert {path.name for path in out.iterdir()} == {
         *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
         *("reported_vs_reproduced.csv", "identities.csv", "confusion.csv", "facts.csv", "run.json"),
+        "ro-crate-metadata.json",
         *("figures", "notebooks", ".files.json"),
     }
     assert not (out / "figures" / "of-an-earlier-report.svg").exists()

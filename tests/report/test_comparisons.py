@@ -240,6 +240,30 @@ def test_what_the_paper_leaves_open_is_not_decidable(study):
     assert judged(changed, {}).iloc[0].verdict == "not run"
 
 
+KERAS = "Keras's weights"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "is_open"),
+    [
+        ([], True),
+        ([f"{KERAS} (SHA-256 12)"] * 2, False),
+        ([f"{KERAS} (SHA-256 12)"], True),
+        ([f"{KERAS} (SHA-256 12)", "torchvision"], True),
+        ([f"not {KERAS}"] * 2, True),
+    ],
+)
+def test_what_is_open_is_settled_if_every_run_recorded_it(study, recorded, is_open):
+    place = {"notebook": "04_pretrained_comparison", "name": "weights_resnet50"}
+    settled_by = config.RecordedText(**place, begins=KERAS)
+    changed = with_ari(study, open="other weights", settled_by=settled_by)
+    facts = facts_table(*((seed, *place.values(), text) for seed, text in enumerate(recorded)))
+    row = judged(changed, {0: 0.60, 1: 0.61}, facts=facts).iloc[0]
+    assert (row.verdict == "not decidable") == is_open
+    assert row.note == ("other weights" if is_open else "")
+    assert np.isnan(row.p_holm) == is_open
+
+
 def saved(value):
     return config.ReportedValue(value=value, source="a notebook")
 

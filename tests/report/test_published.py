@@ -224,6 +224,7 @@ def test_publishing_replaces_the_folder_and_the_table(report, place):
     figures = ("tsne_label", "confusion_latent", "confusion_pixels", "reconstructions", "forest")
     assert set(content_of(folder)) == {
         *TABLES,
+        "ro-crate-metadata.json",
         *(f"figures/mnist-cae-{name}.png" for name in figures),
     }
     text = readme.read_text()
@@ -848,4 +849,5 @@ def test_the_published_files_are_those_that_publishing_writes(committed):
         f"figures/{topic}-{name}.png" for topic in topics for name in published_figures.FIGURES
     }
     tables = {*TABLES, *(f"{name}.csv" for name in tables_module.BOARD_TABLES)}
-    assert tables <= set(content_of(places.published())) <= {*tables, *names}
+    written = set(content_of(places.published()))
+    assert tables <= written <= {*tables, *names, "ro-crate-metadata.json"}

@@ -56,6 +56,13 @@ def changed(study_file):
     return load
 
 
+def test_what_settles_a_score_needs_something_open(changed):
+    settled_by = {"notebook": "04_pretrained_comparison", "name": "weights_x", "begins": "Keras"}
+    assert changed("reported", 0, "settled_by", settled_by).reported[0].settled_by is not None
+    with pytest.raises(UserError, match="'settled_by' belongs to 'open', which is missing"):
+        changed("reported", 0, "open", None)
+
+
 def complaint(load, *arguments):
     with pytest.raises(UserError) as caught:
         load(*arguments)

@@ -21,6 +21,7 @@ def no_network(monkeypatch, tmp_path):
     """No cached weights and a network that refuses at once."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.delenv("RESNET50_WEIGHTS", raising=False)
+    monkeypatch.delenv("RESNET50_KERAS_WEIGHTS", raising=False)
 
     def refuse(url, path):
         raise ConnectionRefusedError("connection refused")
@@ -39,6 +40,7 @@ def resnet50_file(monkeypatch, tmp_path):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setattr(pretrained, "_RESNET50_SHA256_START", digest[:8])
     monkeypatch.setenv("RESNET50_WEIGHTS", str(path))
+    monkeypatch.delenv("RESNET50_KERAS_WEIGHTS", raising=False)
     return path
 
 
@@ -130,6 +132,7 @@ def test_an_altered_weight_file_is_refused_not_replaced(resnet50_file):
 
 def test_a_given_weight_file_that_is_missing_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("RESNET50_WEIGHTS", str(tmp_path / "none.pth"))
+    monkeypatch.delenv("RESNET50_KERAS_WEIGHTS", raising=False)
     with pytest.raises(UserError, match="there is no file"):
         pretrained.load_backbone("resnet50")
 

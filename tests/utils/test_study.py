@@ -365,6 +365,7 @@ def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
 ):
     monkeypatch.setenv("OFFLINE", "1")
     monkeypatch.setenv("DATA_DIR", str(workspace / "empty"))
+    monkeypatch.delenv("RESNET50_KERAS_WEIGHTS", raising=False)
     run = open_run("04_pretrained_comparison", backbone_images=3)
     names = ["resnet50", "efficientnet_lite0", "resnet50_random"]
     run.study = run.study.model_copy(update={"backbones": names})
@@ -373,7 +374,9 @@ def test_a_network_without_weights_is_replaced_once_and_its_reason_recorded(
     assert [features.shape for _, features in networks] == [(3, 1280), (3, 2048)]
     run.record.finish()
     facts = read_json(run.record.folder / "manifest.json")["facts"]
-    assert list(facts) == ["not_run_resnet50"]
+    of_weights = [f"weights_{name}" for name in names[1:]]
+    assert list(facts) == ["not_run_resnet50", *of_weights]
+    assert [facts[fact] for fact in of_weights] == [network.weights for network, _ in networks]
     assert "offline" in facts["not_run_resnet50"]
     assert "is used instead" in capsys.readouterr().out
 

@@ -17,6 +17,7 @@ rule report:
             path for path in sorted(places.template().rglob("*")) if path.is_file()
         ),
         code=in_repository(source_files("report.build")),
+        citation="CITATION.cff",
         lock="requirements.lock",
     output:
         # A mark, not the report itself: Snakemake removes outputs before it makes them again, so a

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from utils import config, places
 from utils.config import methods, sizes
-from utils.config.facts import FACTS
+from utils.config.facts import FACTS, DeclaredFact
 from utils.config.schema import Leaderboard, Profile, Study
 from utils.config.strict_yaml import Way
 from utils.config.vocabulary import (
@@ -263,6 +263,10 @@ def clusterings_of(study: Study) -> list[config.Clustered]:
 
 def numbers_of(study: Study) -> dict[str, list[str]]:
     """List the facts that are numbers, by the notebook that records them."""
+    return _recorded(study, lambda fact: fact.is_number)
+
+
+def _recorded(study: Study, wanted: Callable[[DeclaredFact], bool]) -> dict[str, list[str]]:
     parts = {
         "variant": [variant.name for variant in study.variants],
         "metric": SPREAD_METRICS,
@@ -271,7 +275,7 @@ def numbers_of(study: Study) -> dict[str, list[str]]:
     recorded: dict[str, list[str]] = {notebook: [] for notebook in STUDY_NOTEBOOKS}
     for fact in FACTS:
         is_recorded = study.dbscan is not None or not fact.name.startswith("dbscan_")
-        if fact.notebook in recorded and fact.is_number and is_recorded:
+        if fact.notebook in recorded and wanted(fact) and is_recorded:
             recorded[fact.notebook] += fact.names(parts)
     return recorded
 
@@ -302,10 +306,13 @@ def _of_reported(study: Study) -> Mistakes:
             clusterer=reported.clusterer,
         )
         yield from _of_clustering(study, clustered, (*way, "representation"))
+        if reported.settled_by is not None:
+            texts = _recorded(study, lambda fact: fact.kind == "text")
+            yield from _of_fact(texts, reported.settled_by, (*way, "settled_by"))
     for place, identity in enumerate(study.identities):
         way = ("identities", place)
         if identity.fact is not None:
-            yield from _of_fact(study, identity.fact, (*way, "fact"))
+            yield from _of_fact(numbers_of(study), identity.fact, (*way, "fact"))
         else:
             yield from _of_clustering(study, identity.clusters_of, (*way, "clusters_of"))
 
@@ -321,7 +328,7 @@ def _of_claims(study: Study) -> Mistakes:
             if (clustered := getattr(rule, key, None)) is not None:
                 yield from _of_clustering(study, clustered, (*way, "rule", key))
         if isinstance(rule, config.FactRule):
-            yield from _of_fact(study, rule.fact, (*way, "rule", "fact"))
+            yield from _of_fact(numbers_of(study), rule.fact, (*way, "rule", "fact"))
         yield from _of_classes(study, rule, (*way, "rule"))
 
 
@@ -351,8 +358,7 @@ def _named(clustered: config.Clustered) -> str:
     return f"{clustered.representation} / {clustered.space} / {clustered.clusterer}"
 
 
-def _of_fact(study: Study, fact: config.Fact, way: Way) -> Mistakes:
-    recorded = numbers_of(study)
+def _of_fact(recorded: dict[str, list[str]], fact: config.Fact, way: Way) -> Mistakes:
     if fact.notebook not in recorded:
         yield _unknown((*way, "notebook"), "notebook", fact.notebook, recorded)
     elif fact.name not in recorded[fact.notebook]:

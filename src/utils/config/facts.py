@@ -142,6 +142,7 @@ FACTS = (
         "04_pretrained_comparison",
         ("backbone_images", "count", "images compared"),
         ("parameters_<network>", "count", "parameters of <network>"),
+        ("weights_<network>", "text", "weights of <network>"),
         ("not_run_<network>", "text", "reason why <network> was not run"),
     ),
     *_facts(

@@ -155,6 +155,12 @@ class Fact(_Model):
     name: str
 
 
+class RecordedText(Fact):
+    """A text that a notebook records, by its beginning."""
+
+    begins: str = Field(min_length=1)
+
+
 # A number as it is printed, in quotation marks: its last digit is rounded, and 0.60 is not 0.6.
 Printed = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 
@@ -183,6 +189,15 @@ class Reported(ReportedValue):
     open: str | None = Field(
         default=None, description="what the paper leaves open that decides the value"
     )
+    settled_by: RecordedText | None = Field(
+        default=None, description="what a run has to record for 'open' no longer to hold"
+    )
+
+    @model_validator(mode="after")
+    def _something_to_settle(self) -> Reported:
+        if self.settled_by is not None and self.open is None:
+            raise ValueError("'settled_by' belongs to 'open', which is missing")
+        return self
 
     @property
     def sources(self) -> list[ReportedValue]:

@@ -102,7 +102,8 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
     ----------
     name : str
         ``efficientnet_lite0``, ``…1`` or ``…2`` (weights from their packages), ``resnet50``
-        (IMAGENET1K_V2, from the
+        (Keras's network and weights if ``$RESNET50_KERAS_WEIGHTS`` names their file, see
+        `keras_resnet50`; otherwise torchvision's IMAGENET1K_V2, from the
         file named by ``$RESNET50_WEIGHTS``, from the data folder, or downloaded into it),
         ``resnet50_random`` (a control without training) or ``timm:<model>`` (downloaded by timm).
     offline : bool
@@ -125,6 +126,8 @@ def load_backbone(name: str, offline: bool = False) -> Backbone:
     offline = offline or is_offline()
     try:
         if name == "resnet50":
+            if given := _given_file("RESNET50_KERAS_WEIGHTS"):
+                return _keras_resnet50(given)
             path = _resnet50_weights(offline)
             return _resnet50(name, path, f"torchvision IMAGENET1K_V2 ({path.name})")
         if name.startswith("timm:"):
@@ -305,14 +308,38 @@ def _resnet50(name: str, path: Path | None, weights: str) -> Backbone:
     )
 
 
+def _keras_resnet50(path: Path) -> Backbone:
+    from utils.representations import keras_resnet50
+
+    model, weights = keras_resnet50.load(path)
+    return Backbone(
+        name="resnet50",
+        requested="resnet50",
+        model=model,
+        side=224,
+        mean=keras_resnet50.MEAN,
+        std=keras_resnet50.STD,
+        interpolation="bilinear",
+        n_parameters=_count(model),
+        weights=weights,
+    )
+
+
+def _given_file(variable: str) -> Path | None:
+    """Return the file that an environment variable names, which must exist; None if unset."""
+    given = os.environ.get(variable)
+    if not given:
+        return None
+    path = (places.root() / Path(given).expanduser()).resolve()
+    if not path.is_file():
+        raise UserError(f"${variable}: there is no file {path}")
+    return path
+
+
 def _resnet50_weights(offline: bool) -> Path:
     """Find the local weight file, or download it; a file given by the user must exist."""
-    given = os.environ.get("RESNET50_WEIGHTS")
-    if given:
-        given_path = (places.root() / Path(given).expanduser()).resolve()
-        if not given_path.is_file():
-            raise UserError(f"$RESNET50_WEIGHTS: there is no file {given_path}")
-        return given_path
+    if given := _given_file("RESNET50_WEIGHTS"):
+        return given
     path = data_dir() / "weights" / _RESNET50_FILE
     if path.is_file():
         return path

@@ -256,7 +256,8 @@ class StudyRun:
         """Return the study's frozen networks with their features of the first `backbone_images`.
 
         For a network whose weights cannot be had EfficientNet-Lite0 stands in, once, with a note
-        for the report; the fact ``not_run_<network>`` has the reason.
+        for the report; the fact ``not_run_<network>`` has the reason, ``weights_<network>`` where
+        the weights of a network that was run come from.
 
         Returns
         -------
@@ -271,6 +272,7 @@ class StudyRun:
                 self.record.note(backbone.note)
                 self.record.fact(f"not_run_{name}", backbone.note)
             found.setdefault(backbone.name, backbone)
+            self.record.fact(f"weights_{backbone.name}", backbone.weights)
         images = self.images[: self.backbone_images]
         return [
             (backbone, networks.frozen_features(self.study.study, backbone, images))
