@@ -67,16 +67,14 @@ class Adadelta(torch.optim.Optimizer):
         on_gpu = weights[0].device.type == "cuda"
         self.move = torch.compile(adadelta, dynamic=True) if on_gpu else adadelta
         for weight in weights:
-            zeros = {name: torch.zeros_like(weight).flatten() for name in ("square", "update")}
+            zeros = {name: torch.zeros_like(weight) for name in ("square", "update")}
             self.state[weight] = zeros
 
     @torch.no_grad()
     def step(self) -> None:
         """Take one step."""
-        # Flat views: a rule for tensors of one, two and four dimensions would be compiled for each.
         for weight, state in self.state.items():
-            flat, gradient = weight.view(-1), weight.grad.reshape(-1)
-            self.move(flat, gradient, state["square"], state["update"], *self.settings)
+            self.move(weight, weight.grad, state["square"], state["update"], *self.settings)
 
 
 def make_optimizer(protocol: Protocol, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -197,7 +195,9 @@ class Network:
         self.history["loss"].append(loss)
         self.history["seconds"].append(time.perf_counter() - started)
         if len(self.history["loss"]) % 50 == 0:
-            print(f"seed {self.seed}: epoch {len(self.history['loss'])}, loss {loss:.5f}", flush=True)
+            print(
+                f"seed {self.seed}: epoch {len(self.history['loss'])}, loss {loss:.5f}", flush=True
+            )
 
     @torch.no_grad()
     def validation_loss(self) -> float:

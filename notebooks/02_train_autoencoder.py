@@ -90,10 +90,13 @@ run.result(facts)
 # %% tags=["nbval-ignore-output"]
 model, history = run.autoencoder()
 run.record.fact("final_loss", float(history["loss"].iloc[-1]))
+if "validation_loss" in history:
+    run.record.fact("final_validation_loss", float(history["validation_loss"].iloc[-1]))
 run.record.fact("epochs_run", len(history))
 run.record.fact("train_seconds", float(history["seconds"].sum()))
 run.record.fact("device", training.pick_device().type)
 run.record.fact("precision", protocol.precision)
+run.record.losses("autoencoder", history)
 print(f"Result: loss {history['loss'].iloc[-1]:.5f} after {len(history)} epochs")
 run.record.table(history, "history", "Loss and time by epoch.")
 
@@ -129,6 +132,7 @@ for variant in run.study.variants:
 rows = []
 for trained in run.variants:
     _, losses = run.autoencoder(trained)
+    run.record.losses(f"autoencoder-{trained.name}", losses)
     rows.append(
         {
             "variant": trained.name,

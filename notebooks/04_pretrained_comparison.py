@@ -120,6 +120,26 @@ run.record.table(
     "own space and must not be compared between the rows.",
 ).round(4)
 
+# %% [markdown]
+# ## What depends on the seed of k-means
+#
+# The features of a frozen network never change. Only the seed of k-means makes a difference.
+
+# %% tags=["nbval-ignore-output"]
+seeds = range(run.profile.untrained_seeds)
+spread = {}
+for network, vectors in networks:
+    starts = sweeps.kmeans_by_seed(
+        vectors, run.labels[:n], protocol.n_clusters, protocol.n_init, seeds
+    )
+    by_seed = run.record.starts(
+        network.name, "raw", "kmeans", starts, are_runs=run.kmeans_seed_is_open
+    )
+    spread[network.name] = by_seed.drop(columns="kmeans_seed").std()
+    ari = by_seed["ari"]
+    print(f"Result: {network.name}: ARI from {ari.min():.4f} to {ari.max():.4f}")
+pd.DataFrame(spread).round(4)
+
 # %%
 drawn = comparison.set_index("representation / space / clusterer")
 compared = figures.comparison(drawn.drop(columns=["homogeneity", "completeness", "v_measure"]))

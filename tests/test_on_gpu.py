@@ -28,9 +28,7 @@ def stack(images):
 
 
 def small(network, **changes):
-    return on_gpu.protocol_of(network).model_copy(
-        update={"batch_size": 20, "epochs": 4, **changes}
-    )
+    return on_gpu.protocol_of(network).model_copy(update={"batch_size": 20, "epochs": 4, **changes})
 
 
 def test_each_network_is_the_one_that_is_trained_alone(images, stack):
@@ -129,6 +127,8 @@ def test_what_comes_back_is_what_was_trained(tmp_path, images, stack):
     }
     for key in weights:
         assert np.array_equal(weights[key], expected[key]), key
-    assert np.array_equal(np.load(tmp_path / "latents-0.npz")["mnist-conv-ae.small.seed-1"], latents)
+    assert np.array_equal(
+        np.load(tmp_path / "latents-0.npz")["mnist-conv-ae.small.seed-1"], latents
+    )
     record = json.loads((tmp_path / "networks.json").read_text())
     assert len(record["networks"]["mnist-conv-ae.small.seed-1"]["validation_loss"]) == 1

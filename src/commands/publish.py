@@ -35,9 +35,9 @@ def act(options: argparse.Namespace) -> int:
         numbers would stand beside code that did not produce them.
     """
     from commands.process import only_run
-    from report.provenance import git_state
     from report.publish import publish
     from utils.config.load import load_profile
+    from utils.store.origins import git_state
 
     with refusing():
         load_profile(options.profile)

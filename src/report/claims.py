@@ -229,7 +229,7 @@ def _counts(
 
 
 def _counts_of(names: list[str], rows: pd.DataFrame) -> _Counts:
-    table = rows.pivot_table(index="class", columns="cluster", values="count", aggfunc="sum")
+    table = rows.pivot_table(index="class", columns="cluster", values="images", aggfunc="sum")
     table = table.reindex(names).fillna(0).astype("int64")
     clusters = table.drop(columns=NOISE, errors="ignore")
     return _Counts(names, clusters.to_numpy(), table.to_numpy().sum(axis=1))

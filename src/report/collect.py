@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from report import reproduction
 from utils import config, errors, places
 from utils.config import facts
+from utils.config.vocabulary import UNTRAINED_NOTEBOOKS
 from utils.store import files as files_module
 from utils.store import tables
 from utils.store.tables import (
@@ -25,7 +26,9 @@ from utils.store.tables import (
     FACTS_TABLE,
     FAILED,
     LABELS_TABLE,
+    LOSSES_TABLE,
     METRICS_TABLE,
+    STARTS_TABLE,
 )
 
 
@@ -73,6 +76,9 @@ class Manifest(BaseModel):
     facts: dict[str, int | float | str | bool | None] = {}
     atlas: str | None = None
     notes: list[str] = []
+    origin: dict[str, Any] = {}
+    networks: dict[str, dict[str, Any]] = {}
+    made_from: dict[str, Any] = {}
     files: list[str]
     failed: str | None = None
 
@@ -114,6 +120,8 @@ class Results:
     assignments: pd.DataFrame
     confusion: pd.DataFrame
     facts: pd.DataFrame
+    starts: pd.DataFrame
+    losses: pd.DataFrame
     costs: pd.DataFrame
     labels: dict[str, np.ndarray]
 
@@ -224,6 +232,8 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
         assignments=_read_assignments(good),
         confusion=_read_confusion(good),
         facts=_facts_of(notebooks),
+        starts=STARTS_TABLE.joined(_tables(good, STARTS_TABLE)),
+        losses=LOSSES_TABLE.joined(_tables(good, LOSSES_TABLE)),
         costs=COSTS_TABLE.joined(_tables(good, COSTS_TABLE)),
         labels=_read_labels(good),
     )
@@ -297,7 +307,12 @@ def _unfinished(
     gaps = []
     for study in studies:
         for notebook in sorted(begun):
-            missing = [str(seed) for seed in seeds if (study, notebook, seed) not in done]
+            missing = [
+                str(seed)
+                for seed in seeds
+                if (notebook not in UNTRAINED_NOTEBOOKS or seed == min(seeds))
+                and (study, notebook, seed) not in done
+            ]
             if missing:
                 which = f"seed{'s'[: len(missing) - 1]} {', '.join(missing)}"
                 gaps.append(

@@ -13,7 +13,6 @@ from commands import arguments as calls
 from commands import main, preparation, process, progress, recipe, run, workflow
 from commands import request as request_module
 from commands.outputs import RESULTS
-from report import provenance
 from report import publish as publish_module
 from utils import places
 from utils.config.load import leaderboard_names, load_leaderboard
@@ -21,6 +20,7 @@ from utils.data import datasets
 from utils.errors import UserError
 from utils.runs import leaderboard
 from utils.store import files as files_module
+from utils.store import origins
 from utils.store.files import read_json
 
 STUDY = """
@@ -235,7 +235,7 @@ def test_publishing_without_a_report_is_one_line(root, capsys, profile):
 
 def test_nothing_is_published_beside_changes_that_are_not_committed(root, capsys, monkeypatch):
     monkeypatch.setattr(publish_module, "publish", lambda *_: pytest.fail("published"))
-    monkeypatch.setattr(provenance, "git_state", lambda folder: ("0" * 40, folder == root, None))
+    monkeypatch.setattr(origins, "git_state", lambda folder: ("0" * 40, folder == root, None))
     assert main.main(["publish"]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "uncommitted changes" in said

@@ -50,7 +50,16 @@ def cluster(tmp_path_factory):
 def checkouts(tmp_path_factory):
     """Two copies of this checkout that share nothing but the data."""
     folder = tmp_path_factory.mktemp("checkouts")
-    names = ("config", "notebooks", "reports", "src", "workflow", "requirements.lock", ".git", "CITATION.cff")
+    names = (
+        "config",
+        "notebooks",
+        "reports",
+        "src",
+        "workflow",
+        "requirements.lock",
+        ".git",
+        "CITATION.cff",
+    )
     for copy in ("local", "slurm"):
         (folder / copy).mkdir()
         for name in names:

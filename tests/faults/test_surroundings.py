@@ -10,11 +10,11 @@ import pytest
 from made_notebooks import write_notebook
 
 from commands import hermetic
-from report import provenance
 from utils import figures, places
 from utils.errors import UserError
 from utils.places import ROOT
 from utils.representations import pretrained
+from utils.store import origins
 
 RUNNER = """
 import sys
@@ -87,14 +87,14 @@ def test_a_figure_is_drawn_in_the_reports_style_alone(faults):
 
 
 def test_git_tells_of_this_checkout_whatever_the_variables_name(tmp_path, monkeypatch, faults):
-    before = provenance.git_state(ROOT)[0]
+    before = origins.git_state(ROOT)[0]
     faults.tried()
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "")
     hermetic.leave_out_personal_settings()
-    assert provenance.git_state(ROOT)[0] == before
+    assert origins.git_state(ROOT)[0] == before
     assert Path(os.environ["MATPLOTLIBRC"]).is_file()
     faults.survived()
 

@@ -10,7 +10,7 @@ import pytest
 from report import collect as collect_module
 from report import comparisons, evidence, provenance
 from utils import errors, places
-from utils.store import files, tables
+from utils.store import files, origins, tables
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 OURS = ("autoencoder", "pca50", "kmeans")
@@ -214,7 +214,7 @@ def test_write_results_writes_every_table(runs, tmp_path):
 )
 def test_processors_of_one_name_are_told_apart(tmp_path, monkeypatch, text, name):
     (tmp_path / "cpuinfo").write_text(text)
-    monkeypatch.setattr(provenance, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(origins, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(provenance.platform, "processor", lambda: "arch64")
     assert provenance.hardware()["cpu"] == name
 
@@ -252,29 +252,29 @@ def test_two_figures_of_one_name_get_two_files(runs):
 
 
 def test_git_state_tells_commit_changes_and_reason(tmp_path):
-    assert provenance.git_state(tmp_path) == (None, None, "the folder is not a git checkout")
+    assert origins.git_state(tmp_path) == (None, None, "the folder is not a git checkout")
 
     def git(*arguments):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
         subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True)
 
     git("init", "--quiet")
-    assert provenance.git_state(tmp_path) == (None, None, "the git checkout has no commit")
+    assert origins.git_state(tmp_path) == (None, None, "the git checkout has no commit")
     (tmp_path / "file").write_text("a")
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
-    commit, dirty, reason = provenance.git_state(tmp_path)
+    commit, dirty, reason = origins.git_state(tmp_path)
     assert (len(commit), dirty, reason) == (40, False, None)
     (tmp_path / "file").write_text("b")
-    assert provenance.git_state(tmp_path)[1] is True
+    assert origins.git_state(tmp_path)[1] is True
     inner = tmp_path / "inner"
     inner.mkdir()
-    assert provenance.git_state(inner)[0] is None
+    assert origins.git_state(inner)[0] is None
 
 
 def test_a_checkout_of_another_user_is_called_so(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    commit, dirty, reason = provenance.git_state(tmp_path)
+    commit, dirty, reason = origins.git_state(tmp_path)
     assert (commit, dirty) == (None, None)
     assert "belongs to another user" in reason and "safe.directory" in reason

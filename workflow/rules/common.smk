@@ -17,7 +17,7 @@ EXECUTED = [
     str(topic(name).notebook(seed, notebook) / file)
     for name in WITH_DATA
     for seed in SEEDS
-    for notebook in ([LEADERBOARD_NOTEBOOK] if name in BOARDS else STUDY_NOTEBOOKS)
+    for notebook in ([LEADERBOARD_NOTEBOOK] if name in BOARDS else study_notebooks(seed, SEEDS))
     for file in (places.MANIFEST, "executed.ipynb", "checksums.json")
 ]
 

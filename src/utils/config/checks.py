@@ -18,7 +18,6 @@ from utils.config.vocabulary import (
     ARCHITECTURES,
     DATASETS,
     LEAST_SIZES,
-    SPREAD_METRICS,
     STUDY_NOTEBOOKS,
 )
 from utils.errors import UserError
@@ -269,7 +268,6 @@ def numbers_of(study: Study) -> dict[str, list[str]]:
 def _recorded(study: Study, wanted: Callable[[DeclaredFact], bool]) -> dict[str, list[str]]:
     parts = {
         "variant": [variant.name for variant in study.variants],
-        "metric": SPREAD_METRICS,
         "network": study.backbones,
     }
     recorded: dict[str, list[str]] = {notebook: [] for notebook in STUDY_NOTEBOOKS}

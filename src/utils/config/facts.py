@@ -106,6 +106,7 @@ FACTS = (
         ("n_parameters_<variant>", "count", "parameters of the autoencoder, variant <variant>"),
         ("latent_size", "count", "dimensions of the code"),
         ("final_loss", "quantity", "final loss"),
+        ("final_validation_loss", "quantity", "final validation loss"),
         ("epochs_run", "count", "epochs run"),
         ("train_seconds", "seconds", "training time"),
         ("device", "text", "device"),
@@ -117,11 +118,6 @@ FACTS = (
             "pca_explained_variance",
             "share",
             "share of the code's variance in its principal components",
-        ),
-        (
-            "kmeans_sd_<metric>",
-            "score",
-            "standard deviation of <metric> over seeds of k-means",
         ),
         ("classes_found_autoencoder", "count", "classes found by k-means on the code"),
         (

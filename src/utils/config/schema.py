@@ -315,11 +315,28 @@ class Claim(_Model):
 
 
 class Variant(_Model):
-    """The study's autoencoder with other options: what the paper also says, or leaves open."""
+    """The study's autoencoder with other settings: what the paper also says, or leaves open."""
 
     name: Name
     options: dict[str, Option]
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="of the optimiser, if not the study's"
+    )
+    filling: bool = Field(
+        default=False, description="as plausible as the study's own where the paper is silent"
+    )
+    seeds: int | None = Field(
+        default=None, gt=0, description="run with the first so many seeds, if not as the profile"
+    )
+    quick: bool = Field(default=True, description="also run by reduced profiles")
     why: str
+
+    def changed(self, protocol: Autoencoder) -> Autoencoder:
+        """Return the study's protocol with the settings of this variant."""
+        optimizer = protocol.optimizer
+        if self.learning_rate is not None:
+            optimizer = optimizer.model_copy(update={"learning_rate": self.learning_rate})
+        return protocol.model_copy(update={"options": self.options, "optimizer": optimizer})
 
 
 class Choice(_Model):
@@ -355,6 +372,20 @@ class Study(_Model):
     def name(self) -> str:
         """Its name in every table."""
         return self.study
+
+    def variants_for(self, profile: Profile, seed: int) -> list[Variant]:
+        """List the variants of a profile and a seed.
+
+        A reduced profile has the quick ones only, and no profile more seeds of them than it says,
+        unless the variant itself says how many.
+        """
+        return [
+            variant
+            for variant in self.variants
+            if (variant.quick or not profile.reduced)
+            and seed
+            < (profile.variant_seeds if profile.reduced else variant.seeds or profile.variant_seeds)
+        ]
 
 
 class Row(Clustered):
@@ -464,6 +495,7 @@ class Profile(_Model):
     seeds: int = Field(gt=0)
     variant_seeds: int = Field(ge=0, description="variants are run for the first so many seeds")
     clustering_seeds: int = Field(gt=1, description="seeds of k-means for one trained network")
+    untrained_seeds: int = Field(gt=1, description="seeds of k-means where nothing is trained")
     map_points: int = Field(gt=0, description="points in a t-SNE map")
     backbone_images: int = Field(gt=0, description="images put through the pre-trained network")
     allow_substitute_data: bool = Field(description="embedded MNIST when the full data is away")

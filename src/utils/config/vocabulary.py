@@ -6,6 +6,7 @@ both in step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from utils.config.methods import NAMES as NAMES  # the report imports it from here
@@ -79,8 +80,14 @@ STUDY_NOTEBOOKS = {
 LEADERBOARD_NOTEBOOK = "05_beyond_the_papers"
 PICTURES_NOTEBOOK = "06_your_images"
 
-# Metrics whose spread over seeds of k-means the notebooks record.
-SPREAD_METRICS = ("ari", "nmi", "purity", "acc")
+# Without a network to train: their results are those of k-means alone, so one seed runs them all.
+UNTRAINED_NOTEBOOKS = ("01_baseline_kmeans", "04_pretrained_comparison")
+
+
+def study_notebooks(seed: int, seeds: Sequence[int]) -> list[str]:
+    """List the notebooks of a study that a seed, one of `seeds`, is run with."""
+    is_first = seed == min(seeds)
+    return [name for name in STUDY_NOTEBOOKS if is_first or name not in UNTRAINED_NOTEBOOKS]
 
 
 def describe(representation: str, space: str, clusterer: str) -> str:

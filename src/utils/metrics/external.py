@@ -170,14 +170,14 @@ def confusion_table(
     Returns
     -------
     DataFrame
-        Columns ``class`` (name), ``cluster`` (−1 is noise) and ``count``; a row for each pair that
+        Columns ``class`` (name), ``cluster`` (−1 is noise) and ``images``; a row for each pair that
         has points, by class and then by cluster.
     """
     import pandas as pd
 
     table = contingency(labels, assignment)
     rows = [
-        {"class": class_names[label], "cluster": int(cluster), "count": int(count)}
+        {"class": class_names[label], "cluster": int(cluster), "images": int(count)}
         for label, column in zip(table.classes, table.counts.T, strict=True)
         for cluster, count in zip(table.clusters, column, strict=True)
         if count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,19 @@ import pandas as pd
 from utils import metrics, places
 from utils.config.facts import require as require_declared
 from utils.store.files import atomic_path, write_json
-from utils.store.tables import ASSIGNMENTS_TABLE, CONFUSION_TABLE, METRICS_TABLE
+from utils.store.origins import origin
+from utils.store.tables import (
+    ASSIGNMENTS_TABLE,
+    CONFUSION_TABLE,
+    LOSSES_TABLE,
+    METRICS_TABLE,
+    STARTS_TABLE,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from utils.runs.sweeps import Start
 
 ATLAS = "atlas.parquet"
 
@@ -55,6 +64,9 @@ class Record:
         Single numbers and words by name.
     notes : list of str
         Words that the report must show.
+    networks : dict of str to dict
+        Where each trained network that was used comes from, by its name; see
+        `cache.load_or_compute_with_origin`.
     """
 
     notebook: str
@@ -67,9 +79,12 @@ class Record:
     class_names: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     _figures: dict[str, dict] = field(default_factory=dict)
     _tables: dict[str, dict] = field(default_factory=dict)
     _clusterings: dict[tuple, _Recorded] = field(default_factory=dict)
+    _starts: dict[tuple, pd.DataFrame] = field(default_factory=dict)
+    _losses: dict[str, pd.DataFrame] = field(default_factory=dict)
     _files: set[str] = field(default_factory=set)
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -88,6 +103,7 @@ class Record:
         clusterer: str,
         assignment: np.ndarray,
         scores: Mapping[str, float],
+        seed: int | None = None,
     ) -> pd.Series:
         """Record a clustering of the first ``len(assignment)`` images and its scores.
 
@@ -99,33 +115,79 @@ class Record:
             Cluster of each image, −1 for noise.
         scores : mapping of str to float
             Value by metric, as from `metrics.score`.
+        seed : int, optional
+            Of the run of the protocol whose clustering it is; by default that of this run.
 
         Returns
         -------
         Series
             Value by metric.
         """
-        n = len(assignment)
+        n, seed = len(assignment), self.seed if seed is None else seed
         names = {"representation": representation, "space": space, "clusterer": clusterer}
-        key = {"study": self.topic, "seed": self.seed, **names}
+        key = {"study": self.topic, "seed": seed, **names}
         row = {
             "profile": self.profile,
             "study": self.topic,
             "dataset": self.dataset,
             "n": n,
-            "seed": self.seed,
+            "seed": seed,
             **names,
             "k_found": metrics.k_found(assignment),
             "noise_fraction": metrics.noise_fraction(assignment),
         }
         counts = metrics.confusion_table(assignment, self.labels[:n], self.class_names)
         images = {"index": np.arange(n, dtype=np.int32), "cluster": assignment.astype(np.int32)}
-        self._clusterings[representation, space, clusterer, n] = _Recorded(
+        self._clusterings[representation, space, clusterer, n, seed] = _Recorded(
             scores=[{**row, "metric": m, "value": float(v)} for m, v in scores.items()],
             confusion=counts.assign(n=n, **key),
             assignment=pd.DataFrame({**key, **images, "n": n}),
         )
         return pd.Series(scores, name=" / ".join(names.values()))
+
+    def starts(
+        self,
+        representation: str,
+        space: str,
+        clusterer: str,
+        starts: Sequence[Start],
+        are_runs: bool = False,
+    ) -> pd.DataFrame:
+        """Record what k-means makes of the same points from several seeds.
+
+        Parameters
+        ----------
+        representation, space, clusterer : str
+            Names as in the table of metrics.
+        starts : sequence of Start
+            From `sweeps.kmeans_by_seed`.
+        are_runs : bool
+            Whether each start is a run of the protocol, with its seed: nothing is trained, and the
+            protocol leaves the seed of k-means open.
+
+        Returns
+        -------
+        DataFrame
+            A row for each start: ``kmeans_seed``, and a column for each metric.
+        """
+        names = {"representation": representation, "space": space, "clusterer": clusterer}
+        if are_runs:
+            for start in starts:
+                self.score(*names.values(), start.assignment, start.scores, start.kmeans_seed)
+        rows = [
+            {"kmeans_seed": start.kmeans_seed, "metric": metric, "value": float(value)}
+            for start in starts
+            for metric, value in start.scores.items()
+        ]
+        key = {"study": self.topic, "seed": self.seed, **names, "n": len(starts[0].assignment)}
+        self._starts[representation, space, clusterer] = pd.DataFrame(rows).assign(**key)
+        scores = [{"kmeans_seed": start.kmeans_seed, **start.scores} for start in starts]
+        return pd.DataFrame(scores)
+
+    def losses(self, network: str, history: pd.DataFrame) -> None:
+        """Record the training of a network by epoch; `history` is that of `networks.trained`."""
+        key = {"study": self.topic, "seed": self.seed, "network": network}
+        self._losses[network] = pd.DataFrame({"validation_loss": np.nan, **history, **key})
 
     def figure(self, figure: Figure, name: str, caption: str | None = None) -> Figure:
         """Save a figure for the report (SVG, PNG, its numbers) and return it for display.
@@ -209,6 +271,9 @@ class Record:
             METRICS_TABLE.write(scores, self.new_file(METRICS_TABLE.file))
             CONFUSION_TABLE.write(confusion, self.new_file(CONFUSION_TABLE.file))
             ASSIGNMENTS_TABLE.write(assignments, self.new_file(ASSIGNMENTS_TABLE.file))
+        for schema, parts in ((STARTS_TABLE, self._starts), (LOSSES_TABLE, self._losses)):
+            if parts:
+                schema.write(schema.joined(parts.values()), self.new_file(schema.file))
         ended = datetime.now(UTC)
         manifest = {
             "notebook": self.notebook,
@@ -224,6 +289,8 @@ class Record:
             "facts": self.facts,
             "atlas": ATLAS if ATLAS in self._files else None,
             "notes": self.notes,
+            "origin": origin(),
+            "networks": self.networks,
             "files": sorted(self._files),
         }
         write_json(self.folder / places.MANIFEST, manifest)

@@ -65,7 +65,8 @@ def open_run(
     folder = places.run_folder(notebook, study, seed, run_dir)
     chosen_profile = load_profile(profile)
     chosen_study = _changed(_reduced(load_study(study), chosen_profile), changes)
-    if chosen_study.kmeans.random_state is None:
+    seed_is_open = chosen_study.kmeans.random_state is None
+    if seed_is_open:
         chosen_study = _with(chosen_study, kmeans={"random_state": seed})
     description = data_of(chosen_study, chosen_profile, folder)
     data = datasets.load(description["dataset"])
@@ -92,6 +93,7 @@ def open_run(
         training_images=train,
         validation_images=validation,
         backbone_images=changes.get("backbone_images") or chosen_profile.backbone_images,
+        kmeans_seed_is_open=seed_is_open,
         record=record,
     )
 
@@ -170,6 +172,8 @@ class StudyRun:
         What the network is trained and validated on.
     backbone_images : int
         How many images the frozen networks are given, from the first.
+    kmeans_seed_is_open : bool
+        Whether the protocol leaves the seed of k-means open; it is then that of the run.
     record : Record
         What the notebook records.
     """
@@ -183,6 +187,7 @@ class StudyRun:
     training_images: np.ndarray
     validation_images: np.ndarray | None
     backbone_images: int
+    kmeans_seed_is_open: bool
     record: Record
 
     def __str__(self) -> str:
@@ -222,13 +227,13 @@ class StudyRun:
 
     @property
     def variants(self) -> list[Variant]:
-        """The study's variants that this seed is to run; the profile limits them to few seeds."""
-        return self.study.variants if self.seed < self.profile.variant_seeds else []
+        """The study's variants that this seed is to run."""
+        return self.study.variants_for(self.profile, self.seed)
 
     def protocol(self, variant: Variant | None = None) -> Protocol:
-        """Return the autoencoder's protocol, with the options of a variant if one is given."""
+        """Return the autoencoder's protocol, with the changes of a variant if one is given."""
         protocol = self.study.autoencoder
-        return protocol.model_copy(update={"options": variant.options}) if variant else protocol
+        return variant.changed(protocol) if variant else protocol
 
     def architecture(self, variant: Variant | None = None) -> Autoencoder:
         """Return the autoencoder or a variant of it with its initial weights."""
@@ -238,11 +243,12 @@ class StudyRun:
     def autoencoder(self, variant: Variant | None = None) -> tuple[Autoencoder, pd.DataFrame]:
         """Return the study's autoencoder or a variant of it, trained, and its history by epoch.
 
-        See `networks.trained`; it is trained only where exactly this training is not stored.
+        See `networks.trained`; it is trained only where exactly this training is not stored. The
+        record names where it was trained.
         """
         network = f"autoencoder-{variant.name}" if variant else "autoencoder"
         name = f"{self.study.study}-{network}-seed{self.seed}"
-        return networks.trained(
+        trained = networks.trained(
             name,
             self.training_images,
             self.protocol(variant),
@@ -251,6 +257,8 @@ class StudyRun:
             self.validation_images,
             checkpoint_name=f"{name}-{self.profile.profile}",
         )
+        self.record.networks[network] = trained.origin
+        return trained.model, trained.history
 
     def backbones(self) -> list[tuple[Backbone, np.ndarray]]:
         """Return the study's frozen networks with their features of the first `backbone_images`.

@@ -6,17 +6,25 @@ Labels are used for scores only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from utils import clustering, metrics
-from utils.config.vocabulary import SPREAD_METRICS
+
+
+class Start(NamedTuple):
+    """Points clustered by k-means from one seed: cluster of each, int ``(N,)``, and its scores."""
+
+    kmeans_seed: int
+    assignment: np.ndarray
+    scores: dict[str, float]
 
 
 def kmeans_by_seed(
     points: np.ndarray, labels: np.ndarray, n_clusters: int, n_init: int, seeds: Iterable[int]
-) -> pd.DataFrame:
+) -> list[Start]:
     """Cluster the same points by k-means from several seeds, and score each clustering.
 
     Parameters
@@ -29,16 +37,14 @@ def kmeans_by_seed(
 
     Returns
     -------
-    DataFrame
-        A row for each seed: ``kmeans_seed``, ``ari``, ``nmi``, ``purity`` and ``acc``. Their spread
-        is that of k-means alone, as the points stay the same.
+    list of Start
+        Their spread is that of k-means alone, as the points stay the same.
     """
-    rows = []
+    starts = []
     for seed in seeds:
         assignment = clustering.kmeans(points, n_clusters, n_init, seed).assignment
-        scores = metrics.external(assignment, labels)
-        rows.append({"kmeans_seed": seed} | {name: scores[name] for name in SPREAD_METRICS})
-    return pd.DataFrame(rows)
+        starts.append(Start(seed, assignment, metrics.score(assignment, labels, points)))
+    return starts
 
 
 def dbscan_by_eps(

@@ -174,14 +174,34 @@ ASSIGNMENTS_TABLE = _table(
     ("str", "representation space clusterer"),
     ("int32", "index cluster n"),
 )
+# From these counts every external score can be computed again; cluster −1 is noise.
 CONFUSION_TABLE = _table(
-    "confusion.csv",
+    "confusion.parquet",
     ("str", "study"),
-    ("int64", "seed"),
+    ("int32", "seed"),
     ("str", "representation space clusterer"),
-    ("int64", "n"),
+    ("int32", "n cluster"),
     ("str", "class"),
-    ("int64", "cluster count"),
+    ("int32", "images"),
+)
+# The same points clustered by k-means from several seeds; a row for each score of each.
+STARTS_TABLE = _table(
+    "starts.parquet",
+    ("str", "study"),
+    ("int32", "seed"),
+    ("str", "representation space clusterer"),
+    ("int32", "n kmeans_seed"),
+    ("str", "metric"),
+    ("float64", "value"),
+)
+# The training of each network of a seed; a variant has its own name.
+LOSSES_TABLE = _table(
+    "losses.parquet",
+    ("str", "study"),
+    ("int32", "seed"),
+    ("str", "network"),
+    ("int32", "epoch"),
+    ("float64", "loss validation_loss seconds"),
 )
 FACTS_TABLE = _table(
     "facts.csv", ("str", "study"), ("int64", "seed"), ("str", "notebook fact value")
