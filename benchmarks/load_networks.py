@@ -36,6 +36,7 @@ def main() -> None:
         "dirty": False,
         "processor": record["machine"]["device"],
         "computed": options.computed,
+        "torch": record["machine"]["torch"],
     }
     images = datasets.load("mnist").images
     with np.load(options.folder / f"weights-{STUDY}.npz") as file:
