@@ -272,7 +272,9 @@ def _recorded(study: Study, wanted: Callable[[DeclaredFact], bool]) -> dict[str,
     }
     recorded: dict[str, list[str]] = {notebook: [] for notebook in STUDY_NOTEBOOKS}
     for fact in FACTS:
-        is_recorded = study.dbscan is not None or not fact.name.startswith("dbscan_")
+        is_recorded = (study.dbscan is not None or not fact.name.startswith("dbscan_")) and (
+            study.autoencoder.validation is not None or fact.name != "final_validation_loss"
+        )
         if fact.notebook in recorded and wanted(fact) and is_recorded:
             recorded[fact.notebook] += fact.names(parts)
     return recorded
@@ -307,6 +309,8 @@ def _of_reported(study: Study) -> Mistakes:
         if reported.settled_by is not None:
             texts = _recorded(study, lambda fact: fact.kind == "text")
             yield from _of_fact(texts, reported.settled_by, (*way, "settled_by"))
+    for place, loss in enumerate(study.losses):
+        yield from _of_fact(numbers_of(study), loss.fact, ("losses", place, "fact"))
     for place, identity in enumerate(study.identities):
         way = ("identities", place)
         if identity.fact is not None:

@@ -210,6 +210,13 @@ class Reported(ReportedValue):
         return [ReportedValue(value=self.value, source=self.source), self.saved]
 
 
+class ReportedLoss(ReportedValue):
+    """A loss that the authors' own saved run printed, and the recorded number that is ours."""
+
+    what: str
+    fact: Fact
+
+
 class Identity(ReportedValue):
     """A count that the protocol fixes, such as that of parameters: checked, never judged.
 
@@ -364,6 +371,7 @@ class Study(_Model):
     backbones: list[Backbone] = Field(min_length=1)
     variants: list[Variant] = []
     reported: list[Reported]
+    losses: list[ReportedLoss] = []
     identities: list[Identity] = []
     claims: list[Claim] = []
     choices: list[Choice] = []
