@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from report import reproduction
+from report import agreement, map_points, origins_of, reproduction
+from report.evidence_tables import AGREEMENT_TABLE, MAPS_TABLE, ORIGINS_TABLE
 from utils import config, errors, places
 from utils.config import facts
 from utils.config.vocabulary import UNTRAINED_NOTEBOOKS
@@ -145,6 +146,18 @@ class Results:
             self.profile.reduced,
             self.substituted,
         )
+
+    @cached_property
+    def evidence(self) -> dict[str, pd.DataFrame]:
+        """The tables of `evidence_tables.EVIDENCE` by the names of their files."""
+        return {
+            CONFUSION_TABLE.file: self.confusion,
+            STARTS_TABLE.file: self.starts,
+            LOSSES_TABLE.file: self.losses,
+            AGREEMENT_TABLE.file: agreement.between_seeds(self.assignments, self.studies),
+            MAPS_TABLE.file: map_points.of_runs(self),
+            ORIGINS_TABLE.file: origins_of.of_runs(self.notebooks),
+        }
 
     @cached_property
     def identities(self) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import pandas as pd
 from report.statistics import Difference, welch_interval
 from utils import config
 from utils.config.metrics_table import METRICS
-from utils.config.vocabulary import SPREAD_METRICS
 from utils.store.tables import COMBINATION
 
 
@@ -109,40 +108,6 @@ def not_run_reason(facts: pd.DataFrame, study: str, representation: str) -> str 
     name = f"not_run_{representation}"
     reasons = facts.loc[(facts["study"] == study) & (facts["fact"] == name), "value"]
     return None if reasons.empty else str(reasons.iloc[0])
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How far a metric of the study's main clustering varies, by where the variation comes from.
-
-    `networks` is the standard deviation over seeds of the network (NaN for fewer than two);
-    `clusterings` that over seeds of k-means on one network, pooled over the networks.
-    """
-
-    metric: str
-    networks: float
-    n_networks: int
-    clusterings: float
-
-
-def spreads(metrics: pd.DataFrame, facts: pd.DataFrame, study: config.Study) -> list[Spread]:
-    """Return the spread of each metric over networks and, apart from it, over clusterings."""
-    found = []
-    for metric in SPREAD_METRICS:
-        fact = config.Fact(notebook="03_latent_clustering", name=f"kmeans_sd_{metric}")
-        clusterings = list(fact_values(facts, study.study, fact).values())
-        place = ("autoencoder", study.space.label, "kmeans")
-        values = list(seed_values(metrics, study.study, *place, metric).values())
-        if clusterings and values:
-            found.append(
-                Spread(
-                    metric,
-                    float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
-                    len(values),
-                    float(np.sqrt(np.mean(np.square(clusterings)))),
-                )
-            )
-    return found
 
 
 def summary(metrics: pd.DataFrame) -> pd.DataFrame:

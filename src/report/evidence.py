@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import provenance
+from report import evidence_tables, provenance
 from report.board_tables import write_tables
 from report.forests import draw_forests
 from report.notebook_parts import figure_stems
@@ -15,7 +15,6 @@ from utils import config
 from utils.store import files
 from utils.store.tables import (
     ASSIGNMENTS_TABLE,
-    CONFUSION_TABLE,
     FACTS_TABLE,
     IDENTITIES_TABLE,
     METRICS_TABLE,
@@ -39,12 +38,12 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
     for schema, table in (
         (METRICS_TABLE, results.metrics),
         (ASSIGNMENTS_TABLE, results.assignments),
-        (CONFUSION_TABLE, results.confusion),
         (FACTS_TABLE, results.facts),
         (VERDICTS_TABLE, results.verdicts),
         (IDENTITIES_TABLE, results.identities),
     ):
         schema.write(table, out / schema.file)
+    evidence_tables.write(results.evidence, out)
     files.write_json(out / "run.json", record)
     stems = figure_stems(results)
     for study in results.topics:

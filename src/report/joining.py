@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from report.evidence_tables import EVIDENCE
 from report.published import Published, seeds_by_topic
 from utils.store.tables import BOARD_TABLES
 
@@ -21,9 +22,7 @@ def joined(run: Published, earlier: Published | None) -> Published:
     -------
     Published
     """
-    # Of what left a number or a fact, such as that it failed.
-    ours = seeds_by_topic(run.metrics, run.facts)
-    theirs = seeds_by_topic(earlier.metrics, earlier.facts) if earlier else {}
+    ours, theirs = _seeds_run(run), _seeds_run(earlier) if earlier else {}
     boards = {name for one in (run, earlier) if one for name in one.record.get("leaderboards", [])}
     kept = {
         topic: []
@@ -33,7 +32,7 @@ def joined(run: Published, earlier: Published | None) -> Published:
     }
     record = {**run.record, "published": ours, "earlier": []}
     if not any(kept.values()):
-        return Published(run.metrics, run.facts, record, run.boards)
+        return Published(run.metrics, run.facts, record, run.evidence, run.boards)
     metrics, facts = (
         pd.concat([new, old[_among(old, kept)]], ignore_index=True)
         for new, old in ((run.metrics, earlier.metrics), (run.facts, earlier.facts))
@@ -45,7 +44,24 @@ def joined(run: Published, earlier: Published | None) -> Published:
     record["studies"] = sorted({*run.record["studies"], *kept} - boards)
     record["leaderboards"] = sorted(boards)
     record["data"] = {**earlier.record["data"], **run.record["data"]}
-    return Published(metrics, facts, record, _joined_boards(run, earlier))
+    record["evidence"] = [schema.file for schema in EVIDENCE]
+    evidence = {
+        schema.file: schema.joined(
+            [run.evidence[schema.file], old[_among(old, kept)] if len(old) else old]
+        )
+        for schema in EVIDENCE
+        for old in [earlier.evidence[schema.file]]
+    }
+    return Published(metrics, facts, record, evidence, _joined_boards(run, earlier))
+
+
+def _seeds_run(run: Published) -> dict[str, list[int]]:
+    """List the seeds of each topic that were run: each left a fact, such as that it failed.
+
+    A leaderboard has no facts. Of a study, scores may have further seeds of k-means.
+    """
+    scored = run.metrics[~run.metrics["study"].isin(run.facts["study"])]
+    return seeds_by_topic(run.facts, scored)
 
 
 def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame]:

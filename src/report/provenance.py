@@ -10,6 +10,7 @@ import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from report.evidence_tables import EVIDENCE
 from utils import places
 from utils.store import origins
 from utils.store.fingerprints import library_versions
@@ -30,6 +31,7 @@ def record(results: Results) -> dict[str, Any]:
         "not_run": results.not_run,
         "seeds": list(results.seeds),
         "gaps": list(results.gaps),
+        "evidence": [schema.file for schema in EVIDENCE],
         "data": results.data,
         "seconds": sum(run.manifest.seconds for run in results.notebooks),
         "notebooks": [

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BaseModel, Field, ValidationError
 
-from report import board_tables, reproduction
+from report import board_tables, evidence_tables, reproduction
 from utils import config, errors
 from utils.store import files
 from utils.store.tables import BUILD_AGAIN, FACTS_TABLE, METRICS_TABLE
@@ -61,6 +61,8 @@ class Published:
     record : dict
         What ``run.json`` holds. Once published it has ``published``, the seeds by topic that are
         this run's, and ``earlier``, the records of earlier runs of which other seeds are retained.
+    evidence : dict of str to DataFrame
+        What `evidence_tables.read` returns.
     boards : dict of str to DataFrame
         What `board_tables.read_tables` returns; empty for a run without leaderboards.
     """
@@ -68,6 +70,7 @@ class Published:
     metrics: pd.DataFrame
     facts: pd.DataFrame
     record: dict[str, Any]
+    evidence: dict[str, pd.DataFrame]
     boards: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
@@ -120,7 +123,8 @@ def load(folder: Path) -> Published | None:
     metrics = METRICS_TABLE.read(folder / METRICS_TABLE.file, BUILD_AGAIN)
     facts = FACTS_TABLE.read(folder / FACTS_TABLE.file, BUILD_AGAIN)
     boards = board_tables.read_tables(folder) if record.get("leaderboards") else {}
-    return Published(metrics, facts, record, boards)
+    evidence = evidence_tables.read(folder, record.get("evidence", []))
+    return Published(metrics, facts, record, evidence, boards)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

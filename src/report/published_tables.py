@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from report import evidence_tables
 from report.leaderboards import SCORES
 from report.published import Hardware, Published, load
 from utils import places
@@ -31,6 +32,7 @@ def write_tables(run: Published, new: Path) -> None:
         schema.write(table, new / schema.file, float_format="%.6g")
     facts = run.facts.assign(value=run.facts["value"].map(without_paths))
     FACTS_TABLE.write(facts, new / FACTS_TABLE.file)
+    evidence_tables.write(run.evidence, new)
     files.write_json(new / "run.json", public_record(run.record))
     write_verdicts(new)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,8 @@ from report.comparisons import (
     fact_values,
     not_run_reason,
     rank_representations,
-    spreads,
 )
-from report.markdown import fixed, number
+from report.markdown import fixed, interval, number
 from report.notebook_parts import (
     EXTERNAL,
     INTERNAL,
@@ -31,6 +29,7 @@ from report.notebook_parts import (
 from report.reproduction import sensitivity
 from report.score_tables import score_rows
 from report.tally import tally_scores
+from report.variances import components
 from utils import config
 
 if TYPE_CHECKING:
@@ -166,19 +165,22 @@ def _mean_of(values: dict[int, float]) -> str:
 
 def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
     return [
-        [METRICS[row.metric], fixed(row.networks), number(row.n_networks), fixed(row.clusterings)]
-        for row in spreads(results.metrics, results.facts, study)
+        [
+            METRICS[metric],
+            fixed(split.between),
+            interval(*split.between_interval, "score"),
+            fixed(split.within),
+            interval(*split.within_interval, "score"),
+            number(split.n_networks),
+        ]
+        for metric, split in components(results.starts, study).items()
     ]
 
 
 def _ari_spread(results: Results, study: config.Study) -> tuple[float, float] | None:
     """Return the standard deviation of the ARI over networks and over seeds of k-means."""
-    found = [
-        (row.networks, row.clusterings)
-        for row in spreads(results.metrics, results.facts, study)
-        if row.metric == "ari"
-    ]
-    return next((pair for pair in found if not any(map(math.isnan, pair))), None)
+    split = components(results.starts, study).get("ari")
+    return None if split is None else (split.between, split.within)
 
 
 def _ranking(metrics: pd.DataFrame, study: config.Study) -> Ranking | None:
