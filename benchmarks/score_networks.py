@@ -1,4 +1,4 @@
-"""Cluster and score the networks of `mnist-conv-ae` that a GPU trained: ``score_networks.py IN OUT``.
+"""Cluster and score what a GPU trained of `mnist-conv-ae`: ``score_networks.py IN OUT``.
 
 IN is a folder that `on_gpu.py` wrote. It has the latents of these networks, because an encoder is
 too large to come back; the notebooks cannot use them. OUT receives, for each network and three
