@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from report.comparisons import fact_texts, fact_values, not_run_reason, run_values, seed_values
+from report.envelope import Envelope, envelope
 from report.statistics import (
     holm,
     judge,
@@ -25,6 +26,8 @@ from utils.store.tables import FAILED, IDENTITIES_TABLE, VERDICTS_TABLE
 # Verdicts that compare a reported value with the prediction interval.
 JUDGED = ("consistent", "too high", "too low", "uninformative")
 NOT_DECIDABLE, NOT_RUN = "not decidable", "not run"
+NOT_TESTED_REDUCED = "not tested (reduced run)"
+NOT_TESTED_SUBSTITUTE = "not tested (substitute data)"
 AS_REPORTED, CONTRADICTED = "as reported", "the paper contradicts its own network"
 
 
@@ -68,6 +71,12 @@ def reported_vs_reproduced(
         over all papers' judged scores by Holm's method; authors' saved runs have none.
         ``smallest_deviation`` from the mean would have been detected with the power of the rule.
         ``seed_values`` has our runs in the order of their seeds, or the word "failed".
+
+    Notes
+    -----
+    Where the paper leaves open what decides a score of the autoencoder, and other fillings were
+    run, the prediction interval is their `envelope` and the value is judged by it; all other
+    columns are of the default filling. No single p-value and no smallest deviation applies then.
     """
     setting = _Setting(config.load_verdict_rule(), reduced, substituted)
     rows = [
@@ -97,11 +106,15 @@ def _row(
     by_seed = values_of(metrics, study, reported)
     values = list(by_seed.values())
     confidence, value = setting.rule.confidence, float(source.value)
-    low, high = prediction_interval(values, confidence) or (np.nan, np.nan)
     left_open = _left_open(facts, study.study, reported, by_seed)
-    verdict = _verdict_on(study, reported, source, values, setting, left_open) if values else None
-    is_judged = verdict in JUDGED
-    deviation = smallest_deviation(values, confidence, setting.rule.power)
+    span = _envelope_of(metrics, study, reported, by_seed, confidence) if left_open else None
+    interval = (span.low, span.high) if span else prediction_interval(values, confidence)
+    low, high = interval or (np.nan, np.nan)
+    verdict = (
+        _verdict_on(study, reported, source, values, setting, left_open, span) if values else None
+    )
+    has_p_value = verdict in JUDGED and span is None
+    deviation = None if span else smallest_deviation(values, confidence, setting.rule.power)
     return {
         "study": study.study,
         "score": reported.score,
@@ -116,8 +129,8 @@ def _row(
         "smallest_deviation": np.nan if deviation is None else deviation,
         "verdict": verdict or (FAILED if failed else NOT_RUN),
         "seed_values": _each_seed(by_seed, failed),
-        "note": _note_on(metrics, facts, study.study, reported, by_seed, failed, left_open),
-        "p": prediction_p_value(values, value, rounding(source.value)) if is_judged else None,
+        "note": _note_on(metrics, facts, study.study, reported, by_seed, failed, left_open, span),
+        "p": prediction_p_value(values, value, rounding(source.value)) if has_p_value else None,
     }
 
 
@@ -128,20 +141,35 @@ def _verdict_on(
     values: list[float],
     setting: _Setting,
     left_open: str | None,
+    span: Envelope | None,
 ) -> str:
     if setting.reduced:
-        return "not tested (reduced run)"
+        return NOT_TESTED_REDUCED
     if study.study in setting.substituted:
-        return "not tested (substitute data)"
+        return NOT_TESTED_SUBSTITUTE
+    value, half_rounding = float(source.value), rounding(source.value)
+    if span is not None:
+        return span.judge(value, half_rounding, reported.margin)
     if left_open is not None:
         return NOT_DECIDABLE
-    return judge(
-        values,
-        float(source.value),
-        rounding(source.value),
-        reported.margin,
-        setting.rule.confidence,
-    )
+    return judge(values, value, half_rounding, reported.margin, setting.rule.confidence)
+
+
+def _envelope_of(
+    metrics: pd.DataFrame,
+    study: config.Study,
+    reported: config.Reported,
+    by_seed: dict[int, float],
+    confidence: float,
+) -> Envelope | None:
+    """Return the envelope of the fillings that have a value; None if a default alone has one."""
+    if reported.representation != "autoencoder" or not by_seed:
+        return None
+    others = [
+        values_of(metrics, study, reported.model_copy(update={"representation": name}))
+        for name in (f"autoencoder-{one.name}" for one in study.variants if one.filling)
+    ]
+    return envelope([[*of.values()] for of in (by_seed, *others) if of], confidence)
 
 
 def _left_open(
@@ -238,9 +266,11 @@ def _note_on(
     values: dict[int, float],
     failed: dict[int, str],
     left_open: str | None,
+    span: Envelope | None,
 ) -> str:
     parts = [f"seed {s} failed: {reason}" for s, reason in failed.items() if s not in values]
     parts += [left_open] if left_open else []
+    parts += [span.text] if span else []
     if not values:
         reason = not_run_reason(facts, study, reported.representation)
         parts += [reason.rstrip(".")] if reason else []

@@ -209,8 +209,9 @@ def _forest_view(study: config.Study, verdicts: pd.DataFrame, out: Path) -> Figu
         stem,
         caption=(
             "Reported scores and ours, each on its own axis. The shaded span is the 95 % "
-            "prediction interval for one more run: in a full run, a reported value beyond it is "
-            "too high or too low"
+            "prediction interval for one more run, or the envelope of those of all fillings of "
+            "what the paper leaves open: in a full run, a reported value beyond it is too high or "
+            "too low"
         ),
         alt=f"Reported values, our runs, and the prediction interval for one more. {values}",
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_TESTED = "not tested"
+OUTSIDE = ("too high", "too low")
 VERDICTS = (*JUDGED, NOT_DECIDABLE, NOT_RUN, FAILED, NOT_TESTED)
 # What a method trains.
 UNTRAINED = "nothing is trained"
@@ -40,6 +41,8 @@ class ScoreTally:
         Scores with a verdict that rests on a single run of ours.
     rejected : int
         Papers' values outside their interval also if all of them are tested together.
+    beyond_envelope : int
+        Papers' values that no plausible filling gives; a verdict without a p-value.
     """
 
     scores: int
@@ -47,11 +50,17 @@ class ScoreTally:
     saved_runs: Counter[str]
     one_run: int
     rejected: int
+    beyond_envelope: int
 
     @property
     def judged(self) -> int:
         """How many of the papers' values are compared with an interval."""
         return sum(self.papers[verdict] for verdict in JUDGED)
+
+    @property
+    def outside(self) -> int:
+        """How many of the papers' values are too high or too low."""
+        return sum(self.papers[verdict] for verdict in OUTSIDE)
 
 
 def tally_scores(verdicts: pd.DataFrame, confidence: float) -> ScoreTally:
@@ -73,6 +82,7 @@ def tally_scores(verdicts: pd.DataFrame, confidence: float) -> ScoreTally:
         saved_runs=_by_verdict(verdicts[is_saved]),
         one_run=int((judged & (papers["n_networks"] == 1)).sum()),
         rejected=int((papers["p_holm"] < 1 - confidence).sum()),
+        beyond_envelope=int((papers["verdict"].isin(OUTSIDE) & papers["p_holm"].isna()).sum()),
     )
 
 

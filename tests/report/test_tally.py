@@ -24,6 +24,7 @@ def test_verdicts_on_scores_are_counted():
         ("b", "ARI", 1, nan, "uninformative"),
         ("b", "purity", 3, nan, "not decidable"),
         ("b", "purity", 3, nan, "not decidable"),
+        ("b", "NMI", 5, nan, "too high"),  # by the envelope of its fillings
         ("c", "ARI", 0, nan, "not run"),
         ("c", "NMI", 0, nan, "failed"),
         ("d", "ARI", 2, nan, "not tested (reduced run)"),
@@ -31,18 +32,19 @@ def test_verdicts_on_scores_are_counted():
     )
     found = tally.tally_scores(table, 0.95)
     papers = {
-        **{"consistent": 1, "too high": 1, "too low": 1, "uninformative": 1, "not decidable": 1},
+        **{"consistent": 1, "too high": 2, "too low": 1, "uninformative": 1, "not decidable": 1},
         **{"not run": 1, "failed": 1, "not tested": 2},
     }
     assert found == tally.ScoreTally(
-        scores=9,
+        scores=10,
         papers=papers,
         saved_runs={"too low": 1, "not decidable": 1},
         one_run=1,
         rejected=1,
+        beyond_envelope=1,
     )
     assert list(found.papers) == list(papers)
-    assert found.judged == 4
+    assert (found.judged, found.outside) == (5, 3)
 
 
 def test_an_empty_table_has_nothing():
