@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from report import agreement, map_points, origins_of, reproduction
+from report import (
+    agreement,
+    map_points,
+    origins_of,
+    reported_losses,
+    reproduction,
+    variances,
+)
 from report.evidence_tables import AGREEMENT_TABLE, MAPS_TABLE, ORIGINS_TABLE
 from utils import config, errors, places
 from utils.config import facts
@@ -163,6 +170,18 @@ class Results:
     def identities(self) -> pd.DataFrame:
         """Columns of `tables.IDENTITIES_TABLE`."""
         return reproduction.identities(self.metrics, self.facts, self.studies.values())
+
+    @cached_property
+    def reported_losses(self) -> pd.DataFrame:
+        """Columns of `reported_losses.REPORTED_LOSSES_TABLE`."""
+        return reported_losses.beside_ours(
+            self.facts, self.studies.values(), self.profile.reduced, self.substituted
+        )
+
+    @cached_property
+    def variances(self) -> pd.DataFrame:
+        """Columns of `variances.VARIANCES_TABLE`."""
+        return variances.components(self.starts, config.load_verdict_rule().confidence)
 
     def first_runs(self, study: str) -> list[NotebookRun]:
         """List each notebook of `study` once, from the first seed with which it succeeded."""

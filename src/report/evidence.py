@@ -11,6 +11,8 @@ from report import evidence_tables, provenance
 from report.board_tables import write_tables
 from report.forests import draw_forests
 from report.notebook_parts import figure_stems
+from report.reported_losses import REPORTED_LOSSES_TABLE
+from report.variances import VARIANCES_TABLE
 from utils import config
 from utils.store import files
 from utils.store.tables import (
@@ -41,6 +43,8 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
         (FACTS_TABLE, results.facts),
         (VERDICTS_TABLE, results.verdicts),
         (IDENTITIES_TABLE, results.identities),
+        (REPORTED_LOSSES_TABLE, results.reported_losses),
+        (VARIANCES_TABLE, results.variances),
     ):
         schema.write(table, out / schema.file)
     evidence_tables.write(results.evidence, out)

@@ -14,6 +14,8 @@ from utils.config.facts import Kind
 from utils.config.vocabulary import NAMES
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# Of a number in a table; what it means stands below.
+MARK = "\u00a0†"
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
 
 
@@ -85,12 +87,12 @@ def of_kind(value: Any, kind: Kind) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else fixed(value)
 
 
-def of_runs(mean: float, sd: float, n: int) -> str:
+def of_runs(mean: float, sd: float, n: int, digits: int = 4) -> str:
     """Format a mean over runs, their standard deviation and number; a dash if there is none."""
     if math.isnan(mean):
         return "–"
-    spread = "" if math.isnan(sd) else f" ± {fixed(sd)}"
-    return f"{fixed(mean)}{spread} ({n})"
+    spread = "" if math.isnan(sd) else f" ± {fixed(sd, digits)}"
+    return f"{fixed(mean, digits)}{spread} ({n})"
 
 
 def interval(low: float, high: float, kind: Kind) -> str:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
 from report import board_sections, sections
 from report.board_sections import best_first
-from report.markdown import duration, escape, fixed
+from report.markdown import duration, escape, fixed, interval, of_kind
 from report.reproduction import CONTRADICTED
 from report.tally import BestOfKind, best_of_each_kind, tally_identities, tally_scores
+from report.variances import of_protocol
 from report.verdict_rows import IDENTITIES_HEADER, identity_rows
 from utils import config
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from report.collect import Results
     from report.published import Published
     from report.sections import StudyView
@@ -58,7 +61,11 @@ def context(
         for name, board in results.boards.items()
         if (kinds := best_of_each_kind(best_first(name, published, out, boards_are_published)))
     ]
-    spreads = [(view.study.study, *ari) for view in views if (ari := view.ari_spread)]
+    # A reduced run has few networks; the starts of the published run, if it has any, say more.
+    use_published = is_reduced and published is not None and not published.variances.empty
+    compared = spreads(
+        published.variances if use_published else results.variances, results.studies.values()
+    )
     return {
         "tally": None if judged is None else tally_scores(judged, confidence),
         "tally_is_published": is_reduced,
@@ -73,10 +80,66 @@ def context(
         "best_methods": best_methods,
         "boards_are_published": boards_are_published,
         "kind_rows": [_kind_row(best.title, one) for best in best_methods for one in best.kinds],
-        "spread_rows": [[name, fixed(a, 3), fixed(b, 3)] for name, a, b in spreads],
-        "wider_by_network": sum(networks > starts for _, networks, starts in spreads),
+        "spread_rows": [spread.cells for spread in compared],
+        "spread_counts": Counter(spread.wider for spread in compared),
+        "spreads_are_published": use_published,
         "longest": max(results.notebooks, key=lambda run: run.manifest.seconds, default=None),
     }
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations of a study's ARI, and the networks' share of its variance."""
+
+    study: str
+    networks: float
+    starts: float
+    share: tuple[float, float, float]  # with the ends of its interval
+    n_networks: int
+
+    @property
+    def wider(self) -> Literal["networks", "starts", "undecided"]:
+        """Which of the two differ more, if the interval of the share excludes one half."""
+        _, low, high = self.share
+        if low > 0.5:
+            return "networks"
+        return "starts" if high < 0.5 else "undecided"
+
+    @property
+    def cells(self) -> list[object]:
+        """The row of a table."""
+        share, low, high = self.share
+        return [
+            self.study,
+            fixed(self.networks),
+            fixed(self.starts),
+            of_kind(share, "share"),
+            interval(low, high, "share"),
+            str(self.n_networks),
+        ]
+
+
+def spreads(variances: pd.DataFrame, studies: Iterable[config.Study]) -> list[Spread]:
+    """Compare networks with starts of k-means, for each study with several networks.
+
+    Parameters
+    ----------
+    variances : DataFrame
+        Columns of `variances.VARIANCES_TABLE`.
+    studies : iterable of Study
+    """
+    return [
+        Spread(
+            study.study,
+            row.sd_networks,
+            row.sd_starts,
+            (row.share_networks, row.share_low, row.share_high),
+            row.n_networks,
+        )
+        for study in studies
+        for row in of_protocol(variances, study)
+        if row.metric == "ari"
+    ]
 
 
 def _kind_row(title: str, best: BestOfKind) -> list[object]:

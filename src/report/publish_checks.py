@@ -9,6 +9,8 @@ from pathlib import Path
 from report import crate
 from report.evidence_tables import EVIDENCE
 from report.published import Published
+from report.reported_losses import REPORTED_LOSSES_TABLE
+from report.variances import VARIANCES_TABLE
 from utils import config, errors
 from utils.store.tables import (
     BOARD_TABLES,
@@ -46,7 +48,7 @@ def require_full(run: Published | None, report: Path) -> None:
 def require_nothing_else(folder: Path, earlier: Published | None) -> None:
     """Refuse to replace a folder that contains a file which publishing does not write."""
     tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, IDENTITIES_TABLE)
-    tables += (*BOARD_TABLES.values(), *EVIDENCE)
+    tables += (REPORTED_LOSSES_TABLE, VARIANCES_TABLE, *BOARD_TABLES.values(), *EVIDENCE)
     ours = {"run.json", crate.FILE, *(table.file for table in tables)}
     record = earlier.record if earlier else {}
     topics = [*config.study_names(), *config.leaderboard_names()]

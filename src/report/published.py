@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BaseModel, Field, ValidationError
 
-from report import board_tables, evidence_tables, reproduction
+from report import board_tables, evidence_tables, reported_losses, reproduction, variances
 from utils import config, errors
 from utils.store import files
-from utils.store.tables import BUILD_AGAIN, FACTS_TABLE, METRICS_TABLE
+from utils.store.tables import BUILD_AGAIN, FACTS_TABLE, METRICS_TABLE, STARTS_TABLE
 
 
 class _Profile(BaseModel):
@@ -82,17 +82,37 @@ class Published:
     @cached_property
     def verdicts(self) -> pd.DataFrame:
         """Columns of `tables.VERDICTS_TABLE`, by the present rule and reported values."""
-        data = self.record["data"]
-        substituted = [study for study in data if data[study]["substituted"]]
-        is_reduced = self.record["profile"]["reduced"]
         return reproduction.reported_vs_reproduced(
-            self.metrics, self.facts, self.studies, is_reduced, substituted
+            self.metrics, self.facts, self.studies, self._is_reduced, self._substituted
         )
 
     @cached_property
     def identities(self) -> pd.DataFrame:
         """Columns of `tables.IDENTITIES_TABLE`, by the present reported counts."""
         return reproduction.identities(self.metrics, self.facts, self.studies)
+
+    @cached_property
+    def reported_losses(self) -> pd.DataFrame:
+        """Columns of `reported_losses.REPORTED_LOSSES_TABLE`, by the present rule."""
+        return reported_losses.beside_ours(
+            self.facts, self.studies, self._is_reduced, self._substituted
+        )
+
+    @cached_property
+    def variances(self) -> pd.DataFrame:
+        """Columns of `variances.VARIANCES_TABLE`; empty for a run of earlier code."""
+        return variances.components(
+            self.evidence[STARTS_TABLE.file], config.load_verdict_rule().confidence
+        )
+
+    @property
+    def _is_reduced(self) -> bool:
+        return self.record["profile"]["reduced"]
+
+    @property
+    def _substituted(self) -> list[str]:
+        data = self.record["data"]
+        return [study for study in data if data[study]["substituted"]]
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import Any
 from report import evidence_tables
 from report.leaderboards import SCORES
 from report.published import Hardware, Published, load
+from report.reported_losses import REPORTED_LOSSES_TABLE
+from report.variances import VARIANCES_TABLE
 from utils import places
 from utils.store import files
 from utils.store.tables import (
@@ -38,10 +40,15 @@ def write_tables(run: Published, new: Path) -> None:
 
 
 def write_verdicts(folder: Path) -> None:
-    """Write the verdicts and identities that follow from the other tables of a published run."""
+    """Write the tables that follow from the other ones of a published run."""
     run = load(folder)
-    VERDICTS_TABLE.write(run.verdicts, folder / VERDICTS_TABLE.file, float_format="%.6g")
-    IDENTITIES_TABLE.write(run.identities, folder / IDENTITIES_TABLE.file)
+    for schema, table in (
+        (VERDICTS_TABLE, run.verdicts),
+        (IDENTITIES_TABLE, run.identities),
+        (REPORTED_LOSSES_TABLE, run.reported_losses),
+        (VARIANCES_TABLE, run.variances),
+    ):
+        schema.write(table, folder / schema.file, float_format="%.6g")
 
 
 def public_record(record: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from report.comparisons import (
     not_run_reason,
     rank_representations,
 )
-from report.markdown import fixed, interval, number
+from report.markdown import fixed, interval, number, of_kind
 from report.notebook_parts import (
     EXTERNAL,
     INTERNAL,
@@ -29,7 +29,7 @@ from report.notebook_parts import (
 from report.reproduction import sensitivity
 from report.score_tables import score_rows
 from report.tally import tally_scores
-from report.variances import components
+from report.variances import of_protocol
 from utils import config
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class StudyView:
     claims: list[TestedClaim] = field(default_factory=list)
     sensitivity: list[list[object]] = field(default_factory=list)
     spreads: list[list[object]] = field(default_factory=list)
-    ari_spread: tuple[float, float] | None = None
+    losses: list[list[object]] = field(default_factory=list)
     atlas_points: int = 0
 
     @property
@@ -128,7 +128,7 @@ def study_view(results: Results, name: str, out: Path) -> StudyView:
         claims=_claims(results, study),
         sensitivity=_sensitivity_rows(results, study),
         spreads=_spread_rows(results, study),
-        ari_spread=_ari_spread(results, study),
+        losses=_loss_rows(results, name),
     )
 
 
@@ -166,21 +166,24 @@ def _mean_of(values: dict[int, float]) -> str:
 def _spread_rows(results: Results, study: config.Study) -> list[list[object]]:
     return [
         [
-            METRICS[metric],
-            fixed(split.between),
-            interval(*split.between_interval, "score"),
-            fixed(split.within),
-            interval(*split.within_interval, "score"),
-            number(split.n_networks),
+            METRICS[row.metric],
+            fixed(row.sd_networks),
+            interval(row.sd_networks_low, row.sd_networks_high, "score"),
+            fixed(row.sd_starts),
+            interval(row.sd_starts_low, row.sd_starts_high, "score"),
+            of_kind(row.share_networks, "share"),
+            interval(row.share_low, row.share_high, "share"),
+            number(row.n_networks),
         ]
-        for metric, split in components(results.starts, study).items()
+        for row in of_protocol(results.variances, study)
     ]
 
 
-def _ari_spread(results: Results, study: config.Study) -> tuple[float, float] | None:
-    """Return the standard deviation of the ARI over networks and over seeds of k-means."""
-    split = components(results.starts, study).get("ari")
-    return None if split is None else (split.between, split.within)
+def _loss_rows(results: Results, study: str) -> list[list[object]]:
+    """Write the losses of a study; their source stands in the place of the study's name."""
+    own = results.reported_losses[results.reported_losses["study"] == study]
+    rows = verdict_rows.loss_rows(own)
+    return [[row[1], source, *row[2:]] for source, row in zip(own["source"], rows, strict=True)]
 
 
 def _ranking(metrics: pd.DataFrame, study: config.Study) -> Ranking | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ HEADER = (
     *("95 % prediction interval", "Rank", "Verdict"),
 )
 IDENTITIES_HEADER = ("Study", "Count", "Reported", "Ours", "Outcome")
+LOSSES_HEADER = ("Study", "Loss", *HEADER[2:])
+# The printed losses have four decimals, of which the last is the first that differs among runs.
+LOSS_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,33 @@ def identity_rows(identities: pd.DataFrame) -> list[list[object]]:
         ]
         for row in identities.itertuples()
     ]
+
+
+def loss_rows(losses: pd.DataFrame) -> list[list[object]]:
+    """Write each reported loss in a row with a cell for each title of `LOSSES_HEADER`.
+
+    Parameters
+    ----------
+    losses : DataFrame
+        Columns of `reported_losses.REPORTED_LOSSES_TABLE`.
+    """
+    return [
+        [
+            row.study,
+            row.what,
+            row.reported,
+            of_runs(row.mean, row.sd, row.n_networks, LOSS_DIGITS),
+            _loss_interval(row.prediction_low, row.prediction_high),
+            row.rank or "–",
+            row.verdict,
+        ]
+        for row in losses.itertuples()
+    ]
+
+
+def _loss_interval(low: float, high: float) -> str:
+    ends = (fixed(end, LOSS_DIGITS) for end in (low, high))
+    return "–" if math.isnan(low) else "\u00a0to\u00a0".join(ends)
 
 
 def _p_value(p: float) -> str:

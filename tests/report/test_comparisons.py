@@ -158,19 +158,6 @@ def test_sensitivity_sets_each_variant_beside_the_study(study):
     assert reproduction.sensitivity(metric_rows({0: 0.2}), changed) == []
 
 
-def test_spread_of_networks_and_of_clusterings_are_told_apart(study):
-    facts = facts_table(
-        (0, "03_latent_clustering", "kmeans_sd_ari", 0.03),
-        (1, "03_latent_clustering", "kmeans_sd_ari", 0.04),
-    )
-    (spread,) = comparisons.spreads(metric_rows({0: 0.2, 1: 0.4}), facts, study)
-    assert (spread.metric, spread.n_networks) == ("ari", 2)
-    assert spread.networks == pytest.approx(0.02**0.5)
-    assert spread.clusterings == pytest.approx(((0.03**2 + 0.04**2) / 2) ** 0.5)
-    assert np.isnan(comparisons.spreads(metric_rows({0: 0.2}), facts, study)[0].networks)
-    assert comparisons.spreads(metric_rows({0: 0.2}), NO_FACTS, study) == []
-
-
 def representations(**values):
     """Make metrics of representations: ARI, silhouette and Davies-Bouldin of each, on 9 images."""
     return pd.concat(

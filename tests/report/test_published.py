@@ -25,13 +25,19 @@ from report import (
     published_tables,
 )
 from report import readme as readme_module
+from report.reported_losses import REPORTED_LOSSES_TABLE
+from report.variances import VARIANCES_TABLE
 from utils import config, places
 from utils.errors import UserError
 from utils.store import tables as tables_module
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 SOURCES = ("metrics.csv", "facts.csv", "run.json")
-TABLES = (*SOURCES, "reported_vs_reproduced.csv", "identities.csv")
+DERIVED = (
+    *("reported_vs_reproduced.csv", "identities.csv"),
+    *("reported_losses.csv", "variance_components.csv"),
+)
+TABLES = (*SOURCES, *DERIVED)
 TEXT = f"# Title\n\n{readme_module.BEGIN}\nold table\n{readme_module.END}\n\nMore words.\n"
 HOST = "workstation-7"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -161,7 +167,7 @@ def test_words_stay_words(report, word):
 
 
 def test_verdicts_follow_the_tables_and_the_present_rule(report, monkeypatch):
-    for name in ("reported_vs_reproduced.csv", "identities.csv"):
+    for name in DERIVED:
         (report / name).unlink()
     before = published.load(report).verdicts.set_index(["study", "score"])
     assert before.loc[("mnist-cae", "ARI"), "verdict"] == "consistent"
@@ -771,6 +777,8 @@ def disagreements(folder):
     for schema, computed, keys in (
         (tables_module.VERDICTS_TABLE, run.verdicts, ["study", "score", "source"]),
         (tables_module.IDENTITIES_TABLE, run.identities, ["study", "what"]),
+        (REPORTED_LOSSES_TABLE, run.reported_losses, ["study", "what"]),
+        (VARIANCES_TABLE, run.variances, [*tables_module.COMBINATION, "metric"]),
     ):
         stored = schema.read(folder / schema.file, "again").set_index(keys)
         computed = computed.set_index(keys)
