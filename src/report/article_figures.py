@@ -1,0 +1,266 @@
+"""The figures of the article, drawn from the evidence of full runs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from report.comparisons import run_values
+from report.evidence_tables import MAPS_TABLE
+from report.notebook_parts import FigureView
+from report.reproduction import values_of
+from utils import config, places
+from utils.config.vocabulary import SUBSTITUTE
+from utils.figures import article as figures
+from utils.figures import description, save
+from utils.store import cache, files
+from utils.store.files import sha256_array
+from utils.store.tables import CONFUSION_TABLE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from report.published import Published
+
+# Names of the studies in figures: data and, where two share them, the author.
+SHORT_NAMES = {
+    "cifar10-cae": "CIFAR-10",
+    "fashion-ae": "Fashion-MNIST",
+    "mnist-cae": "MNIST (Das)",
+    "mnist-conv-ae": "MNIST (Schlachter)",
+}
+STAGES = (
+    ("images", "pixels"),
+    ("representation", "pixels, HOG,\nautoencoder,\nfrozen network"),
+    ("space", "raw, PCA, UMAP"),
+    ("clusterer", "k-means,\nDBSCAN, Gaussian\nmixture, Leiden"),
+    ("scores", "ARI, purity …\n(with labels);\nsilhouette …"),
+)
+
+
+def short_name(study: str) -> str:
+    """Return the name of a study in figures."""
+    return SHORT_NAMES.get(study, study)
+
+
+def draw(
+    fullest: Published,
+    studies: Iterable[config.Study],
+    pictures: Sequence[Path],
+    folder: Path,
+) -> dict[str, FigureView]:
+    """Draw the figures of the article into the folder ``figures`` of a report.
+
+    Parameters
+    ----------
+    fullest : Published
+        The tables of the fullest evidence.
+    studies : iterable of Study
+    pictures : sequence of Path
+        Folders with the picture ``<study>-reconstructions.png`` of a study; the first counts.
+    folder : Path
+        The report's.
+
+    Returns
+    -------
+    dict of str to FigureView
+        By name; a figure for which there is no evidence is left out.
+    """
+    studies = list(studies)
+    drawn: dict[str, FigureView] = {}
+
+    def add(name: str, made_of: Any, make: Callable[[], Figure]) -> None:
+        drawn[name] = _saved(name, made_of, make, folder)
+
+    scores = all_scores(fullest, studies)
+    if any(score.runs for score in scores):
+        add("all-scores", [list(score) for score in scores], partial(figures.all_scores, scores))
+    add("pipeline", STAGES, partial(figures.pipeline, STAGES))
+    slopes = slopes_of(fullest, studies)
+    if slopes:
+        made_of = [[one.study, one.stages, one.paper] for one in slopes]
+        add("slopes", made_of, partial(figures.slopes, slopes))
+    indices = indices_of(fullest, studies)
+    if len(indices):
+        add("indices", indices.to_json(), partial(figures.indices_and_ari, indices))
+    for study in studies:
+        panels = panels_of(fullest, study, pictures)
+        if panels is not None:
+            made_of = [
+                None if panels.reconstructions is None else sha256_array(panels.reconstructions),
+                *(table.to_csv() for table in (panels.before, panels.after, panels.points)),
+            ]
+            make = partial(figures.study_panels, panels, study.title)
+            add(f"{study.study}-panels", made_of, make)
+    return drawn
+
+
+def _saved(name: str, made_of: Any, make: Callable[[], Figure], folder: Path) -> FigureView:
+    """Draw a figure, or take it from the cache if it was drawn of the same numbers."""
+
+    def drawn() -> dict[str, bytes]:
+        figure = make()
+        with tempfile.TemporaryDirectory() as temporary:
+            saved = save(figure, Path(temporary), name)
+            made = {path.suffix[1:]: path.read_bytes() for path in saved if path is not None}
+        words = description(figure)
+        return made | {"caption": words.caption.encode(), "alt": words.alt.encode()}
+
+    made = cache.load_or_make(
+        f"article-{name}", {"of": made_of}, ("utils.figures.article",), drawn, places.cache()
+    )
+    for suffix in {"svg", "png", "csv"} & made.keys():
+        with files.atomic_path(folder / "figures" / f"{name}.{suffix}") as temporary:
+            temporary.write_bytes(made[suffix])
+    # PNG where most of the picture is pixels and points.
+    kind = "png" if name.endswith("-panels") else "svg"
+    return FigureView(
+        f"fig-{name}",
+        name,
+        made["caption"].decode(),
+        made["alt"].decode(),
+        f"figures/{name}.{kind}",
+        Markup(""),
+    )
+
+
+# --- what the figures show ----------------------------------------------------------------------
+
+
+def all_scores(fullest: Published, studies: Iterable[config.Study]) -> list[figures.ScoreOfPaper]:
+    """List every reported score with our runs."""
+    verdicts = fullest.verdicts.drop_duplicates(["study", "score"]).set_index(["study", "score"])
+    found = []
+    for study in studies:
+        for reported in study.reported:
+            if (study.study, reported.score) not in verdicts.index:
+                continue
+            row = verdicts.loc[(study.study, reported.score)]
+            values = [float(source.value) for source in reported.sources]
+            found.append(
+                figures.ScoreOfPaper(
+                    short_name(study.study),
+                    reported.score,
+                    list(values_of(fullest.metrics, study, reported).values()),
+                    float(row["prediction_low"]),
+                    float(row["prediction_high"]),
+                    values[0],
+                    values[1] if len(values) > 1 else None,
+                    reported.margin,
+                    str(row["verdict"]),
+                )
+            )
+    return found
+
+
+def stages_of(fullest: Published, study: config.Study) -> dict[str, list[float]]:
+    """Return the ARI of k-means for each run and each representation of a study."""
+    places_of = {
+        "pixels": ("pixels", "raw"),
+        "pca": ("pixels", "pca50"),
+        "autoencoder": ("autoencoder", study.space.label),
+        "frozen": (SUBSTITUTE, "raw"),
+    }
+    return {
+        stage: list(run_values(fullest.metrics, study, *place, "kmeans", "ari").values())
+        for stage, place in places_of.items()
+    }
+
+
+def slopes_of(fullest: Published, studies: Iterable[config.Study]) -> list[figures.Slope]:
+    """List the studies whose autoencoder was run, with the ARI that their papers report."""
+    found = []
+    for study in studies:
+        stages = stages_of(fullest, study)
+        if stages["autoencoder"]:
+            reported = [float(one.value) for one in study.reported if one.metric == "ari"]
+            paper = reported[0] if reported else None
+            found.append(figures.Slope(short_name(study.study), stages, paper))
+    return found
+
+
+def indices_of(fullest: Published, studies: Iterable[config.Study]) -> pd.DataFrame:
+    """Tabulate internal indices and the ARI of each representation, means over runs.
+
+    All representations of a study are compared on the images that its frozen networks were given.
+    """
+    rows = []
+    for study in studies:
+        own = fullest.metrics[fullest.metrics["study"] == study.study]
+        frozen = own[own["representation"] == SUBSTITUTE]
+        if frozen.empty:
+            continue
+        same = own[(own["n"] == frozen["n"].max()) & (own["clusterer"] == "kmeans")]
+        names = {
+            "pixels": "pixels",
+            "autoencoder": "autoencoder",
+            SUBSTITUTE: "frozen network",
+            "resnet50_random": "random network",
+        }
+        for representation, words in names.items():
+            of = same[same["representation"] == representation]
+            means = of.groupby("metric")["value"].mean()
+            if {"ari", "silhouette", "davies_bouldin"} <= set(means.index):
+                rows.append(
+                    {
+                        "study": short_name(study.study),
+                        "representation": words,
+                        **means[["silhouette", "davies_bouldin", "ari"]],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def panels_of(
+    fullest: Published, study: config.Study, pictures: Sequence[Path]
+) -> figures.StudyPanels | None:
+    """Gather what the figure of a study shows; None without any evidence."""
+    from PIL import Image
+
+    paths = [folder / f"{study.study}-reconstructions.png" for folder in pictures]
+    path = next(filter(Path.is_file, paths), None)
+    picture = None if path is None else np.asarray(Image.open(path).convert("RGB"))
+    maps = fullest.evidence[MAPS_TABLE.file]
+    points = maps[(maps["study"] == study.study) & (maps["map"] == "tsne")]
+    counts = fullest.evidence[CONFUSION_TABLE.file]
+    before = sorted_counts(counts, study, "pixels", "raw")
+    after = sorted_counts(counts, study, "autoencoder", study.space.label)
+    if before.empty and after.empty and points.empty:
+        return None
+    return figures.StudyPanels(picture, before, after, points.reset_index(drop=True), {})
+
+
+def sorted_counts(
+    counts: pd.DataFrame, study: config.Study, representation: str, space: str
+) -> pd.DataFrame:
+    """Return the images by cluster and class of the first run, the clusters by majority class.
+
+    Returns
+    -------
+    DataFrame
+        A row for each cluster, named after its majority class; a column for each class.
+    """
+    own = counts[
+        (counts["study"] == study.study)
+        & (counts["representation"] == representation)
+        & (counts["space"] == space)
+        & (counts["clusterer"] == "kmeans")
+    ]
+    own = own[own["n"] == own["n"].max()]
+    own = own[own["seed"] == own["seed"].min()]
+    if own.empty:
+        return pd.DataFrame()
+    table = own.pivot_table(
+        index="cluster", columns="class", values="images", aggfunc="sum", fill_value=0
+    )
+    majority = table.to_numpy().argmax(axis=1)
+    order = np.lexsort((-table.to_numpy().max(axis=1), majority))
+    names = [str(table.columns[place]) for place in majority[order]]
+    return table.iloc[order].set_axis(names, axis=0)

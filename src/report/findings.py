@@ -1,0 +1,162 @@
+"""What was found, by rules: whether the autoencoder helps, and what does better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from report.article_figures import indices_of, short_name
+from report.board_sections import method_name, published_board
+from report.comparisons import Comparison, run_values
+from report.tally import UNTRAINED, kind_of
+from utils import config
+from utils.config.vocabulary import SUBSTITUTE
+from utils.store.tables import STARTS_TABLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.published import Published
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The autoencoder of a study beside another representation, by the ARI of k-means."""
+
+    study: str
+    title: str
+    comparison: Comparison
+
+    @property
+    def outcome(self) -> str:
+        """Of the autoencoder: ``better``, ``worse`` or ``undecided``."""
+        return self.comparison.outcome
+
+    @property
+    def gain(self) -> float:
+        """How much higher the ARI of the other representation is."""
+        return self.comparison.other_mean - self.comparison.our_mean
+
+
+@dataclass(frozen=True)
+class BestUntrained:
+    """The best method of a leaderboard that trains nothing, and the autoencoder on these images.
+
+    `row` is of the leaderboard's table, `studies` has the mean ARI of the autoencoder of each study
+    of the same dataset, by its name in figures.
+    """
+
+    title: str
+    method: str
+    row: Any
+    studies: dict[str, float]
+
+    @property
+    def gain(self) -> float:
+        """How much higher its ARI is than that of the best network; 0 without any."""
+        return float(self.row.ari - max(self.studies.values(), default=self.row.ari))
+
+
+def beside_pixels(fullest: Published, studies: Iterable[config.Study]) -> list[Beside]:
+    """Compare each autoencoder with raw pixels."""
+    return [
+        found
+        for study in studies
+        if (found := _beside(fullest, study, ("pixels", "raw", "kmeans"))) is not None
+    ]
+
+
+def beside_frozen(fullest: Published, studies: Iterable[config.Study]) -> list[Beside]:
+    """Compare each autoencoder with the features of EfficientNet-Lite0 on the same images."""
+    return [
+        found
+        for study in studies
+        if (found := _beside(fullest, study, (SUBSTITUTE, "raw", "kmeans"))) is not None
+    ]
+
+
+def _beside(fullest: Published, study: config.Study, other: tuple[str, str, str]) -> Beside | None:
+    """Compare the autoencoder with an untrained representation, on the most images of both."""
+    ours = ("autoencoder", study.space.label, "kmeans")
+    common = set.intersection(*(_sizes(fullest.metrics, study, place) for place in (ours, other)))
+    if not common:
+        return None
+    n = max(common)
+    values = [_runs(fullest, study, place, n) for place in (ours, other)]
+    confidence = config.load_verdict_rule().confidence
+    compared = Comparison(*map(tuple, values), confidence=confidence)
+    return Beside(study.study, short_name(study.study), compared)
+
+
+def _sizes(metrics: pd.DataFrame, study: config.Study, place: tuple[str, str, str]) -> set[int]:
+    """List the numbers of images on which a clustering was scored."""
+    own = metrics[metrics["study"] == study.study]
+    for column, value in zip(("representation", "space", "clusterer"), place, strict=True):
+        own = own[own[column] == value]
+    return set(own["n"])
+
+
+def _runs(
+    fullest: Published, study: config.Study, place: tuple[str, str, str], n: int
+) -> list[float]:
+    """Return the ARI of each run; of a protocol that has one run alone, that of its starts.
+
+    Where nothing is trained and the protocol fixes the seed of k-means, there is a single run. Its
+    seed is arbitrary, and other seeds show how much depends on it.
+    """
+    runs = list(run_values(fullest.metrics, study, *place, "ari", n).values())
+    if len(runs) > 1 or place[0].startswith("autoencoder"):
+        return runs
+    starts = fullest.evidence[STARTS_TABLE.file]
+    own = starts[
+        (starts["study"] == study.study) & (starts["metric"] == "ari") & (starts["n"] == n)
+    ]
+    for column, value in zip(("representation", "space", "clusterer"), place, strict=True):
+        own = own[own[column] == value]
+    return own["value"].tolist() or runs
+
+
+def best_untrained(fullest: Published, studies: Sequence[config.Study]) -> list[BestUntrained]:
+    """Find the best method of each leaderboard that trains nothing."""
+    found = []
+    for name in fullest.record.get("leaderboards", []):
+        if name not in config.leaderboard_names():
+            continue
+        board = config.load_leaderboard(name)
+        rows = [
+            row
+            for row in published_board(name, fullest)
+            if kind_of(row.representation, row.clusterer) == UNTRAINED
+        ]
+        if not rows:
+            continue
+        same = [
+            one
+            for one in beside_pixels(fullest, studies)
+            if config.load_study(one.study).dataset == board.dataset
+        ]
+        own = {one.title: one.comparison.our_mean for one in same}
+        found.append(BestUntrained(board.title, method_name(rows[0]), rows[0], own))
+    return found
+
+
+@dataclass(frozen=True)
+class IndexFinding:
+    """In how many of the studies an index prefers the representation with the best ARI."""
+
+    silhouette: int
+    davies_bouldin: int
+    studies: int
+
+
+def indices_find(fullest: Published, studies: Sequence[config.Study]) -> IndexFinding:
+    """Count the studies whose best representation by an internal index is the best by the ARI."""
+    by_silhouette = by_davies_bouldin = n = 0
+    table = indices_of(fullest, studies)
+    for _, rows in table.groupby("study") if len(table) else ():
+        best = rows["ari"].idxmax()
+        by_silhouette += int(rows["silhouette"].idxmax() == best)
+        by_davies_bouldin += int(rows["davies_bouldin"].idxmin() == best)
+        n += 1
+    return IndexFinding(by_silhouette, by_davies_bouldin, n)

@@ -1,0 +1,411 @@
+"""Figures of the article: all scores at once, slopes over representations, a study's panels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
+
+from utils.config.metrics_table import METRICS
+from utils.figures.style import (
+    GREY,
+    INK,
+    SMALL,
+    _figure,
+    _keep,
+    class_colours,
+    describe,
+)
+
+# Beyond so many margins a value is drawn at the edge, with an arrow.
+FARTHEST = 2.6
+STAGES = {
+    "pixels": "pixels",
+    "pca": "PCA of pixels",
+    "autoencoder": "autoencoder",
+    "frozen": "frozen\nnetwork",
+}
+
+
+class ScoreOfPaper(NamedTuple):
+    """A reported score and ours, for the figure of all scores.
+
+    Attributes
+    ----------
+    study, score : str
+        As they are called in the figure.
+    runs : sequence of float
+        Our value for each run; empty if it was not run.
+    low, high : float
+        Prediction interval or envelope; NaN where there is none.
+    paper : float
+    saved : float or None
+        Value of the authors' saved run, where it is another one.
+    margin : float
+        Margin of interest, positive.
+    verdict : str
+    """
+
+    study: str
+    score: str
+    runs: Sequence[float]
+    low: float
+    high: float
+    paper: float
+    saved: float | None
+    margin: float
+    verdict: str
+
+
+def all_scores(scores: Sequence[ScoreOfPaper]) -> Figure:
+    """Draw every reported score beside our runs, on one axis in units of the margin of interest.
+
+    Parameters
+    ----------
+    scores : sequence of ScoreOfPaper
+        From top to bottom, those of a study together; at least one.
+    """
+    names, heights = _rows_of(scores)
+    fig = _figure(0.85 + 0.2 * len(names), layout="constrained")
+    ax = fig.subplots()
+    blue, orange = class_colours(2)
+    farthest = _farthest(scores)
+    ax.axvspan(-1, 1, color="#f2f2f2", linewidth=0, zorder=0)
+    ax.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+    for height, row in zip(heights, scores, strict=True):
+        if len(row.runs):
+            _draw_score(ax, height, row, farthest, (blue, orange))
+        ax.text(farthest * 1.06, height, row.verdict, va="center", fontsize=SMALL)
+    ax.set_yticks([-place for place in range(len(names))], names)
+    for label, name in zip(ax.get_yticklabels(), names, strict=True):
+        label.set_weight("bold" if name in {row.study for row in scores} else "normal")
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlim(-farthest, farthest)
+    ax.set_ylim(-len(names) + 0.4, 0.6)
+    ax.set_xlabel("difference from the mean of our runs, in margins of interest")
+    sns.despine(ax=ax, left=True)
+    marks = [
+        Line2D([], [], linestyle="", marker="D", ms=6, color=orange, mec=INK, mew=0.8),
+        Line2D([], [], linestyle="", marker="D", ms=6, color="white", mec=orange, mew=1.4),
+        Line2D([], [], linestyle="", marker="o", ms=3, color=blue, alpha=0.5),
+        Line2D([], [], color=blue, linewidth=4, alpha=0.3),
+        Patch(color="#f2f2f2"),
+    ]
+    names = ["paper", "authors' saved run", "our runs", "95 % interval for one more run", "margin"]
+    fig.legend(marks, names, loc="outside lower center", ncols=len(names), columnspacing=1.2)
+    shown = pd.DataFrame(scores)
+    shown["runs"] = ["; ".join(map(str, values)) for values in shown["runs"]]
+    counts = pd.Series([row.verdict for row in scores]).value_counts()
+    words = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    return describe(
+        _keep(fig, shown),
+        "All reported scores beside our runs. Each row is shifted to the mean of our runs and "
+        "divided by its margin of interest, so that the grey band is the margin. The bar is the "
+        "95 % prediction interval for one more run or, where the paper leaves settings open, the "
+        "envelope over all plausible settings.",
+        f"Forest plot of {len(scores)} scores: {words}.",
+    )
+
+
+def _rows_of(scores: Sequence[ScoreOfPaper]) -> tuple[list[str], list[float]]:
+    """Name the rows from top to bottom, with one for each study, and place the scores."""
+    names: list[str] = []
+    heights = []
+    for row in scores:
+        if row.study not in names:
+            names.append(row.study)
+        heights.append(-float(len(names)))
+        names.append(row.score)
+    return names, heights
+
+
+def _in_margins(row: ScoreOfPaper, value: float) -> float:
+    return (value - float(np.mean(row.runs))) / row.margin
+
+
+def _farthest(scores: Sequence[ScoreOfPaper]) -> float:
+    """Return the end of the axis: the farthest value, within `FARTHEST`."""
+    places = [
+        abs(_in_margins(row, value))
+        for row in scores
+        if len(row.runs)
+        for value in (*row.runs, row.low, row.high, row.paper, row.saved)
+        if value is not None and not math.isnan(value)
+    ]
+    return min(FARTHEST, max([1.1, *(1.08 * place for place in places)]))
+
+
+def _draw_score(
+    ax: Axes, height: float, row: ScoreOfPaper, farthest: float, colours: tuple[str, str]
+) -> None:
+    blue, orange = colours
+    if not math.isnan(row.low):
+        ends = [_in_margins(row, row.low), _in_margins(row, row.high)]
+        ends = np.clip(ends, -farthest, farthest)
+        ax.plot(ends, [height, height], color=blue, linewidth=5, alpha=0.3, solid_capstyle="butt")
+    places = [_in_margins(row, value) for value in row.runs]
+    ax.plot(places, np.full(len(places), height), "o", color=blue, ms=3, alpha=0.5)
+    for value, look in (
+        (row.saved, {"color": "white", "mec": orange, "mew": 1.4}),
+        (row.paper, {"color": orange, "mec": INK, "mew": 0.8}),
+    ):
+        if value is not None:
+            place = _in_margins(row, value)
+            marker = "D" if abs(place) <= farthest else "<" if place < 0 else ">"
+            ax.plot(
+                np.clip(place, -farthest, farthest), height, marker, ms=6, clip_on=False, **look
+            )
+
+
+class Slope(NamedTuple):
+    """ARI of k-means on the representations of one study: values over runs by stage.
+
+    `stages` maps keys of `STAGES` to values; `paper` is the reported ARI or None.
+    """
+
+    study: str
+    stages: Mapping[str, Sequence[float]]
+    paper: float | None
+
+
+def slopes(studies: Sequence[Slope]) -> Figure:
+    """Draw the ARI from pixels to the frozen network, a panel for each study.
+
+    Parameters
+    ----------
+    studies : sequence of Slope
+    """
+    fig = _figure(2.7, layout="constrained")
+    axes = fig.subplots(1, len(studies), sharey=True, squeeze=False)[0]
+    blue, orange = class_colours(2)
+    rows = []
+    for ax, study in zip(axes, studies, strict=True):
+        names = [stage for stage in STAGES if len(study.stages.get(stage, ()))]
+        means = [float(np.mean(study.stages[name])) for name in names]
+        for x, name in enumerate(names):
+            values = study.stages[name]
+            ax.plot(np.full(len(values), x), values, "o", color=blue, ms=3, alpha=0.45)
+            rows += [{"study": study.study, "stage": name, "ari": value} for value in values]
+        ax.plot(range(len(names)), means, "-s", color=blue, ms=5, linewidth=1.4)
+        if study.paper is not None:
+            ax.plot(names.index("autoencoder"), study.paper, "D", color=orange, mec=INK, ms=6)
+        ax.set_xticks(range(len(names)), [STAGES[name] for name in names])
+        ax.tick_params(axis="x", labelrotation=60)
+        ax.set_title(study.study)
+        ax.set_xlim(-0.4, len(names) - 0.6)
+        ax.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+        ax.set_axisbelow(True)
+    axes[0].set_ylabel("ARI of k-means")
+    axes[0].set_ylim(bottom=0)
+    marks = [
+        Line2D([], [], marker="s", ms=5, color=blue),
+        Line2D([], [], linestyle="", marker="o", ms=3, color=blue, alpha=0.45),
+        Line2D([], [], linestyle="", marker="D", ms=6, color=orange, mec=INK),
+    ]
+    fig.legend(marks, ["mean", "run", "paper"], loc="outside lower center", ncols=3)
+    return describe(
+        _keep(fig, pd.DataFrame(rows)),
+        "ARI of k-means on raw pixels, on 50 principal components of the pixels, on the code of "
+        "the study's autoencoder and on the features of a frozen network (EfficientNet-Lite0, "
+        "trained on ImageNet with labels). Each dot is a run. The frozen network has the first "
+        "images only.",
+        "Slope plots of the ARI over representations, one for each study.",
+    )
+
+
+def pipeline(stages: Sequence[tuple[str, str]]) -> Figure:
+    """Draw the stages of the pipeline as boxes in a row.
+
+    Parameters
+    ----------
+    stages : sequence of (str, str)
+        Name of each stage and what it may be.
+    """
+    fig = _figure(1.05)
+    ax = fig.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, len(stages)), ylim=(0, 1))
+    ax.axis("off")
+    for place, (name, choices) in enumerate(stages):
+        box = FancyBboxPatch(
+            (place + 0.05, 0.1),
+            0.84,
+            0.8,
+            boxstyle="round,pad=0.02,rounding_size=0.05",
+            facecolor="#eef3f8",
+            edgecolor=GREY,
+            linewidth=0.8,
+        )
+        ax.add_patch(box)
+        ax.text(
+            place + 0.47, 0.74, name, ha="center", va="center", fontsize=SMALL + 0.5, weight="bold"
+        )
+        ax.text(place + 0.47, 0.38, choices, ha="center", va="center", fontsize=SMALL - 1.5)
+        if place:
+            arrow = FancyArrowPatch(
+                (place - 0.13, 0.5),
+                (place + 0.03, 0.5),
+                arrowstyle="-|>",
+                mutation_scale=9,
+                color=INK,
+            )
+            ax.add_patch(arrow)
+    return describe(
+        fig,
+        "The pipeline. A method is a representation, a space and a clusterer; labels are used only "
+        "for the scores with labels.",
+        "Diagram: " + " → ".join(name for name, _ in stages) + ".",
+    )
+
+
+def indices_and_ari(table: pd.DataFrame) -> Figure:
+    """Draw internal indices against the ARI, a point for each representation of a study.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``study``, ``representation`` (words), ``silhouette``, ``davies_bouldin`` and
+        ``ari``; each index in the representation's own space.
+    """
+    fig = _figure(2.6, layout="constrained")
+    axes = fig.subplots(1, 2, sharey=True)
+    studies = list(dict.fromkeys(table["study"]))
+    colours = dict(zip(studies, class_colours(len(studies)), strict=True))
+    kinds = list(dict.fromkeys(table["representation"]))
+    markers = dict(zip(kinds, "osD^vPX*", strict=False))
+    for ax, index in zip(axes, ("silhouette", "davies_bouldin"), strict=True):
+        for row in table.itertuples():
+            ax.plot(
+                getattr(row, index),
+                row.ari,
+                markers[row.representation],
+                color=colours[row.study],
+                ms=6,
+                alpha=0.85,
+            )
+        sign = "higher" if METRICS[index].sign > 0 else "lower"
+        ax.set_xlabel(f"{METRICS[index].name} ({sign} is better)")
+        ax.grid(color="#e6e6e6", linewidth=0.6)
+        ax.set_axisbelow(True)
+    axes[1].invert_xaxis()
+    axes[0].set_ylabel("ARI")
+    marks = [Line2D([], [], linestyle="", marker="o", color=colours[name]) for name in studies]
+    marks += [Line2D([], [], linestyle="", marker=markers[kind], color=GREY) for kind in kinds]
+    fig.legend(marks, [*studies, *kinds], loc="outside lower center", ncols=4)
+    return describe(
+        _keep(fig, table),
+        "Internal indices, each in its representation's own space, against the ARI. Better values "
+        "of an index lie to the right in both panels.",
+        f"Two scatter plots of {len(table)} representations, indices against ARI.",
+    )
+
+
+class StudyPanels(NamedTuple):
+    """What the panels of a study's figure show.
+
+    Attributes
+    ----------
+    reconstructions : ndarray of uint8, shape (H, W, 3), or None
+        A picture of originals above their reconstructions.
+    before, after : DataFrame
+        Counts of images by cluster (rows, named after their majority class) and class, on pixels
+        and on the code; empty where there is no evidence.
+    points : DataFrame
+        Columns ``x``, ``y``, ``class`` and ``cluster`` of the t-SNE map; empty likewise.
+    answers : mapping of str to str
+        For a panel the figure of the paper that it answers.
+    """
+
+    reconstructions: np.ndarray | None
+    before: pd.DataFrame
+    after: pd.DataFrame
+    points: pd.DataFrame
+    answers: Mapping[str, str]
+
+
+def study_panels(shown: StudyPanels, title: str) -> Figure:
+    """Draw the panels of one study: reconstructions, confusion before and after, and maps."""
+    fig = _figure(5.9, layout="constrained")
+    parts = fig.subfigures(3, 1, height_ratios=[0.95, 2.2, 2.0])
+    ax = parts[0].subplots()
+    ax.axis("off")
+    _letter(ax, "a", "originals and reconstructions", shown.answers.get("a"))
+    if shown.reconstructions is not None:
+        ax.imshow(shown.reconstructions, interpolation="lanczos")
+    for ax, letter, counts, name in zip(
+        parts[1].subplots(1, 2),
+        "bc",
+        (shown.before, shown.after),
+        ("k-means on pixels", "k-means on the code"),
+        strict=True,
+    ):
+        _letter(ax, letter, name, shown.answers.get(letter))
+        _counts(ax, counts)
+    maps = parts[2].subplots(1, 3)
+    for ax, letter, name in zip(
+        maps, "def", ("t-SNE, by class", "by cluster", "density"), strict=True
+    ):
+        _letter(ax, letter, name, shown.answers.get(letter))
+        ax.set(xticks=[], yticks=[])
+    if len(shown.points):
+        _scatter(maps[0], shown.points, "class")
+        _scatter(maps[1], shown.points, "cluster")
+        xy = shown.points[["x", "y"]].to_numpy(float)
+        maps[2].hexbin(xy[:, 0], xy[:, 1], gridsize=28, cmap="Blues", linewidths=0)
+    classes = sorted(set(shown.points["class"])) if len(shown.points) else []
+    marks = [
+        Line2D([], [], linestyle="", marker="o", ms=4, color=colour)
+        for colour in class_colours(len(classes))
+    ]
+    if classes:
+        fig.legend(
+            marks, classes, loc="outside lower center", ncols=min(5, len(classes)), title="class"
+        )
+    return describe(
+        fig,
+        f"{title}: (a) originals above their reconstructions; images by cluster (rows, named after "
+        "their majority class) and class, (b) on raw pixels and (c) on the code, shaded by the "
+        "share of the cluster; one t-SNE map of the code (d) by class and (e) by cluster, and (f) "
+        "its density.",
+        f"Six panels of {title}: reconstructions, two sorted confusion matrices, three maps.",
+    )
+
+
+def _letter(ax: Axes, letter: str, name: str, answers: str | None) -> None:
+    text = f"{letter}  {name}" + (f" (paper: {answers})" if answers else "")
+    ax.set_title(text, loc="left", fontsize=SMALL)
+
+
+def _counts(ax: Axes, counts: pd.DataFrame) -> None:
+    if counts.empty:
+        ax.axis("off")
+        return
+    values = counts.to_numpy(float)
+    shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    ax.set_xticks(range(len(counts.columns)), counts.columns, rotation=60, ha="right")
+    ax.set_yticks(range(len(counts)), counts.index)
+    ax.tick_params(length=0, labelsize=SMALL - 1.5)
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.1:
+            colour = "white" if share > 0.6 else INK
+            text = f"{share * 100:.0f}"
+            ax.text(column, row, text, ha="center", va="center", fontsize=SMALL - 2, color=colour)
+
+
+def _scatter(ax: Axes, points: pd.DataFrame, column: str) -> None:
+    names = sorted(set(points[column]), key=lambda name: (len(name), name))
+    # Other colours for clusters than for classes: a cluster's number is no class.
+    colours = sns.husl_palette(len(names), s=0.6, l=0.6)
+    if column == "class":
+        names, colours = sorted(names), class_colours(len(names))
+    for name, colour in zip(names, colours, strict=True):
+        rows = points[points[column] == name]
+        ax.scatter(rows["x"], rows["y"], s=2.5, color=colour, linewidths=0, rasterized=True)

@@ -1,0 +1,177 @@
+"""What the article says was found."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from report import article_figures, findings, short_article
+from report.evidence_tables import MAPS_TABLE
+from utils import config
+from utils.config.vocabulary import SUBSTITUTE
+from utils.store.tables import CONFUSION_TABLE, METRICS_TABLE, STARTS_TABLE
+
+N = 100
+
+
+def metric_rows(study, representation, space, values, metric="ari", n=N):
+    return [
+        {
+            "profile": "paper",
+            "study": study,
+            "dataset": "d",
+            "n": n,
+            "seed": seed,
+            "representation": representation,
+            "space": space,
+            "clusterer": "kmeans",
+            "k_found": 10,
+            "noise_fraction": 0.0,
+            "metric": metric,
+            "value": value,
+        }
+        for seed, value in enumerate(values)
+    ]
+
+
+def start_rows(study, representation, values):
+    return [
+        {
+            "study": study,
+            "seed": 0,
+            "representation": representation,
+            "space": "raw",
+            "clusterer": "kmeans",
+            "n": N,
+            "kmeans_seed": start,
+            "metric": "ari",
+            "value": value,
+        }
+        for start, value in enumerate(values)
+    ]
+
+
+def fullest(metrics, starts=()):
+    evidence = {
+        STARTS_TABLE.file: pd.DataFrame(list(starts), columns=list(STARTS_TABLE.columns)),
+        MAPS_TABLE.file: MAPS_TABLE.empty(),
+        CONFUSION_TABLE.file: CONFUSION_TABLE.empty(),
+    }
+    table = pd.DataFrame(metrics, columns=list(METRICS_TABLE.columns))
+    return SimpleNamespace(metrics=table, evidence=evidence, boards={}, record={})
+
+
+@pytest.fixture
+def fashion():
+    return config.load_study("fashion-ae")
+
+
+@pytest.mark.parametrize(
+    ("code", "pixels", "outcome"),
+    [
+        ([0.30, 0.31, 0.29], [0.36, 0.37, 0.35], "worse"),
+        ([0.46, 0.47, 0.45], [0.36, 0.37, 0.35], "better"),
+        ([0.30, 0.45, 0.35], [0.36, 0.40, 0.33], "undecided"),
+    ],
+)
+def test_pixels_of_a_protocol_with_one_run_are_compared_by_their_starts(
+    fashion, code, pixels, outcome
+):
+    metrics = metric_rows("fashion-ae", "autoencoder", "raw", code)
+    metrics += metric_rows("fashion-ae", "pixels", "raw", [0.36])
+    found = findings.beside_pixels(
+        fullest(metrics, start_rows("fashion-ae", "pixels", pixels)), [fashion]
+    )
+    assert [one.outcome for one in found] == [outcome]
+    assert found[0].comparison.other == tuple(pixels)
+
+
+def test_without_starts_one_run_decides_nothing(fashion):
+    metrics = metric_rows("fashion-ae", "autoencoder", "raw", [0.30, 0.31, 0.29])
+    metrics += metric_rows("fashion-ae", "pixels", "raw", [0.9])
+    assert findings.beside_pixels(fullest(metrics), [fashion])[0].outcome == "undecided"
+
+
+def test_representations_are_compared_on_the_same_images(fashion):
+    metrics = metric_rows("fashion-ae", "autoencoder", "raw", [0.3, 0.31], n=1000)
+    metrics += metric_rows("fashion-ae", "autoencoder", "raw", [0.5], n=N)
+    metrics += metric_rows("fashion-ae", SUBSTITUTE, "raw", [0.6], n=N)
+    (found,) = findings.beside_frozen(fullest(metrics), [fashion])
+    assert found.comparison.ours == (0.5,)
+    assert found.gain == pytest.approx(0.1)
+    assert findings.beside_pixels(fullest(metrics), [fashion]) == []
+
+
+def test_an_index_that_prefers_another_representation_is_counted_as_wrong(fashion):
+    values = {
+        "pixels": (0.3, 0.1, 2.0),
+        "autoencoder": (0.2, 0.3, 1.0),
+        SUBSTITUTE: (0.5, 0.2, 3.0),
+    }
+    metrics = [
+        row
+        for name, scores in values.items()
+        for metric, value in zip(("ari", "silhouette", "davies_bouldin"), scores, strict=True)
+        for row in metric_rows("fashion-ae", name, "raw", [value], metric)
+    ]
+    found = findings.indices_find(fullest(metrics), [fashion])
+    assert found == findings.IndexFinding(silhouette=0, davies_bouldin=0, studies=1)
+    table = article_figures.indices_of(fullest(metrics), [fashion])
+    assert list(table["representation"]) == ["pixels", "autoencoder", "frozen network"]
+
+
+def test_clusters_are_sorted_by_their_majority_class(fashion):
+    counts = pd.DataFrame(
+        [
+            ("fashion-ae", 0, "pixels", "raw", "kmeans", N, 0, "b", 30),
+            ("fashion-ae", 0, "pixels", "raw", "kmeans", N, 0, "a", 5),
+            ("fashion-ae", 0, "pixels", "raw", "kmeans", N, 1, "a", 40),
+            ("fashion-ae", 0, "pixels", "raw", "kmeans", N, 2, "b", 25),
+            ("fashion-ae", 1, "pixels", "raw", "kmeans", N, 0, "a", N),
+        ],
+        columns=list(CONFUSION_TABLE.columns),
+    )
+    table = article_figures.sorted_counts(counts, fashion, "pixels", "raw")
+    assert list(table.index) == ["a", "b", "b"]
+    assert table.to_numpy().tolist() == [[40, 0], [5, 30], [0, 25]]
+
+
+def losses(values):
+    return pd.DataFrame(
+        {
+            "study": "cifar10-cae",
+            "seed": 0,
+            "network": "autoencoder",
+            "epoch": range(1, len(values) + 1),
+            "loss": 0.1,
+            "validation_loss": values,
+            "seconds": 1.0,
+        }
+    )
+
+
+def confusion(sizes):
+    return pd.DataFrame(
+        [
+            ("mnist-cae", 0, "autoencoder", "pca50", "kmeans", sum(sizes), cluster, "0", size)
+            for cluster, size in enumerate(sizes)
+        ],
+        columns=list(CONFUSION_TABLE.columns),
+    )
+
+
+def warnings(values=(0.2, 0.1), sizes=(50, 50)):
+    results = SimpleNamespace(losses=losses(list(values)), confusion=confusion(sizes))
+    return short_article.warnings_of(results)
+
+
+def test_a_sound_training_gives_no_warning():
+    assert warnings() == []
+    assert warnings(values=(0.2, 0.1, 0.105)) == []
+
+
+def test_a_rising_validation_loss_and_a_collapsed_network_give_warnings():
+    (rising,) = warnings(values=(0.2, 0.1, 0.15))
+    assert "rose from 0.1000 to 0.1500" in rising
+    (collapsed,) = warnings(sizes=(90, 10))
+    assert "90%" in collapsed and "may have collapsed" in collapsed
