@@ -69,9 +69,11 @@ def _of_networks(groups: list[list[float]], confidence: float) -> dict[str, floa
     split = variance_components(groups, confidence)
     if split is None:
         return None
+    sizes = {len(group) for group in groups}
     return {
         "n_networks": split.n_networks,
-        "n_starts": split.n_repeats,
+        # Three equal numbers have a harmonic mean that differs in its last digit.
+        "n_starts": float(sizes.pop()) if len(sizes) == 1 else split.n_repeats,
         **_estimate("sd_networks", "sd_networks", split.between, split.between_interval),
         **_estimate("sd_starts", "sd_starts", split.within, split.within_interval),
         **_estimate("share_networks", "share", split.icc, split.icc_interval),

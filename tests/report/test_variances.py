@@ -74,6 +74,13 @@ def test_of_a_single_network_only_the_starts_are_known():
     assert np.isnan([row.sd_networks, row.share_networks]).all()
 
 
+def test_starts_are_counted_of_each_network():
+    assert components(starts(VALUES * 2))["n_starts"].tolist() == [3]
+    # Of 2, 3 and 3: the harmonic mean.
+    uneven = components(starts([VALUES[0][:2], *VALUES[1:]]))
+    assert uneven["n_starts"].tolist() == pytest.approx([3 / (1 / 2 + 1 / 3 + 1 / 3)])
+
+
 def test_spaces_clusterers_and_images_are_kept_apart():
     places_ = [
         (CODE, 9),
