@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import board_sections, overall, published, run_tables, sections, templates
+from markupsafe import Markup
+
+from report import (
+    board_sections,
+    overall,
+    published,
+    run_tables,
+    sections,
+    stale_numbers,
+    templates,
+)
 from utils import places
 
 if TYPE_CHECKING:
@@ -30,6 +40,8 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         Image files and links to notebooks are relative to `out`.
     """
     published_run = published.load(places.published())
+    stale = stale_numbers.of_other_code(published_run) if published_run else {}
+    marked = stale_numbers.marked_scores(published_run, stale) if published_run else set()
     views = [sections.study_view(results, name, out) for name in results.studies]
     context = {
         "profile": results.profile,
@@ -40,8 +52,12 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         "notes": sections.notes_of(results),
         "claim_id": sections.claim_id,
         "external_metrics": tuple(sections.EXTERNAL),
-        **run_tables.context(results, record, published_run),
-        **board_sections.context(results, published_run, out),
+        "has_mark": stale_numbers.has_mark,
+        "stale_note": Markup(stale_numbers.NOTE),
+        **run_tables.context(results, record, published_run, marked),
+        **board_sections.context(
+            results, published_run, out, stale_numbers.marked_representations(stale)
+        ),
         **overall.context(results, views, published_run, out),
     }
     return templates.render("article.md.j2", context, board_sections.FILTERS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from report.board_tables import read_tables
 from report.leaderboards import pareto_front
-from report.markdown import duration, fixed, number
+from report.markdown import MARK, duration, fixed, number
 from report.notebook_parts import INTERNAL, FigureView, Page, own_figure, page_of
 from report.significance import IMAGE_RESAMPLES
 from utils import config
@@ -141,22 +142,29 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     )
 
 
-def context(results: Results, published: Published | None, out: Path) -> dict[str, Any]:
-    """Gather what the sections of the leaderboards show; `out` holds the copied figures."""
+def context(
+    results: Results, published: Published | None, out: Path, marked: Collection[tuple[str, str]]
+) -> dict[str, Any]:
+    """Gather what the sections of the leaderboards show; `out` holds the copied figures.
+
+    `marked` are the leaderboards and representations of the published run that are of other code.
+    """
     return {
-        "boards": _board_views(results, published, out),
+        "boards": _board_views(results, published, out, marked),
         "image_resamples": IMAGE_RESAMPLES,
     }
 
 
-def _board_views(results: Results, published: Published | None, out: Path) -> list[BoardView]:
+def _board_views(
+    results: Results, published: Published | None, out: Path, marked: Collection[tuple[str, str]]
+) -> list[BoardView]:
     if not results.boards:
         return []
     tables = read_tables(out)
     return [
         replace(
             board_view(board, tables, out),
-            published_rows=_published_rows(name, published),
+            published_rows=_published_rows(name, published, marked),
             published_targets=_published_targets(board, published),
             pages=[page_of(results, run, out) for run in results.first_runs(name)],
         )
@@ -193,15 +201,18 @@ def _published_targets(board: config.Leaderboard, published: Published | None) -
     return _targets(board, rows[0]) if rows else []
 
 
-def _published_rows(name: str, published: Published | None) -> list[list[object]]:
-    """List the best and the named methods of a leaderboard's published run."""
+def _published_rows(
+    name: str, published: Published | None, marked: Collection[tuple[str, str]] = ()
+) -> list[list[object]]:
+    """List the best and the named methods of a leaderboard's published run, and mark scores."""
     rows = published_board(name, published)
     shown = [row for place, row in enumerate(rows) if place < PUBLISHED_METHODS or row.recipe]
+    marks = [MARK if (name, row.representation) in marked else "" for row in shown]
     return [
         [method_name(row), number(row.n), row.n_seeds]
-        + [score_and_interval(row, score) for score in ("acc", "ari")]
+        + [score_and_interval(row, score) + mark for score in ("acc", "ari")]
         + [fixed(row.stability, 3), _seconds(row)]
-        for row in shown
+        for row, mark in zip(shown, marks, strict=True)
     ]
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report.markdown import fixed, interval
+from report.evidence_tables import ORIGINS_TABLE
+from report.markdown import MARK, fixed, interval
+from report.origins_of import networks_elsewhere
 from report.published import Published, seeds_by_topic
+from report.stale_numbers import (
+    marked_representations,
+    marked_scores,
+    with_marks,
+    without_origin,
+)
 from report.verdict_rows import HEADER, IDENTITIES_HEADER, identity_rows, score_rows
 from utils import config, errors
 from utils.config.vocabulary import describe
@@ -24,6 +32,11 @@ HEADLINE_NOTE = (
     "Reported values are as printed: the paper's and, where it is another one, that of the run "
     "saved in the authors' notebook. Ours is the mean ± standard deviation, with the number of "
     "runs; the rank is that of the reported value among our runs."
+)
+UNKNOWN_NOTE = (
+    "† Code, commit and processor of these numbers, or of some of their seeds, are not recorded. "
+    "`./run_all.sh publish --check` lists them, and those whose code has changed since they were "
+    "published."
 )
 BOARD_HEADER = ("Images", "Method", "Name", "Seeds", "ACC", "ARI", "95 % interval", "Time")
 BOARD_ALIGNMENT = (":--", ":--", ":--", "--:", "--:", "--:", ":-:", "--:")
@@ -52,19 +65,23 @@ def readme_block(published: Published | None) -> str:
     """Return the README's part on the published run, also if there is none."""
     if published is None:
         return NOTHING_YET
-    parts = [headline(published.verdicts), HEADLINE_NOTE]
+    unknown = without_origin(published)
+    marked = marked_scores(published, unknown)
+    parts = [headline(published.verdicts, marked), HEADLINE_NOTE]
     if len(published.identities):
         parts += ["Counts that a protocol fixes:", identity_table(published.identities)]
     if published.boards:
         parts += ["The best methods on these images, beyond the papers:", best_rows(published)]
+    if unknown:
+        parts.append(UNKNOWN_NOTE)
     return "\n\n".join([*parts, "Origin of these numbers:", origins(published)])
 
 
-def headline(verdicts: pd.DataFrame) -> str:
-    """Return a table of verdicts as a Markdown table."""
+def headline(verdicts: pd.DataFrame, marked: Collection[tuple[str, str]] = ()) -> str:
+    """Return a table of verdicts as a Markdown table; the studies and scores `marked` get a †."""
     shown: set[str] = set()
     rows = []
-    for row in score_rows(verdicts):
+    for row in with_marks(score_rows(verdicts), marked):
         study = f"`{row.study}`" if row.study in shown else _with_title(row.study)
         rows.append([study, *map(_plain, row.cells[1:])])
         shown.add(row.study)
@@ -82,19 +99,24 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def best_rows(published: Published) -> str:
-    """Return the best and the named methods of each leaderboard as a Markdown table."""
+    """Return the best and the named methods of each leaderboard as a Markdown table.
+
+    Scores whose origin is not recorded have a mark.
+    """
+    unknown = marked_representations(without_origin(published))
     shown = [BOARD_HEADER, BOARD_ALIGNMENT]
     for name, rows in published.boards["leaderboard"].groupby("study", sort=False):
         best = rows["ari"] == rows["ari"].max()
         for row in rows[best | (rows["recipe"] != "")].itertuples():
+            mark = MARK if (row.study, row.representation) in unknown else ""
             shown.append(
                 (
                     f"`{name}`, {row.n:,.0f}",
                     _plain(describe(row.representation, row.space, row.clusterer)),
                     f"`{row.recipe}`" if row.recipe else "",
                     str(row.n_seeds),
-                    fixed(row.acc),
-                    fixed(row.ari),
+                    _plain(fixed(row.acc) + mark),
+                    _plain(fixed(row.ari) + mark),
                     _plain(interval(row.ari_low, row.ari_high, "score")),
                     f"{row.seconds:,.0f} s",
                 )
@@ -108,7 +130,12 @@ def origins(published: Published) -> str:
     The sentence names the networks trained in bfloat16; it is left out if there are none.
     """
     record, facts = published.record, published.facts
-    runs = "\n".join(f"- {_run_line(part)}" for part in (record, *record.get("earlier", [])))
+    table = published.evidence[ORIGINS_TABLE.file]
+    parts = (record, *record.get("earlier", []))
+    runs = "\n".join(
+        f"- {_run_line(part, networks_elsewhere(table, part.get('published', {})))}"
+        for part in parts
+    )
     rounded = facts[(facts["fact"] == "precision") & (facts["value"] == "bfloat16")]
     if rounded.empty:
         return runs
@@ -120,7 +147,8 @@ def _named_seeds(seeds: dict[str, list[int]]) -> str:
     return "; ".join(f"`{topic}` {', '.join(map(str, of))}" for topic, of in seeds.items())
 
 
-def _run_line(record: dict[str, Any]) -> str:
+def _run_line(record: dict[str, Any], elsewhere: dict[str, str]) -> str:
+    """Describe a run; `elsewhere` says where networks were trained that it only loaded."""
     commit = "no commit" if record["commit"] is None else f"commit `{record['commit'][:7]}`"
     if record["dirty"]:
         commit += " with uncommitted changes"
@@ -132,6 +160,7 @@ def _run_line(record: dict[str, Any]) -> str:
         _plain(hardware["cpu"]),
         "cores not known" if hardware["cores"] is None else f"{hardware['cores']} cores",
         f"GPU {_plain(hardware['gpu'])}" if hardware["gpu"] else "no GPU",
+        *(f"networks of `{study}` on {_plain(where)}" for study, where in elsewhere.items()),
     ]
     seeds = _named_seeds(record.get("published", {}))
     return f"{', '.join(parts)}{'; seeds: ' if seeds else ''}{seeds}."

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from report import origins_of
+from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import code, duration, number
 from report.readme import origins
+from report.stale_numbers import with_marks
 from report.verdict_rows import HEADER, score_rows
 from utils import config
 
@@ -22,8 +26,12 @@ def context(
     results: Results,
     record: dict[str, Any],
     published: Published | None,
+    marked: Collection[tuple[str, str]],
 ) -> dict[str, Any]:
-    """Gather what the article shows of the run as a whole, and of the published run beside it."""
+    """Gather what the article shows of the run as a whole, and of the published run beside it.
+
+    `marked` are the studies and scores of the published run that are of other code.
+    """
     return {
         "rule": config.load_verdict_rule(),
         "score_header": HEADER,
@@ -33,8 +41,10 @@ def context(
         "hash_rows": hash_rows(results),
         "duration_rows": duration_rows(results),
         "provenance_rows": provenance_rows(record),
+        "origin_header": origins_of.HEADER,
+        "origin_rows": origins_of.rows_by_study(results.evidence[ORIGINS_TABLE.file]),
         "published": published,
-        "published_rows": beside_published(results.verdicts, published),
+        "published_rows": beside_published(results.verdicts, published, marked),
         "published_origins": Markup(origins(published)) if published else "",
     }
 
@@ -108,14 +118,14 @@ def data_rows(results: Results) -> list[list[object]]:
 
 
 def beside_published(
-    verdict_table: pd.DataFrame, published: Published | None
+    verdict_table: pd.DataFrame, published: Published | None, marked: Collection[tuple[str, str]]
 ) -> list[list[object]]:
-    """List each score of the published run, and this run's mean of it."""
+    """List each score of the published run, with its mark, and this run's mean of it."""
     if published is None:
         return []
     ours = {(row.study, row.score): row.ours for row in score_rows(verdict_table)}
     return [
         [*row.cells, ours[row.study, row.score]]
-        for row in score_rows(published.verdicts)
+        for row in with_marks(score_rows(published.verdicts), marked)
         if (row.study, row.score) in ours
     ]

@@ -14,14 +14,16 @@ from commands import main, preparation, process, progress, recipe, run, workflow
 from commands import request as request_module
 from commands.outputs import RESULTS
 from report import publish as publish_module
+from report.evidence_tables import ORIGINS_TABLE
 from utils import places
 from utils.config.load import leaderboard_names, load_leaderboard
 from utils.data import datasets
 from utils.errors import UserError
 from utils.runs import leaderboard
 from utils.store import files as files_module
-from utils.store import origins
+from utils.store import origins, tables
 from utils.store.files import read_json
+from utils.store.fingerprints import notebook_fingerprint
 
 STUDY = """
 study: {name}
@@ -48,6 +50,7 @@ description: for a test
 seeds: 2
 variant_seeds: 1
 clustering_seeds: 2
+untrained_seeds: 2
 map_points: 11
 backbone_images: 11
 allow_substitute_data: {reduced}
@@ -137,9 +140,10 @@ def test_what_follows_the_dashes_goes_to_snakemake(root):
         (["--out", "/dev/null/report"], "/dev/null/report", "--out"),
         (["--out", "a{b}"], "a{b}", "braces"),
         (["lab", "--seeds", "1"], "--seeds", "lab [-- ...]"),
-        (["publish", "--seeds", "1"], "--seeds", "publish [--profile NAME]"),
+        (["publish", "--seeds", "1"], "--seeds", "publish [--profile NAME | --check]"),
         (["publish", "--profile", "huge"], "'huge'", "paper, quick"),
-        (["publish", "paper"], "paper", "publish [--profile NAME]"),
+        (["publish", "paper"], "paper", "publish [--profile NAME | --check]"),
+        (["publish", "--check", "--profile", "paper"], "no profile", "publish --check"),
         (["bench", "nonsense"], "'nonsense'", "exact_silhouette"),
         (["--offline", "publish"], "'publish' comes first", "publish --help"),
     ],
@@ -222,6 +226,61 @@ def test_publish_takes_the_report_of_the_profile(root, monkeypatch, capsys, argu
         "reports/published/run.json: 3 bytes",
         "README.md: the table of the published run",
     ]
+
+
+def publish_origins(root, code):
+    """Store scores of one representation, with the code that made them."""
+    folder = root / "reports/published"
+    folder.mkdir(parents=True)
+    row = dict.fromkeys(tables.METRICS_TABLE.columns, 0) | {"study": "one", "seed": 0}
+    texts = ("profile", "dataset", "space", "clusterer", "metric")
+    scores = pd.DataFrame([row | dict.fromkeys(texts, "x") | {"representation": "pixels"}])
+    tables.METRICS_TABLE.write(scores, folder / tables.METRICS_TABLE.file)
+    tables.FACTS_TABLE.write(tables.FACTS_TABLE.empty(), folder / tables.FACTS_TABLE.file)
+    origin = dict.fromkeys(ORIGINS_TABLE.columns, "") | {"study": "one", "seed": 0, "seconds": 1}
+    origin |= {"notebook": "01_baseline_kmeans", "representation": "pixels", "code": code}
+    origin |= {"processor": "x", "computed": "2025-01-01T00:00:00+00:00", "commit": "abc1234def"}
+    ORIGINS_TABLE.write(pd.DataFrame([origin]), folder / ORIGINS_TABLE.file)
+    hardware = {"cpu": "x", "cores": 2, "memory_gib": 8, "gpu": None}
+    record = {"made": "2025-01-01T", "commit": None, "dirty": None, "seeds": [0], "data": {}}
+    record |= {"profile": {"profile": "paper", "reduced": False}, "hardware": hardware}
+    record |= {"studies": ["one"], "evidence": [ORIGINS_TABLE.file]}
+    files_module.write_json(folder / "run.json", record)
+
+
+@pytest.mark.parametrize(
+    ("is_todays", "status", "said"),
+    [
+        (True, 0, "all published numbers are of today's code"),
+        (
+            False,
+            1,
+            "one, seed 0, all representations: code of notebook 01 since commit abc1234",
+        ),
+    ],
+)
+def test_published_numbers_are_compared_with_the_code_of_any_checkout(
+    root, capsys, monkeypatch, is_todays, status, said
+):
+    monkeypatch.setattr(origins, "git_state", lambda _: pytest.fail("asked for the commit"))
+    script = root / "notebooks/01_baseline_kmeans.py"
+    script.parent.mkdir()
+    script.write_text("from utils import metrics\nmetrics.external\n")
+    publish_origins(root, notebook_fingerprint(script) if is_todays else "0" * 64)
+    before = {path: path.read_bytes() for path in places.published().iterdir()}
+    (root / "runs").mkdir(exist_ok=True)
+    with process.only_run():
+        assert main.main(["publish", "--check"]) == status
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (f"{said}\n", "")
+    assert {path: path.read_bytes() for path in places.published().iterdir()} == before
+
+
+def test_there_is_nothing_to_compare_before_a_run_is_published(root, capsys):
+    assert main.main(["publish", "--check"]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert "no full run is published yet" in printed.err
 
 
 @pytest.mark.parametrize("profile", ["paper", "quick"])
