@@ -12,7 +12,7 @@ from report.markdown import duration
 from utils.store.tables import COSTS_TABLE, METRICS_TABLE
 
 if TYPE_CHECKING:
-    from report.collect import NotebookRun
+    from report.manifests import NotebookRun
 
 OF_NETWORK = ("code", "commit", "processor", "computed")
 NOT_RECORDED = "not recorded"
@@ -107,7 +107,7 @@ def networks_elsewhere(origins: pd.DataFrame, seeds: Mapping[str, Sequence[int]]
         Processors by study.
     """
     counts = [row.seed in seeds.get(row.study, ()) for row in origins.itertuples()]
-    networks = _networks(origins[counts])
+    networks = _networks(origins.loc[counts])  # without rows, a list would name columns
     moved = networks[networks["network_processor"] != networks["processor"]]
     return {
         str(study): ", ".join(dict.fromkeys(own["network_processor"].map(_or_unknown)))

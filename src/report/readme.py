@@ -17,7 +17,14 @@ from report.stale_numbers import (
     with_marks,
     without_origin,
 )
-from report.verdict_rows import HEADER, IDENTITIES_HEADER, identity_rows, score_rows
+from report.verdict_rows import (
+    HEADER,
+    IDENTITIES_HEADER,
+    LOSSES_HEADER,
+    identity_rows,
+    loss_rows,
+    score_rows,
+)
 from utils import config, errors
 from utils.config.vocabulary import describe
 
@@ -27,11 +34,15 @@ if TYPE_CHECKING:
 BEGIN, END = "<!-- published: begin -->", "<!-- published: end -->"
 NOTHING_YET = "No full run is published yet."
 ALIGNMENT = (":--", ":--", "--:", "--:", ":-:", ":--", ":--")
+LOSSES_NOTE = (
+    "Losses that the run saved in the authors' notebook printed, which are no scores of the paper:"
+)
 IDENTITIES_ALIGNMENT = (":--", ":--", "--:", "--:", ":--")
 HEADLINE_NOTE = (
     "Reported values are as printed: the paper's and, where it is another one, that of the run "
     "saved in the authors' notebook. Ours is the mean ± standard deviation, with the number of "
-    "runs; the rank is that of the reported value among our runs."
+    "runs; the rank is that of the reported value among our runs. Where the paper leaves a setting "
+    "open and other fillings of it were run, the interval is the envelope of those of all fillings."
 )
 UNKNOWN_NOTE = (
     "† Code, commit and processor of these numbers, or of some of their seeds, are not recorded. "
@@ -70,6 +81,9 @@ def readme_block(published: Published | None) -> str:
     parts = [headline(published.verdicts, marked), HEADLINE_NOTE]
     if len(published.identities):
         parts += ["Counts that a protocol fixes:", identity_table(published.identities)]
+    if len(published.reported_losses):
+        trained = {name for name, of in marked_representations(unknown) if of == "autoencoder"}
+        parts += [LOSSES_NOTE, loss_table(published.reported_losses, trained)]
     if published.boards:
         parts += ["The best methods on these images, beyond the papers:", best_rows(published)]
     if unknown:
@@ -92,6 +106,15 @@ def identity_table(identities: pd.DataFrame) -> str:
     """Return a table of identities as a Markdown table."""
     rows = [[f"`{study}`", *map(_plain, rest)] for study, *rest in identity_rows(identities)]
     return _table([IDENTITIES_HEADER, IDENTITIES_ALIGNMENT, *rows])
+
+
+def loss_table(losses: pd.DataFrame, marked: Collection[str] = ()) -> str:
+    """Return a table of reported losses as a Markdown table; those of studies `marked` get a †."""
+    rows = []
+    for study, what, reported, ours, *rest in loss_rows(losses):
+        mark = MARK if study in marked and ours != "–" else ""
+        rows.append([f"`{study}`", *map(_plain, (what, reported, ours + mark, *rest))])
+    return _table([LOSSES_HEADER, ALIGNMENT, *rows])
 
 
 def _table(rows: Iterable[Sequence[str]]) -> str:
