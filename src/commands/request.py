@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from utils import places
 from utils.config.checks import require_sound
 from utils.config.load import load_profile, load_topic
 from utils.config.schema import Leaderboard, Profile, Study
-from utils.config.vocabulary import LEADERBOARD_NOTEBOOK, STUDY_NOTEBOOKS
+from utils.config.vocabulary import LEADERBOARD_NOTEBOOK, study_notebooks
 from utils.store.ownership import report_of_profile
 
 
@@ -53,13 +54,15 @@ class Request:
             for topic in self.studies
             if self.place(topic).data.is_file()
             for seed in range(self.seeds)
-            for notebook in notebooks_of(topic)
+            for notebook in notebooks_of(topic, seed, range(self.seeds))
         ]
 
 
-def notebooks_of(topic: Study | Leaderboard) -> list[str]:
-    """Name the notebooks of a study or of a leaderboard."""
-    return [LEADERBOARD_NOTEBOOK] if isinstance(topic, Leaderboard) else [*STUDY_NOTEBOOKS]
+def notebooks_of(topic: Study | Leaderboard, seed: int, seeds: Sequence[int]) -> list[str]:
+    """Name the notebooks of a study or a leaderboard that a seed, one of `seeds`, is run with."""
+    if isinstance(topic, Leaderboard):
+        return [LEADERBOARD_NOTEBOOK]
+    return study_notebooks(seed, seeds)
 
 
 def request_of(options: Namespace) -> Request:
