@@ -76,7 +76,8 @@ STUDY_MISTAKES = [
     ("cifar10-cae", "clusters_of: {representation: autoencoder", "clusters_of: {representation: "
      "resnet50", "identities.0.clusters_of", "autoencoder / raw / dbscan"),
     ("mnist-cae", "figure: confusion_latent", "figure: confusion", "claims.0.figure", "tsne_label"),
-    ("fashion-ae", "02_train_autoencoder", "02_train", "identities.0.fact.notebook", "01_baseline"),
+    ("fashion-ae", "02_train_autoencoder", "02_train", "losses.0.fact.notebook", "01_baseline"),
+    ("fashion-ae", "final_loss", "last_loss", "losses.0.fact.name", "final_loss, epochs_run"),
     ("fashion-ae", "n_weights", "weights", "identities.0.fact.name", "n_parameters, n_weights"),
     ("mnist-conv-ae", "n_parameters_latent-14", "n_parameters_latent-15", "identities.0.fact.name",
      "n_parameters_latent-14"),

@@ -303,9 +303,9 @@ def test_the_confusion_table_lists_pairs_that_have_points():
         np.array([0, 0, 1, -1]), np.array([0, 0, 0, 1]), ("a", "b", "c")
     )
     assert table.to_dict("records") == [
-        {"class": "a", "cluster": 0, "count": 2},
-        {"class": "a", "cluster": 1, "count": 1},
-        {"class": "b", "cluster": -1, "count": 1},
+        {"class": "a", "cluster": 0, "images": 2},
+        {"class": "a", "cluster": 1, "images": 1},
+        {"class": "b", "cluster": -1, "images": 1},
     ]
 
 
@@ -314,8 +314,8 @@ def test_the_confusion_table_lists_pairs_that_have_points():
 def test_the_confusion_table_counts_every_point_once(pair):
     labels, assignment = pair
     table = metrics.confusion_table(assignment, labels, "abcde")
-    assert table["count"].sum() == len(labels)
-    assert (table["count"] > 0).all()
+    assert table["images"].sum() == len(labels)
+    assert (table["images"] > 0).all()
     assert not table.duplicated(["class", "cluster"]).any()
 
 

@@ -472,6 +472,61 @@ def flip(position):
     return damage
 
 
+# --- where results come from -------------------------------------------------------------------
+
+FIRST, THEN = ({"processor": name, "commit": None} for name in ("first", "then"))
+
+
+@pytest.fixture
+def compute_with_origin(compute, monkeypatch):
+    """Load or compute on a processor, and return also the origin."""
+
+    def run(here):
+        monkeypatch.setattr(cache, "origin", lambda: here)
+
+        def work():
+            compute.calls += 1
+            return {"values": np.arange(5.0)}
+
+        return cache.load_or_compute_with_origin(
+            "result", {"seed": 0}, ("utils.top",), work, compute.cache
+        )
+
+    return run
+
+
+def test_the_origin_is_that_of_the_computation_and_not_of_the_loading(compute, compute_with_origin):
+    _, computed = compute_with_origin(FIRST)
+    _, loaded = compute_with_origin(THEN)
+    assert compute.calls == 1
+    assert loaded == computed
+    assert {name: computed[name] for name in FIRST} == FIRST
+    assert computed["seconds"] >= 0
+    assert computed["code"] == fingerprints.source_fingerprint("utils.top")
+
+
+def test_what_was_computed_elsewhere_is_loaded_with_its_origin(compute, compute_with_origin):
+    arrays = {"values": np.arange(4, dtype=np.float32)}
+    elsewhere = {"processor": "a GPU", "commit": "0" * 40, "seconds": 3600.0}
+    name = ("result", {"seed": 0}, ("utils.top",))
+    cache.store(*name, arrays, elsewhere, compute.cache)
+    loaded, origin = compute_with_origin(THEN)
+    assert compute.calls == 0
+    np.testing.assert_array_equal(loaded["values"], arrays["values"])
+    assert origin == {**elsewhere, "code": fingerprints.source_fingerprint("utils.top")}
+
+
+def test_what_is_stored_without_its_origin_is_computed_again(compute, compute_with_origin):
+    compute_with_origin(FIRST)
+    (recipe,) = compute.cache.glob("result-*.json")
+    content = json.loads(recipe.read_text())
+    del content["origin"]
+    recipe.write_text(json.dumps(content))
+    _, origin = compute_with_origin(THEN)
+    assert compute.calls == 2
+    assert origin["processor"] == "then"
+
+
 @pytest.mark.parametrize("suffix", ["safetensors", "json"])
 @pytest.mark.parametrize(
     "damage",

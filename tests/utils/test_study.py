@@ -10,9 +10,9 @@ from utils.config.load import load_profile, load_study
 from utils.data import datasets, prepared
 from utils.errors import UserError
 from utils.representations import training
-from utils.runs import progress
+from utils.runs import networks, progress
 from utils.runs import study as study_module
-from utils.store import tables
+from utils.store import cache, origins, tables
 from utils.store.files import read_json
 
 
@@ -141,7 +141,7 @@ def test_a_cell_that_is_run_again_replaces_what_it_recorded(workspace):
     first = table[table["n"] == 300]
     assert dict(zip(first["metric"], first["value"], strict=True)) == pytest.approx(dict(scores))
     assert len(pd.read_parquet(run.record.folder / "assignments.parquet")) == 500
-    assert pd.read_csv(run.record.folder / "confusion.csv")["count"].sum() == 500
+    assert pd.read_parquet(run.record.folder / "confusion.parquet")["images"].sum() == 500
     manifest = read_json(run.record.folder / "manifest.json")
     assert [figure["name"] for figure in manifest["figures"]] == ["bars"]
     assert [table["name"] for table in manifest["tables"]] == ["small"]
@@ -297,6 +297,37 @@ def test_variants_are_trained_under_the_same_protocol_for_the_first_seeds_only(w
     assert model.encoder[0].out_channels == 16
 
 
+def test_a_network_that_was_trained_elsewhere_is_used_as_it_is_and_its_origin_is_named(
+    workspace, monkeypatch
+):
+    """Weights that no training here would give, from a processor that is not this one."""
+    run = open_run()
+    protocol, images, resize = run.protocol(), run.training_images, run.study.images.resize
+    model = networks.untrained(images, protocol, 0, resize)
+    for weight in model.parameters():
+        torch.nn.init.constant_(weight, 0.125)
+    history = {"loss": [0.5, 0.25], "seconds": [2.0, 3.5]}
+    elsewhere = {"commit": "0" * 40, "dirty": False, "processor": "a GPU", "computed": "then"}
+    cache.store(
+        "mnist-cae-autoencoder-seed0",
+        networks.recipe(images, protocol, 0, resize, None),
+        networks.CODE,
+        networks.arrays_of(model.state_dict(), history),
+        elsewhere,
+        places.cache(),
+    )
+    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained again"))
+    used, losses = run.autoencoder()
+    assert all((weight == 0.125).all() for weight in used.parameters())
+    assert losses["loss"].tolist() == [0.5, 0.25]
+    run.record.finish()
+    manifest = read_json(run.record.folder / "manifest.json")
+    origin = manifest["networks"]["autoencoder"]
+    assert {name: origin[name] for name in elsewhere} == elsewhere
+    assert (origin["seconds"], origin["precision"]) == (5.5, protocol.precision)
+    assert manifest["origin"]["processor"] == origins.processor() != "a GPU"
+
+
 def test_kmeans_has_the_studys_seed_and_without_one_the_runs(workspace):
     assert open_run(seed=5).study.kmeans.random_state == 5
     fashion = study_module.open_run("03_latent_clustering", "fashion-ae", "quick", 5)
@@ -386,9 +417,8 @@ def test_counts_of_classes_in_clusters_are_recorded(workspace):
     pixels = run.pixels()
     score(run, "pixels", "raw", "kmeans", kmeans(run, pixels), pixels)
     run.record.finish()
-    table = pd.read_csv(run.record.folder / "confusion.csv", dtype={"class": str})
-    assert list(table.columns) == list(tables.CONFUSION_TABLE.columns)
-    assert table["count"].sum() == 300
+    table = tables.CONFUSION_TABLE.read(run.record.folder / "confusion.parquet")
+    assert table["images"].sum() == 300
     assert set(table["class"]) == set("0123456789")
 
 

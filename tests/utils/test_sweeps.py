@@ -1,9 +1,9 @@
 """Clusterings over seeds and radii, and indices over spaces."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from utils import clustering, metrics
 from utils.runs import sweeps
 
 
@@ -24,12 +24,13 @@ def test_dbscan_is_scored_with_noise_as_a_cluster_and_without_it():
 def test_seeds_of_kmeans_are_scored_one_by_one():
     points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
     labels = np.arange(60) % 5
-    frame = sweeps.kmeans_by_seed(points, labels, n_clusters=5, n_init=1, seeds=[4, 7, 9])
-    assert list(frame.columns) == ["kmeans_seed", "ari", "nmi", "purity", "acc"]
-    assert list(frame["kmeans_seed"]) == [4, 7, 9]
-    alone = sweeps.kmeans_by_seed(points, labels, n_clusters=5, n_init=1, seeds=[7])
-    pd.testing.assert_frame_equal(frame.iloc[[1]].reset_index(drop=True), alone)
-    assert frame["purity"].nunique() > 1
+    starts = sweeps.kmeans_by_seed(points, labels, n_clusters=5, n_init=1, seeds=[4, 7, 9])
+    assert [start.kmeans_seed for start in starts] == [4, 7, 9]
+    for seed, assignment, scores in starts:
+        alone = clustering.kmeans(points, n_clusters=5, n_init=1, seed=seed).assignment
+        np.testing.assert_array_equal(assignment, alone)
+        assert scores == metrics.score(alone, labels, points)
+    assert len({start.scores["purity"] for start in starts}) > 1
 
 
 def test_internal_indices_are_measured_in_every_space():

@@ -1,6 +1,7 @@
 """Words made of names and numbers."""
 
 import numpy as np
+import pytest
 
 from utils.config import vocabulary
 from utils.figures import clusters
@@ -22,3 +23,16 @@ def test_parts_of_a_name():
     assert vocabulary.describe("pixels+hog", "umap10x5", "gmm+self_label") == (
         "pixels + HOG, UMAP 10 × 5 layouts, Gaussian mixture + self-labelling"
     )
+
+
+@pytest.mark.parametrize(("seed", "seeds"), [(0, [0]), (0, range(5)), (3, [7, 3, 5])])
+def test_the_first_seed_runs_all_notebooks_of_a_study(seed, seeds):
+    assert vocabulary.study_notebooks(seed, seeds) == list(vocabulary.STUDY_NOTEBOOKS)
+
+
+@pytest.mark.parametrize(("seed", "seeds"), [(1, range(5)), (7, [7, 3, 5])])
+def test_further_seeds_run_only_the_notebooks_that_depend_on_a_trained_network(seed, seeds):
+    assert vocabulary.study_notebooks(seed, seeds) == [
+        "02_train_autoencoder",
+        "03_latent_clustering",
+    ]
