@@ -9,8 +9,10 @@ import pandas as pd
 
 from report import collect
 from utils import config, metrics
+from utils.config.vocabulary import study_notebooks
 from utils.figures import atlas
 from utils.store import files
+from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE, STARTS_TABLE
 
 VERDICT = "{confidence: 0.95, power: 0.8, resamples: 1000, statement: inside the interval}"
 HOSTILE = (
@@ -18,7 +20,11 @@ HOSTILE = (
     "~f~ 'g' {h}"
 )
 HOSTILE_FILE = 'tsne $x$ <b>|"#'
-NUMBERS = "x,y,class\n1,2,zéro\n3,4,<b>\n"
+# Of a map in two colourings.
+NUMBERS = {
+    "class": "x,y,class\n1,2,zéro\n3,4,<b>\n",
+    "cluster": "x,y,cluster\n1,2,7\n3,4,0\n",
+}
 REASON = "cifar10: every source failed <b>badly</b>; $DATA_DIR | try #2"
 NOTEBOOKS = (
     "01_baseline_kmeans",
@@ -26,6 +32,24 @@ NOTEBOOKS = (
     "03_latent_clustering",
     "04_pretrained_comparison",
 )
+UNTRAINED_SEEDS, CLUSTERING_SEEDS = 3, 3
+# Of a notebook's run, and of the training of its network on another machine.
+ORIGIN = {
+    "commit": "c3ceb985b7126e23cdccece162bf62658cfe5049",
+    "dirty": False,
+    "processor": "Made-up (family 6, model 1)",
+    "computed": "2025-01-01T10:00:41+00:00",
+}
+NETWORK_ORIGIN = {
+    "commit": "96c47a764deb1a2026e7dba3493f458982ee0f38",
+    "dirty": False,
+    "processor": "Made-up GPU",
+    "computed": "2024-12-31T09:00:00+00:00",
+    "code": "ab12" * 16,
+    "seconds": 3600.5,
+    "precision": "bfloat16",
+}
+CODE = "cd34" * 16
 METRICS = (
     *("ari", "nmi", "ami", "homogeneity", "completeness", "v_measure", "purity", "acc"),
     *("silhouette", "davies_bouldin", "calinski_harabasz"),
@@ -40,6 +64,7 @@ max_epochs: 8
 seeds: 2
 variant_seeds: 1
 clustering_seeds: 3
+untrained_seeds: 3
 map_points: 2000
 backbone_images: 500
 allow_substitute_data: true
@@ -119,7 +144,7 @@ def write_run(runs: Path, profile: str = "quick", seeds: tuple[int, ...] = (0, 1
     _write_json(runs / profile / "mnist-cae" / "data.json", data)
     _write_json(runs / profile / "cifar10-cae" / "not_run.json", {"reason": REASON})
     for seed in seeds:
-        for notebook in NOTEBOOKS:
+        for notebook in study_notebooks(seed, seeds):
             write_notebook(runs, profile, "mnist-cae", seed, notebook)
     return runs
 
@@ -215,6 +240,7 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
     """Write everything that one executed notebook leaves."""
     folder = notebook_folder(runs, profile, study, seed, notebook)
     figures, tables, facts, notes, scored = _contents(notebook, seed)
+    starts = _starts_of(notebook, scored)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for position, figure in enumerate(figures):
         figure["cell"] = 1
@@ -224,14 +250,21 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
             figure[kind] = name
         if "tsne" in figure["name"]:
             figure["csv"] = f"figures/{_file_name(figure['name'])}.csv"
-            _write(folder / figure["csv"], NUMBERS)
+            coloured_by = "cluster" if figure["name"].endswith("_cluster") else "class"
+            _write(folder / figure["csv"], NUMBERS[coloured_by])
     for table in tables:
         _write(folder / table["csv"], table.pop("text"))
-    rows, assignments = _scores(profile, study, seed, scored)
+    rows, assignments = _scores(profile, study, scored)
     if assignments:
         pd.DataFrame(rows).to_csv(folder / "metrics.csv", index=False)
         pd.concat(assignments).to_parquet(folder / "assignments.parquet", index=False)
-        pd.concat(map(_confusion, assignments)).to_csv(folder / "confusion.csv", index=False)
+        confusion = pd.concat(map(_confusion, assignments))
+        CONFUSION_TABLE.write(confusion, folder / CONFUSION_TABLE.file)
+    if starts:
+        rows = pd.concat(_starts(study, seed, *start) for start in starts)
+        STARTS_TABLE.write(rows, folder / STARTS_TABLE.file)
+    if notebook == "02_train_autoencoder":
+        LOSSES_TABLE.write(_losses(study, seed), folder / LOSSES_TABLE.file)
     _write_json(folder / "executed.ipynb", _notebook(notebook))
     manifest = {
         "notebook": notebook,
@@ -246,6 +279,9 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
         "tables": tables,
         "facts": facts,
         "notes": notes,
+        "origin": ORIGIN,
+        "networks": {} if notebook == NOTEBOOKS[0] else {"autoencoder": NETWORK_ORIGIN},
+        "made_from": {"code": CODE, "inputs": {}},
     }
     if notebook == "03_latent_clustering":
         manifest["atlas"] = "atlas.parquet"
@@ -268,13 +304,19 @@ def atlas_table(n: int = 60) -> pd.DataFrame:
 
 
 def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:
+    """List figures, tables, facts, notes, and what is scored: (…, n, seed of the run, ARI)."""
+    # Where nothing is trained, each seed of k-means is a run of the protocol.
+    untrained = range(UNTRAINED_SEEDS)
     if notebook == "01_baseline_kmeans":
         return (
             [_figure(n) for n in ("samples", "class_balance", "mean_images", "confusion_pixels")],
             [],
             {"n_images": 5000, "image_shape": "28×28", "n_classes": 10},
             [],
-            [("pixels", "raw", 5000, 0.365), ("pixels", "pca50", 5000, 0.364)],
+            [
+                *(("pixels", "raw", 5000, start, 0.365) for start in untrained),
+                ("pixels", "pca50", 5000, seed, 0.364),
+            ],
         )
     if notebook == "02_train_autoencoder":
         layers = [f"{i},Conv2d {i} → {2 * i},{2 * i}×28×28,{i * 2999}" for i in range(1, 9)]
@@ -299,11 +341,14 @@ def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:
         )
     if notebook == "03_latent_clustering":
         return (
-            [_figure("tsne_label"), _figure(HOSTILE_FILE, HOSTILE), _figure("confusion_latent")],
+            [
+                *(_figure("tsne_label"), _figure("tsne_cluster")),
+                *(_figure(HOSTILE_FILE, HOSTILE), _figure("confusion_latent")),
+            ],
             [],
-            {"pca_explained_variance": 0.8765, "kmeans_sd_ari": 0.01 + 0.01 * seed},
+            {"pca_explained_variance": 0.8765, "map_neighbours_same_class": 0.9 + 0.01 * seed},
             [HOSTILE],
-            [("autoencoder", "pca50", 5000, 0.41)],
+            [("autoencoder", "pca50", 5000, seed, 0.41)],
         )
     table = ["efficientnet_lite0,raw,0.51,0.04", "autoencoder,pca50,0.42,0.11"]
     return (
@@ -312,10 +357,41 @@ def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:
         {
             "backbone_images": 500,
             "parameters_efficientnet_lite0": 4_652_008,
+            "weights_efficientnet_lite0": "package made-up",
         },
         [],
-        [("efficientnet_lite0", "raw", 500, 0.51), ("autoencoder", "pca50", 500, 0.42)],
+        [
+            *(("efficientnet_lite0", "raw", 500, start, 0.51) for start in untrained),
+            ("autoencoder", "pca50", 500, seed, 0.42),
+        ],
     )
+
+
+def _starts_of(notebook: str, scored: list) -> list[tuple]:
+    """List the clusterings of which k-means is started from several seeds."""
+    if notebook == "03_latent_clustering":
+        return [
+            (*names, start, ari + start / 100)
+            for *names, _, ari in scored
+            for start in range(CLUSTERING_SEEDS)
+        ]
+    return [one for one in scored if one[1] == "raw"]
+
+
+def _starts(
+    study: str, seed: int, representation: str, space: str, n: int, start: int, ari: float
+) -> pd.DataFrame:
+    key = {"study": study, "seed": seed, "representation": representation, "space": space}
+    key |= {"clusterer": "kmeans", "n": n, "kmeans_seed": start}
+    values = [_value(metric, ari, seed) for metric in METRICS]
+    return pd.DataFrame({"metric": METRICS, "value": values}).assign(**key)
+
+
+def _losses(study: str, seed: int) -> pd.DataFrame:
+    epochs = np.arange(1, 9)
+    key = {"study": study, "seed": seed, "network": "autoencoder", "validation_loss": np.nan}
+    rows = {"epoch": epochs, "loss": 0.07 + 1 / epochs + seed / 100, "seconds": 3.123456}
+    return pd.DataFrame(rows).assign(**key)
 
 
 def _figure(name: str, text: str = "") -> dict:
@@ -332,9 +408,17 @@ def _file_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "_- $" else "_" for letter in name)
 
 
-def _scores(profile: str, study: str, seed: int, scored: list) -> tuple[list, list]:
+def _value(metric: str, ari: float, seed: int) -> float:
+    if metric == "silhouette":
+        return 0.45 - ari + 0.001 * seed
+    if metric == "calinski_harabasz":
+        return 1234.5 * ari + seed
+    return ari + 0.01 * seed + 0.03 * METRICS.index(metric)
+
+
+def _scores(profile: str, study: str, scored: list) -> tuple[list, list]:
     rows, assignments = [], []
-    for representation, space, n, ari in scored:
+    for representation, space, n, seed, ari in scored:
         common = {
             "profile": profile,
             "study": study,
@@ -347,13 +431,9 @@ def _scores(profile: str, study: str, seed: int, scored: list) -> tuple[list, li
             "k_found": 10,
             "noise_fraction": 0.0,
         }
-        for position, metric in enumerate(METRICS):
-            value = ari + 0.01 * seed + 0.03 * position
-            if metric == "silhouette":
-                value = 0.45 - ari + 0.001 * seed
-            elif metric == "calinski_harabasz":
-                value = 1234.5 * ari + seed
-            rows.append({**common, "metric": metric, "value": value})
+        rows += [
+            {**common, "metric": metric, "value": _value(metric, ari, seed)} for metric in METRICS
+        ]
         which = {key: common[key] for key in ("study", "seed", "representation", "space")}
         assignments.append(
             pd.DataFrame(
@@ -373,7 +453,7 @@ def _confusion(assignment: pd.DataFrame) -> pd.DataFrame:
     """Count classes, made up of the last digit of the position, in clusters."""
     key = ["study", "seed", "representation", "space", "clusterer", "n", "class", "cluster"]
     labelled = assignment.assign(**{"class": (assignment["index"] % 10).astype(str)})
-    return labelled.groupby(key).size().reset_index(name="count")
+    return labelled.groupby(key).size().reset_index(name="images")
 
 
 _PICTURES: dict[tuple[int, str], bytes] = {}

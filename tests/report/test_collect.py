@@ -10,6 +10,7 @@ import pytest
 from report import collect as collect_module
 from report import comparisons, evidence, provenance
 from utils import errors, places
+from utils.config.vocabulary import study_notebooks
 from utils.store import files, origins, tables
 
 STUDIES = ("mnist-cae", "cifar10-cae")
@@ -51,18 +52,23 @@ def edit(path, **changes):
 def test_collect_reads_every_notebook_of_every_seed(runs):
     collected = collect(runs)
     assert [(r.seed, r.notebook) for r in collected.notebooks] == [
-        (seed, name) for seed in (0, 1) for name in fake_run.NOTEBOOKS
+        (seed, name) for seed in (0, 1) for name in study_notebooks(seed, (0, 1))
     ]
     assert collected.not_run == {"cifar10-cae": fake_run.REASON}
     assert collected.substituted == ["mnist-cae"]
     assert collected.gaps == ()
     assert list(collected.metrics.columns) == list(tables.METRICS_TABLE.columns)
-    # 5 clusterings with 11 metrics, for 2 seeds
-    assert len(collected.metrics) == 5 * 11 * 2
+    # 11 metrics: of the code for 2 seeds, of what nothing is trained for with the first seed, from
+    # 3 seeds of k-means or once.
+    assert len(collected.metrics) == 11 * (2 + (3 + 1) + (3 + 1))
 
 
 def test_collect_takes_only_the_seeds_asked_for(runs):
-    assert set(collect(runs, seeds=(1,)).metrics["seed"]) == {1}
+    metrics = collect(runs, seeds=(1,)).metrics
+    assert set(metrics["seed"]) == {1}
+    assert set(metrics["representation"]) == {"autoencoder"}
+    trained = collect(runs, seeds=(0,)).metrics.query("representation == 'autoencoder'")
+    assert set(trained["seed"]) == {0}
 
 
 def test_a_notebook_without_manifest_is_a_gap_and_not_a_number(runs):
@@ -169,7 +175,7 @@ def test_what_an_earlier_run_of_a_failed_notebook_left_is_no_result(runs):
 
 def test_what_no_manifest_lists_is_no_result(runs):
     expected = collect(runs)
-    for name in ("metrics.csv", "confusion.csv", "assignments.parquet", "costs.csv"):
+    for name in ("metrics.csv", "confusion.parquet", "assignments.parquet", "costs.csv"):
         for folder in runs.glob("*/*/*/02_train_autoencoder"):
             (folder / name).write_text("of an earlier run")
         for folder in runs.glob("*/*/*/*/"):
@@ -194,8 +200,8 @@ def test_write_results_writes_every_table(runs, tmp_path):
     record = json.loads((out / "run.json").read_text())
     assert record["seeds"] == [0, 1]
     assert record["data"]["mnist-cae"]["images_sha256"] == "5b92582eb909c82a" * 4
-    assert len(record["notebooks"]) == 8
-    assert record["seconds"] == 4 * 41.5 + 4 * 141.5
+    assert len(record["notebooks"]) == 4 + 2
+    assert record["seconds"] == 4 * 41.5 + 2 * 141.5
     assert {"python", "torch", "typst"} <= set(record["versions"])
     assert record["hardware"]["cores"] >= 1
     assert (record["commit"] is None) == bool(record["commit_reason"])
@@ -224,7 +230,7 @@ def test_assignments_are_written_once_per_clustering(runs, tmp_path):
     table = pd.read_parquet(tmp_path / "assignments.parquet")
     assert list(table.columns) == list(tables.ASSIGNMENTS_TABLE.columns)
     assert isinstance(table["representation"].dtype, pd.CategoricalDtype)
-    assert len(table) == 2 * (3 * 5000 + 2 * 500)
+    assert len(table) == (3 + 1 + 2) * 5000 + (3 + 1) * 500
     key = [column for column in tables.ASSIGNMENTS_TABLE.columns if column != "cluster"]
     assert not table.duplicated(key).any()
 
@@ -237,7 +243,8 @@ def test_figures_are_copied_under_plain_names(runs, tmp_path):
     drawn = {f"mnist-cae-forest.{suffix}" for suffix in ("svg", "png", "csv")}
     pictures = [name for name in names - drawn if not name.endswith(".csv")]
     assert drawn <= names and len(pictures) == 2 * len(evidence.figure_stems(collected))
-    assert (tmp_path / "figures" / "mnist-cae-tsne_label.csv").read_text() == fake_run.NUMBERS
+    numbers = (tmp_path / "figures" / "mnist-cae-tsne_label.csv").read_text()
+    assert numbers == fake_run.NUMBERS["class"]
     source = notebook(runs, "01_baseline_kmeans") / "figures" / "samples.svg"
     assert (tmp_path / "figures" / "mnist-cae-samples.svg").read_bytes() == source.read_bytes()
 
