@@ -63,7 +63,8 @@ def beside_ours(
         for study in studies
         for loss in study.losses
     ]
-    return pd.DataFrame(rows, columns=list(REPORTED_LOSSES_TABLE.columns))
+    table = pd.DataFrame(rows, columns=list(REPORTED_LOSSES_TABLE.columns))
+    return table.astype(dict(REPORTED_LOSSES_TABLE.types))
 
 
 def _row(

@@ -62,7 +62,8 @@ def components(starts: pd.DataFrame, confidence: float) -> pd.DataFrame:
             found = _of_networks(groups, confidence) or _of_starts(groups, confidence)
             if found is not None:
                 rows.append({**key, "metric": metric, **found})
-    return pd.DataFrame(rows, columns=list(VARIANCES_TABLE.columns))
+    table = pd.DataFrame(rows, columns=list(VARIANCES_TABLE.columns))
+    return table.astype(dict(VARIANCES_TABLE.types))
 
 
 def _of_networks(groups: list[list[float]], confidence: float) -> dict[str, float] | None:

@@ -112,6 +112,7 @@ def test_networks_with_one_start_each_cannot_be_split():
     empty = components(tables.STARTS_TABLE.empty())
     assert list(empty.columns) == list(variances.VARIANCES_TABLE.columns)
     assert empty.empty
+    assert empty["share_low"].dtype == components(starts(VALUES))["share_low"].dtype == float
 
 
 def test_the_table_is_read_as_it_was_written(tmp_path):
