@@ -33,6 +33,7 @@ from report import (
     provenance,
     published,
     significance,
+    stale_numbers,
 )
 from report import pandoc as pandoc_module
 from report.templates import environment
@@ -323,8 +324,13 @@ def test_the_published_run_is_shown_beside_this_one_and_told_apart(collected, ou
     assert "The two are different runs" in text
     rest = "commit `abcdef1`, profile `paper`, A processor, 2 cores, no GPU."
     assert f"\n\n- Run of 2025-02-03, {rest}\n- Run of 2025-01-02, {rest}\n" in text
-    theirs = "| mnist-cae | ARI | 0.4296 | 0.4250 ± 0.0071 (2) | 0.3150\u00a0to\u00a00.5350 |"
+    # No origin is recorded.
+    ours = "0.4250 ± 0.0071 (2)\u00a0†"
+    theirs = f"| mnist-cae | ARI | 0.4296 | {ours} | 0.3150\u00a0to\u00a00.5350 |"
     assert f"{theirs} 2nd of 3 | consistent | 0.4150 ± 0.0071 (2) |" in text
+    assert text.count(stale_numbers.NOTE) == 1
+    monkeypatch.setattr(stale_numbers, "of_other_code", lambda _: {})
+    assert "†" not in article(collected, out)
 
 
 def test_first_page_says_what_the_run_is_not(page):
