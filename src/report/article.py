@@ -42,7 +42,7 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
     published_run = published.load(places.published())
     stale = stale_numbers.of_other_code(published_run) if published_run else {}
     marked = stale_numbers.marked_scores(published_run, stale) if published_run else set()
-    views = [sections.study_view(results, name, out) for name in results.studies]
+    views = [sections.study_view(results, name, out, published_run) for name in results.studies]
     context = {
         "profile": results.profile,
         "seeds": results.seeds,

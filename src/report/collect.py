@@ -14,12 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from report import (
     agreement,
+    claims_table,
     map_points,
     origins_of,
     reported_losses,
     reproduction,
     variances,
 )
+from report.claims import TestedClaim
 from report.evidence_tables import AGREEMENT_TABLE, MAPS_TABLE, ORIGINS_TABLE
 from utils import config, errors, places
 from utils.config import facts
@@ -182,6 +184,19 @@ class Results:
     def variances(self) -> pd.DataFrame:
         """Columns of `variances.VARIANCES_TABLE`."""
         return variances.components(self.starts, config.load_verdict_rule().confidence)
+
+    @cached_property
+    def tested_claims(self) -> dict[str, list[TestedClaim]]:
+        """The claims of each study that was run, as from `claims_table.of_studies`."""
+        was_run = [study for name, study in self.studies.items() if name not in self.not_run]
+        return claims_table.of_studies(
+            was_run, self.metrics, self.confusion, self.facts, self.profile.reduced
+        )
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """Columns of `claims_table.CLAIMS_TABLE`."""
+        return claims_table.table(self.tested_claims)
 
     def first_runs(self, study: str) -> list[NotebookRun]:
         """List each notebook of `study` once, from the first seed with which it succeeded."""

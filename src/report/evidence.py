@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from report import evidence_tables, provenance
 from report.board_tables import write_tables
+from report.claims_table import CLAIMS_TABLE
 from report.forests import draw_forests
 from report.notebook_parts import figure_stems
 from report.reported_losses import REPORTED_LOSSES_TABLE
@@ -45,6 +46,7 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
         (IDENTITIES_TABLE, results.identities),
         (REPORTED_LOSSES_TABLE, results.reported_losses),
         (VARIANCES_TABLE, results.variances),
+        (CLAIMS_TABLE, results.claims),
     ):
         schema.write(table, out / schema.file)
     evidence_tables.write(results.evidence, out)

@@ -31,7 +31,9 @@ def _maps_of(run: NotebookRun) -> list[pd.DataFrame]:
     stems = [
         name.removesuffix(BY_CLASS)
         for name in drawn
-        if name.startswith("tsne") and name.endswith(BY_CLASS)
+        if name.startswith("tsne")
+        and name.endswith(BY_CLASS)
+        and name.removesuffix(BY_CLASS) + BY_CLUSTER in drawn
     ]
     return [
         _joined(run, drawn[stem + BY_CLASS], drawn[stem + BY_CLUSTER]).assign(
@@ -44,7 +46,7 @@ def _maps_of(run: NotebookRun) -> list[pd.DataFrame]:
 def _joined(run: NotebookRun, by_class: str, by_cluster: str) -> pd.DataFrame:
     """Join the numbers of the same map in two colourings, which have its points in one order."""
     classes, clusters = (
-        pd.read_csv(run.folder / name, dtype={"class": str, "cluster": str})
+        pd.read_csv(run.folder / name, dtype={"class": str, "cluster": str}, keep_default_na=False)
         for name in (by_class, by_cluster)
     )
     return classes.assign(cluster=clusters["cluster"])

@@ -43,7 +43,8 @@ def context(
 ) -> dict[str, Any]:
     """Gather what abstract and discussion say: counts over all studies and leaderboards.
 
-    A reduced run tests nothing; the verdicts are then those of the published run, if there is one.
+    A reduced run tests nothing; verdicts and claims are then those of the published run, if there
+    is one, and claims as far as it has the counts that they are tested on.
     """
     is_reduced = results.profile.reduced
     judged, counted = results.verdicts, results.identities
@@ -74,6 +75,7 @@ def context(
         "contradicted": CONTRADICTED,
         "identity_rows": [] if counted is None else identity_rows(counted),
         "claim_counts": Counter(tested.outcome for tested in claims if not tested.claim.substitute),
+        "claims_are_published": any(view.claims_are_published for view in views),
         "claim_rows": _claim_rows(views, substitute=False),
         "substitute_rows": _claim_rows(views, substitute=True),
         "baseline_counts": Counter(found.outcome for found in baselines if found),

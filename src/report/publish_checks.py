@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from report import crate
+from report.claims_table import CLAIMS_TABLE
 from report.evidence_tables import EVIDENCE
 from report.published import Published
 from report.reported_losses import REPORTED_LOSSES_TABLE
@@ -48,7 +49,8 @@ def require_full(run: Published | None, report: Path) -> None:
 def require_nothing_else(folder: Path, earlier: Published | None) -> None:
     """Refuse to replace a folder that contains a file which publishing does not write."""
     tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, IDENTITIES_TABLE)
-    tables += (REPORTED_LOSSES_TABLE, VARIANCES_TABLE, *BOARD_TABLES.values(), *EVIDENCE)
+    tables += (REPORTED_LOSSES_TABLE, VARIANCES_TABLE, CLAIMS_TABLE)
+    tables += (*BOARD_TABLES.values(), *EVIDENCE)
     ours = {"run.json", crate.FILE, *(table.file for table in tables)}
     record = earlier.record if earlier else {}
     topics = [*config.study_names(), *config.leaderboard_names()]
@@ -69,7 +71,8 @@ def require_no_host_name(folder: Path) -> None:
     if host in ("", "localhost"):
         return
     named = re.compile(rf"(?<![\w-]){re.escape(host)}(?![\w-])")
-    for name in ("run.json", VERDICTS_TABLE.file, FACTS_TABLE.file):  # texts are in these
+    # Texts are in these.
+    for name in ("run.json", VERDICTS_TABLE.file, FACTS_TABLE.file, CLAIMS_TABLE.file):
         path = folder / name
         if named.search(path.read_text(encoding="utf-8")):
             raise errors.UserError(

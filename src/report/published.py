@@ -10,10 +10,24 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BaseModel, Field, ValidationError
 
-from report import board_tables, evidence_tables, reported_losses, reproduction, variances
+from report import (
+    board_tables,
+    claims_table,
+    evidence_tables,
+    reported_losses,
+    reproduction,
+    variances,
+)
+from report.claims import TestedClaim
 from utils import config, errors
 from utils.store import files
-from utils.store.tables import BUILD_AGAIN, FACTS_TABLE, METRICS_TABLE, STARTS_TABLE
+from utils.store.tables import (
+    BUILD_AGAIN,
+    CONFUSION_TABLE,
+    FACTS_TABLE,
+    METRICS_TABLE,
+    STARTS_TABLE,
+)
 
 
 class _Profile(BaseModel):
@@ -104,6 +118,20 @@ class Published:
         return variances.components(
             self.evidence[STARTS_TABLE.file], config.load_verdict_rule().confidence
         )
+
+    @cached_property
+    def tested_claims(self) -> dict[str, list[TestedClaim]]:
+        """The claims of each study whose counts of classes in clusters are published, tested."""
+        confusion = self.evidence[CONFUSION_TABLE.file]
+        counted = [one for one in self.studies if (confusion["study"] == one.study).any()]
+        return claims_table.of_studies(
+            counted, self.metrics, confusion, self.facts, self._is_reduced
+        )
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """Columns of `claims_table.CLAIMS_TABLE`, by the present rules."""
+        return claims_table.table(self.tested_claims)
 
     @property
     def _is_reduced(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from report import evidence_tables
+from report.claims_table import CLAIMS_TABLE
 from report.leaderboards import SCORES
 from report.published import Hardware, Published, load
 from report.reported_losses import REPORTED_LOSSES_TABLE
@@ -47,6 +48,7 @@ def write_verdicts(folder: Path) -> None:
         (IDENTITIES_TABLE, run.identities),
         (REPORTED_LOSSES_TABLE, run.reported_losses),
         (VARIANCES_TABLE, run.variances),
+        (CLAIMS_TABLE, run.claims),
     ):
         schema.write(table, folder / schema.file, float_format="%.6g")
 

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from report import maps, verdict_rows
-from report.claims import examine
 from report.comparisons import (
     compare,
-    fact_values,
-    not_run_reason,
     rank_representations,
 )
 from report.markdown import fixed, interval, number, of_kind
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from report.claims import TestedClaim
     from report.collect import NotebookRun, Results
     from report.comparisons import Comparison, Ranking
+    from report.published import Published
     from report.tally import ScoreTally
 
 
@@ -79,6 +77,7 @@ class StudyView:
     pretrained: list[Pretrained] = field(default_factory=list)
     ranking: Ranking | None = None
     claims: list[TestedClaim] = field(default_factory=list)
+    claims_are_published: bool = False
     sensitivity: list[list[object]] = field(default_factory=list)
     spreads: list[list[object]] = field(default_factory=list)
     losses: list[list[object]] = field(default_factory=list)
@@ -95,8 +94,13 @@ class StudyView:
         return {item.name: item.id for page in self.all_pages for item in page.figures}
 
 
-def study_view(results: Results, name: str, out: Path) -> StudyView:
-    """Gather what the section of the study `name` shows; `out` holds the copied figures."""
+def study_view(
+    results: Results, name: str, out: Path, published: Published | None = None
+) -> StudyView:
+    """Gather what the section of the study `name` shows; `out` holds the copied figures.
+
+    A reduced run tests no claim; the outcomes are then those of the published run, if it has any.
+    """
     study = results.studies[name]
     if name in results.not_run:
         return StudyView(study, results.not_run[name])
@@ -106,6 +110,8 @@ def study_view(results: Results, name: str, out: Path) -> StudyView:
     own = results.verdicts[results.verdicts["study"] == name]
     margins = {reported.score: reported.margin for reported in study.reported}
     external, internal = score_rows(results.metrics, name)
+    use_published = results.profile.reduced and published is not None
+    claims = published.tested_claims.get(name, []) if use_published else []
     return StudyView(
         study=study,
         not_run=None,
@@ -125,24 +131,12 @@ def study_view(results: Results, name: str, out: Path) -> StudyView:
         baseline=baseline_of(results.metrics, study),
         pretrained=_pretrained(results.metrics, study),
         ranking=_ranking(results.metrics, study),
-        claims=_claims(results, study),
+        claims=claims or results.tested_claims[name],
+        claims_are_published=bool(claims),
         sensitivity=_sensitivity_rows(results, study),
         spreads=_spread_rows(results, study),
         losses=_loss_rows(results, name),
     )
-
-
-def _claims(results: Results, study: config.Study) -> list[TestedClaim]:
-    """Test the claims of a study, those on a substitute after those of the paper."""
-    facts, name = results.facts, study.study
-    tested = examine(
-        study,
-        results.metrics,
-        results.confusion,
-        lambda fact: fact_values(facts, name, fact),
-        lambda clustered: not_run_reason(facts, name, clustered.representation),
-    )
-    return sorted(tested, key=lambda one: one.claim.substitute)
 
 
 def _sensitivity_rows(results: Results, study: config.Study) -> list[list[object]]:

@@ -26,6 +26,7 @@ from report import (
     build,
     collect,
     evidence,
+    evidence_tables,
     leaderboards,
     markdown,
     notebook_parts,
@@ -40,11 +41,12 @@ from report.templates import environment
 from utils import config, errors, places
 from utils.config import facts
 from utils.store import files
-from utils.store.tables import BOARD_TABLES
+from utils.store.tables import BOARD_TABLES, CONFUSION_TABLE
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 FURTHER = "05_variants"
 VOID = {"meta", "link", "img", "br", "hr", "col", "input"}
+NO_EVIDENCE = evidence_tables.read(Path(), [])
 # What a kept run says of itself.
 KEPT = {
     "made": "2025-02-03T04",
@@ -106,7 +108,18 @@ def made_up(tmp_path_factory):
     with places.elsewhere(config=fake_run.write_config(folder / "config")):
         runs = fake_run.write_run(folder / "runs")
         add_further_notebook(runs)
-        yield runs
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(published, "load", without_evidence)
+            yield runs
+
+
+LOAD = published.load
+
+
+def without_evidence(folder):
+    """The project's own published run, whose counts are of no made-up study."""
+    run = LOAD(folder)
+    return run and dataclasses.replace(run, evidence=NO_EVIDENCE)
 
 
 def add_further_notebook(runs):
@@ -163,8 +176,10 @@ def article(collected, out, **changes):
 def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
     assert {path.name for path in out.iterdir()} == {
         *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
-        *("reported_vs_reproduced.csv", "identities.csv", "confusion.csv", "facts.csv", "run.json"),
-        "ro-crate-metadata.json",
+        *("reported_vs_reproduced.csv", "identities.csv", "reported_losses.csv"),
+        *("variance_components.csv", "claims.csv", "facts.csv", "run.json"),
+        *("confusion.parquet", "starts.parquet", "losses.parquet", "agreement.parquet"),
+        *("maps.parquet", "origins.csv", "ro-crate-metadata.json"),
         *("figures", "notebooks", ".files.json"),
     }
     assert not (out / "figures" / "of-an-earlier-report.svg").exists()
@@ -238,10 +253,10 @@ def test_every_link_of_the_page_leads_somewhere(page, out):
 
 def test_every_figure_is_in_the_page_with_number_and_words(page, out):
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == len(list((out / "figures").glob("mnist-cae-*.svg"))) == 17
+    assert len(images) == len(list((out / "figures").glob("mnist-cae-*.svg"))) == 18
     assert all(image["alt"] for image in images)
-    assert all(f"Figure {number}." in page.text for number in range(1, 18))
-    assert "Figure 18" not in page.text
+    assert all(f"Figure {number}." in page.text for number in range(1, 19))
+    assert "Figure 19" not in page.text
     assert "Figure ?" not in page.text
 
 
@@ -252,7 +267,7 @@ def test_numbers_of_the_table_stand_in_the_text(page, out):
         for value in (row.mean, row.sd, row.prediction_low, row.prediction_high):
             assert f"{value:.4f}" in page.text
     assert "ARI: runs 0.4100, 0.4200" in page.text  # each run's own value
-    assert "0.370 ± 0.007" in page.text  # the baseline
+    assert "0.375 ± 0.010" in page.text  # the baseline, over seeds of k-means
     assert "56,321 parameters" in page.text
     assert "Final loss: 0.07123 (seed 0), 0.08123 (seed 1)." in page.text
 
@@ -260,20 +275,29 @@ def test_numbers_of_the_table_stand_in_the_text(page, out):
 def test_every_claim_has_its_reading_and_its_outcome(page, collected, out):
     assert "“the digits 0 and 1 form distinct groups”" in page.text
     assert "Tested as: more than half of the digit lies in one cluster" in page.text
-    # In the made-up run the classes are the clusters.
-    assert "0: 1.000 of the class lies in one cluster, of which it is 1.000" in page.text
-    assert "The claim holds." in page.text
+    assert "The claim is not tested: a reduced run tests no claim." in page.text
+    assert "it shows how a claim is tested and does not test it" in page.text
+    assert "The claim holds." not in page.text
     assert "**" not in page.text
+    # In the made-up run the classes are the clusters.
+    text = full(collected, out)
+    assert "0: 1.000 of the class lies in one cluster, of which it is 1.000" in text
+    assert "The claim holds." in text
     mixed = collected.confusion.assign(cluster=collected.confusion["cluster"] // 2)
-    assert "The claim does not hold." in article(collected, out, confusion=mixed)
+    assert "The claim does not hold." in full(collected, out, confusion=mixed)
     nothing = collected.confusion.iloc[:0]
-    text = article(collected, out, confusion=nothing)
+    text = full(collected, out, confusion=nothing)
     assert "The claim is not tested: this run has no such clustering" in text
 
 
 def test_spread_of_networks_and_of_kmeans_stand_apart(page):
     assert "The seed affects a result in two ways" in page.text
-    assert "ARI 0.0071 2 0.0158" in page.text
+    # The means of two networks differ by 0.01, three starts on each by 0.01 from one to the next.
+    of_networks = (0.01**2 / 2 - 0.01**2 / 3) ** 0.5
+    row = (
+        rf"ARI {of_networks:.4f} 0\.0000 to \S+ 0\.0100 0\.0060 to 0\.0287 14\.3 % \S+ % to \S+ % 2"
+    )
+    assert re.search(row, page.text)
 
 
 def test_a_variant_stands_beside_the_study(collected, out):
@@ -318,7 +342,7 @@ def test_the_published_run_is_shown_beside_this_one_and_told_apart(collected, ou
     assert "No run is published yet" in article(collected, out)
     record = {**KEPT, "earlier": [{**KEPT, "made": "2025-01-02T03"}]}
     higher = shifted(collected.metrics, "autoencoder", 0.01)
-    run = published.Published(higher, collected.facts, record)
+    run = published.Published(higher, collected.facts, record, NO_EVIDENCE)
     monkeypatch.setattr(published, "load", lambda _: run)
     text = article(collected, out)
     assert "The two are different runs" in text
@@ -666,7 +690,7 @@ def test_targets_are_reached_or_missed(tmp_path, monkeypatch, aim, said):
 def test_the_target_is_compared_with_the_published_run_too():
     line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | {"study": "beyond-made-up"}
     table = pd.DataFrame([line | {"ari": 0.3}, line | {"ari": 0.8, "acc": 0.6}])
-    kept = published.Published(*[pd.DataFrame()] * 2, {}, {"leaderboard": table})
+    kept = published.Published(*[pd.DataFrame()] * 2, {}, {}, {"leaderboard": table})
     board = fake_run._leaderboard("beyond-made-up", "Made up")
     board = board.model_copy(update={"aim": config.Aim(acc=0.7, ari=0.8)})
     targets = board_sections._published_targets(board, kept)
@@ -679,7 +703,7 @@ def test_the_published_run_shows_its_best_rows_and_the_named_ones():
     line |= {"space": "raw", "clusterer": "kmeans", "n": 70_000.0, "n_seeds": 5, "seconds": 90.0}
     lines = [line | {"representation": f"r{i}", "recipe": "named" * (i == 7)} for i in range(9)]
     table = pd.DataFrame([*lines, line | {"study": "other", "representation": "no"}])
-    kept = published.Published(*[pd.DataFrame()] * 2, {}, {"leaderboard": table})
+    kept = published.Published(*[pd.DataFrame()] * 2, {}, {}, {"leaderboard": table})
     shown = board_sections._published_rows("beyond-mnist", kept)
     assert [row[0][:2] for row in shown] == ["r0", "r1", "r2", "r3", "r4", "r7"]
     assert shown[0][1:3] == ["70,000", 5]
@@ -799,7 +823,7 @@ def test_a_reduced_run_leaves_the_verdict_to_the_published_one(collected, out, m
     assert "no run is published yet" in abstract(text)
     assert "This run gives no verdict" in abstract(text)
     assert "Counts that a protocol fixes" not in text
-    run = published.Published(collected.metrics, collected.facts, KEPT)
+    run = published.Published(collected.metrics, collected.facts, KEPT, NO_EVIDENCE)
     monkeypatch.setattr(published, "load", lambda _: run)
     text = article(collected, out)
     found = " ".join(abstract(text).split())
@@ -811,6 +835,41 @@ def test_a_reduced_run_leaves_the_verdict_to_the_published_one(collected, out, m
     # What this run finds of the claims is no result.
     assert "The 1 claim that the papers make in words is not tested by a reduced run." in found
     assert "holds" not in found
+
+
+@pytest.mark.parametrize(
+    ("merged", "outcome", "counted"),
+    [
+        (1, "holds", "1 holds, none hold in part and none do not."),
+        (2, "does not hold", "none hold, none hold in part and 1 does not."),
+    ],
+)
+def test_a_reduced_run_shows_the_claims_of_the_published_one(
+    collected, out, monkeypatch, merged, outcome, counted
+):
+    """The published run has `merged` classes in each cluster, this one another number."""
+    ours, theirs = (
+        collected.confusion.assign(cluster=collected.confusion["cluster"] // size)
+        for size in (3 - merged, merged)
+    )
+    evidence = {**NO_EVIDENCE, CONFUSION_TABLE.file: theirs}
+    run = published.Published(collected.metrics, collected.facts, KEPT, evidence)
+    monkeypatch.setattr(published, "load", lambda _: run)
+    text = article(collected, out, confusion=ours)
+    found = " ".join(abstract(text).split())
+    assert f"In the published run, of 1 claim that the papers make in words, {counted}" in found
+    assert f"](#claim-mnist-cae-1) | Section III.B | {outcome} |" in text
+    assert f"**The claim {outcome}.**" in text
+    assert "and the outcome in the published run." in text
+    assert "outcomes and numbers are those of the published run" in text
+    assert "not tested" not in found
+    (row,) = run.claims.itertuples()
+    assert (row.outcome, row.sentences.endswith(f"The claim {outcome}.")) == (outcome, True)
+    (own,) = dataclasses.replace(collected, confusion=ours).claims.itertuples()
+    assert (own.outcome, own.sentences) == (
+        "not tested",
+        "The claim is not tested: a reduced run tests no claim.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -882,7 +941,7 @@ def test_every_claim_is_listed_and_leads_to_its_test_and_its_figure(page, collec
     assert "#claim-mnist-cae-1" in page.values("href")
     assert "claim-mnist-cae-1" in page.values("id")
     row = "[“the digits 0 and 1 form distinct groups”](#claim-mnist-cae-1) | Section III.B | holds"
-    assert f"| {row} |" in article(collected, out)
+    assert f"| {row} |" in full(collected, out)
     shown = re.search(
         r"more than half of the digit lies in one cluster \(Figure (\d+)\)", page.text
     )
@@ -895,13 +954,12 @@ def test_the_discussion_follows_the_run(collected, out, made_up):
     assert "The data were not easy to get: 1 of 1 study used a substitute." in text
     assert "2 points had to be decided: 2 for `mnist-cae`" in text
     assert "took 2 min 22 s for one seed, in a reduced run" in text
-    assert "in every study the networks differ more" not in text
-    assert "in no study do the networks differ more than the starts of k-means" in text
-    steady = collected.facts.assign(
-        value=collected.facts["value"].where(collected.facts["fact"] != "kmeans_sd_ari", "0.001")
-    )
-    text = " ".join(full(collected, out, facts=steady).split())
-    assert "in every study the networks differ more than the starts of k-means do" in text
+    differ = "the networks differ more than the starts of k-means in"
+    assert f"{differ} none of 1 study and less in none; in 1 it is undecided" in text
+    noise = collected.starts["kmeans_seed"] * 1e-4
+    steady = collected.starts.assign(value=0.4 + 0.1 * collected.starts["seed"] + noise)
+    text = " ".join(full(collected, out, starts=steady).split())
+    assert f"{differ} 1 of 1 study and less in none." in text
     assert "their SHA-256 confirms that they are the published ones" in text
     assert "in a reduced run" not in text
     assert "This run compared no other methods." in text
@@ -919,16 +977,26 @@ def test_the_limitations_name_studies_that_were_trained_in_bfloat16(collected, o
     assert said not in full(collected, out, notebooks=exact)
 
 
-def test_one_seed_gives_no_spread(made_up, out):
+def test_one_seed_gives_no_spread_but_that_of_kmeans_where_nothing_is_trained(made_up, out):
     text = article(collect.collect("quick", STUDIES, [0], made_up), out)
-    assert "both sides have a single run, so that the spread is unknown" in text
+    assert "one side has a single run, so that the spread is unknown" in text
     assert "The seed is 0." in text
     assert " ± 0" not in text[: text.index("The published run, at full scale")]
-    assert " ± 0" not in text[text.index("# Data {#data}") :]
+    lines = text[text.index("# Data {#data}") :].splitlines()
+    untrained = ("| pixels, raw", "| EfficientNet-Lite0, raw")
+    spread = [line for line in lines if " ± 0" in line]
+    assert len(spread) == 4
+    assert all(line.startswith(untrained) for line in spread)
 
 
 def test_contradiction_of_labels_and_silhouette_is_said_only_where_there_is_one(collected, out):
     said = "the two would be in the wrong order"
+    # With a single network it is undecided which is better.
+    assert said not in article(collected, out)
+    rows = collected.metrics
+    one = rows[(rows["representation"] == "autoencoder") & (rows["n"] == 500)]
+    other = one.assign(seed=1, value=one["value"] + 0.001)
+    collected = dataclasses.replace(collected, metrics=pd.concat([rows, other]))
     assert said in article(collected, out)
     lowered = shifted(collected.metrics, "efficientnet_lite0", -0.3, n=500)
     assert said not in article(collected, out, metrics=lowered)

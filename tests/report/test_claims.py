@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report import claims
+from report import claims, claims_table
 from utils import config, errors
 from utils.data import datasets
 from utils.store import tables as tables_module
@@ -19,7 +19,7 @@ FACT = config.Fact(notebook="03_latent_clustering", name="map_neighbours_same_cl
 def confusion_rows(table, seed=0, n=100, of=LATENTS, study="mnist-cae"):
     """Rows of one clustering; `table` maps a class to its counts in cluster 0, 1, … (and −1)."""
     rows = [
-        (study, seed, of.representation, of.space, of.clusterer, n, name, cluster, count)
+        (study, seed, of.representation, of.space, of.clusterer, n, cluster, name, count)
         for name, counts in table.items()
         for cluster, count in (
             counts if isinstance(counts, dict) else dict(enumerate(counts))
@@ -596,3 +596,74 @@ def test_the_claims_of_every_study_name_existing_classes_and_can_be_tested(name)
     assert [one.claim for one in tested] == study.claims
     assert all(one.outcome != "not tested" for one in tested)
     assert all("\n" not in sentence for one in tested for sentence in one.sentences)
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+OUTCOMES = ("holds", "holds in part", "does not hold", "undecided", "not tested")
+
+
+def all_claims(counts, ours, than, facts, reduced=False):
+    """Test a claim of each kind, and a statement on a substitute that comes first in the file."""
+    study = study_of(better(), group(), fact())
+    first = config.Claim(text="other", source="s", reading="r", rule=better(), substitute=True)
+    study = study.model_copy(update={"claims": [first, *study.claims]})
+    confusion = [confusion_rows(table, seed) for seed, table in enumerate(counts)]
+    rows = [("mnist-cae", seed, FACT.notebook, FACT.name, str(v)) for seed, v in facts.items()]
+    tested = claims_table.of_studies(
+        [study],
+        pd.concat([metric_rows(ours), metric_rows(than, of=PIXELS)]),
+        pd.concat(confusion) if confusion else tables_module.CONFUSION_TABLE.empty(),
+        pd.DataFrame(rows, columns=list(tables_module.FACTS_TABLE.columns)),
+        reduced,
+    )
+    return tested, claims_table.table(tested)
+
+
+LOW, HIGH = {0: 0.3, 1: 0.31}, {0: 0.5, 1: 0.51}
+
+
+@pytest.mark.parametrize(
+    ("counts", "ours", "than", "facts", "outcomes"),
+    [
+        ([GROUPED] * 2, HIGH, LOW, {0: 0.9, 1: 0.95}, ["holds"] * 3),
+        (
+            [GROUPED, MIXED],
+            {0: 0.1, 1: 0.9},
+            LOW,
+            {0: 0.9, 1: 0.2},
+            ["undecided", "holds in part", "holds in part"],
+        ),
+        ([MIXED] * 2, LOW, HIGH, {0: 0.2, 1: 0.1}, ["does not hold"] * 3),
+        ([], {}, HIGH, {}, ["not tested"] * 3),
+    ],
+)
+def test_the_table_and_the_sentences_cannot_contradict_each_other(
+    counts, ours, than, facts, outcomes
+):
+    tested, table = all_claims(counts, ours, than, facts)
+    assert list(table.columns) == list(claims_table.CLAIMS_TABLE.columns)
+    # What is about a substitute comes last.
+    assert list(table["outcome"]) == [*outcomes, outcomes[0]]
+    assert list(table["substitute"]) == [False, False, False, True]
+    for row, one in zip(table.itertuples(), tested["mnist-cae"], strict=True):
+        assert (row.claim, row.source, row.outcome) == (one.claim.text, "s", one.outcome)
+        assert row.sentences == " ".join(one.sentences)
+        verb = "is " if row.outcome in ("undecided", "not tested") else ""
+        assert f"The claim {verb}{row.outcome}" in row.sentences
+        others = [word for word in OUTCOMES if not row.outcome.startswith(word)]
+        assert not any(re.search(rf"The claim (is )?{word}\b", row.sentences) for word in others)
+
+
+def test_a_reduced_run_tests_no_claim_whatever_it_found():
+    tested, table = all_claims([GROUPED] * 2, HIGH, LOW, {0: 0.9, 1: 0.95}, reduced=True)
+    assert list(table["outcome"]) == ["not tested"] * 4
+    assert set(table["sentences"]) == {"The claim is not tested: a reduced run tests no claim."}
+    assert all(one.findings == () for one in tested["mnist-cae"])
+
+
+def test_the_table_comes_back_as_it_was_written(tmp_path):
+    _, table = all_claims([GROUPED] * 2, HIGH, LOW, {0: 0.9, 1: 0.95})
+    path = tmp_path / claims_table.CLAIMS_TABLE.file
+    claims_table.CLAIMS_TABLE.write(table, path)
+    pd.testing.assert_frame_equal(claims_table.CLAIMS_TABLE.read(path), table, check_dtype=False)

@@ -17,6 +17,7 @@ from report import (
     collect,
     comparisons,
     evidence,
+    evidence_tables,
     joining,
     publish,
     publish_checks,
@@ -25,6 +26,7 @@ from report import (
     published_tables,
 )
 from report import readme as readme_module
+from report.claims_table import CLAIMS_TABLE
 from report.reported_losses import REPORTED_LOSSES_TABLE
 from report.variances import VARIANCES_TABLE
 from utils import config, places
@@ -35,9 +37,11 @@ STUDIES = ("mnist-cae", "cifar10-cae")
 SOURCES = ("metrics.csv", "facts.csv", "run.json")
 DERIVED = (
     *("reported_vs_reproduced.csv", "identities.csv"),
-    *("reported_losses.csv", "variance_components.csv"),
+    *("reported_losses.csv", "variance_components.csv", "claims.csv"),
 )
-TABLES = (*SOURCES, *DERIVED)
+EVIDENCE = tuple(schema.file for schema in evidence_tables.EVIDENCE)
+TABLES = (*SOURCES, *DERIVED, *EVIDENCE)
+NO_EVIDENCE = evidence_tables.read(Path(), [])
 TEXT = f"# Title\n\n{readme_module.BEGIN}\nold table\n{readme_module.END}\n\nMore words.\n"
 HOST = "workstation-7"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -129,6 +133,7 @@ def run_of(**record):
         metrics=tables_module.METRICS_TABLE.empty(),
         facts=tables_module.FACTS_TABLE.empty(),
         record={**RECORD, **record},
+        evidence=NO_EVIDENCE,
     )
 
 
@@ -152,7 +157,7 @@ def test_a_report_is_read_as_it_was_written(report):
     assert list(run.metrics.columns) == list(tables_module.METRICS_TABLE.columns)
     assert list(run.verdicts.columns) == list(tables_module.VERDICTS_TABLE.columns)
     assert run.record["seeds"] == [0, 1]
-    assert len(run.metrics) == 5 * 11 * 2
+    assert len(run.metrics) == 11 * (2 + (3 + 1) + (3 + 1))
     not_run = run.verdicts[run.verdicts["verdict"] == "not run"]
     assert list(not_run["study"]) == ["cifar10-cae"] * 2
     assert not_run["mean"].isna().all()
@@ -227,7 +232,8 @@ def test_a_damaged_record_is_named(report, text, complaint):
 def test_publishing_replaces_the_folder_and_the_table(report, place):
     folder, readme = place
     publish.publish(report, folder, readme)
-    figures = ("tsne_label", "confusion_latent", "confusion_pixels", "reconstructions", "forest")
+    figures = ("tsne_label", "tsne_cluster", "confusion_latent", "confusion_pixels")
+    figures += ("reconstructions", "forest")
     assert set(content_of(folder)) == {
         *TABLES,
         "ro-crate-metadata.json",
@@ -443,6 +449,7 @@ def part(seeds, aris, made, study="mnist-cae", **record):
         metrics=pd.DataFrame(rows)[list(tables_module.METRICS_TABLE.columns)],
         facts=pd.DataFrame(facts, columns=[*tables_module.FACTS_TABLE.columns]),
         record=run.record,
+        evidence=NO_EVIDENCE,
     )
 
 
@@ -503,7 +510,7 @@ def board_part(name, aris, made, recipe=""):
         for table, schema in tables_module.BOARD_TABLES.items()
     }
     record = {**run.record, "studies": [], "leaderboards": [name]}
-    return published.Published(run.metrics, run.facts.iloc[:0], record, tables)
+    return published.Published(run.metrics, run.facts.iloc[:0], record, NO_EVIDENCE, tables)
 
 
 def test_a_leaderboard_is_replaced_as_a_whole_and_others_are_kept(parts):
@@ -779,6 +786,7 @@ def disagreements(folder):
         (tables_module.IDENTITIES_TABLE, run.identities, ["study", "what"]),
         (REPORTED_LOSSES_TABLE, run.reported_losses, ["study", "what"]),
         (VARIANCES_TABLE, run.variances, [*tables_module.COMBINATION, "metric"]),
+        (CLAIMS_TABLE, run.claims, ["study", "claim"]),
     ):
         stored = schema.read(folder / schema.file, "again").set_index(keys)
         computed = computed.set_index(keys)
@@ -856,6 +864,7 @@ def test_the_published_files_are_those_that_publishing_writes(committed):
     names = {
         f"figures/{topic}-{name}.png" for topic in topics for name in published_figures.FIGURES
     }
-    tables = {*TABLES, *(f"{name}.csv" for name in tables_module.BOARD_TABLES)}
+    tables = {*SOURCES, *DERIVED, *committed.record.get("evidence", [])}
+    tables |= {f"{name}.csv" for name in tables_module.BOARD_TABLES}
     written = set(content_of(places.published()))
-    assert tables <= written <= {*tables, *names, "ro-crate-metadata.json"}
+    assert tables <= written <= {*tables, *EVIDENCE, *names, "ro-crate-metadata.json"}
