@@ -12,12 +12,15 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from commands.request import RESULTS
+from report import recomputed
+from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import of_kind
 from utils.config.load import load_study
 from utils.config.schema import Reported, Study
 from utils.data import datasets
 from utils.places import ROOT
 from utils.store.files import read_json
+from utils.store.tables import CONFUSION_TABLE
 
 METHOD = ["representation", "space", "clusterer"]
 COMBINATION = ["study", "seed", "representation", "space", "clusterer", "n"]
@@ -43,8 +46,17 @@ def check_files(folder: Path) -> None:
 
 
 def check_seeds(run: dict, metrics: pd.DataFrame) -> None:
-    """Check that the record of the run and the table of metrics name the same seeds and topics."""
-    require(sorted(metrics["seed"].unique()) == sorted(run["seeds"]), "run.json: other seeds")
+    """Check that the record of the run and the table of metrics name the same seeds and topics.
+
+    Where nothing is trained, k-means may have been started from further seeds.
+    """
+    for topic, rows in metrics.groupby("study"):
+        require(
+            set(run["seeds"]) <= set(rows["seed"]), f"metrics.csv: a seed of {topic} is missing"
+        )
+        if topic in run["studies"]:
+            rows = rows[rows["representation"] == "autoencoder"]
+        require(set(rows["seed"]) == set(run["seeds"]), f"run.json: other seeds of {topic}")
     topics = {*run["studies"], *run["leaderboards"]} - set(run["not_run"])
     require(set(metrics["study"]) == topics, "run.json: other topics than in metrics.csv")
     require(set(run["data"]) == topics, "run.json: other topics have data")
@@ -69,10 +81,26 @@ def check_assignments(run: dict, metrics: pd.DataFrame, assignments: pd.DataFram
 
 
 def check_confusion(metrics: pd.DataFrame, confusion: pd.DataFrame) -> None:
-    """Check that every clustering's table has each of its images once."""
-    sizes = confusion.groupby(COMBINATION)["count"].sum()
+    """Check that every clustering has each of its images once, and compute its scores again."""
+    sizes = confusion.groupby(COMBINATION)["images"].sum()
     require(set(sizes.index) == set(metrics.set_index(COMBINATION).index), "other clusterings")
-    require(all(key[-1] == size for key, size in sizes.items()), "confusion.csv: other images")
+    require(all(key[-1] == size for key, size in sizes.items()), "confusion: other images")
+    wrong = recomputed.disagreements(metrics, confusion)
+    require(not wrong, f"metrics.csv: {len(wrong)} differ from confusion.parquet: {wrong[:5]}")
+
+
+def check_origins(run: dict, metrics: pd.DataFrame, origins: pd.DataFrame) -> None:
+    """Check that the origin of each representation's scores is named, and of its network."""
+    key = ["study", "seed", "representation"]
+    scored = metrics[metrics["study"].isin(run["studies"])]
+    missing = set(scored.set_index(key).index) - set(origins.set_index(key).index)
+    require(not missing, f"origins.csv: no row for {sorted(missing)[:5]}")
+    texts = origins[["notebook", "code", "processor", "computed"]]
+    require((texts != "").all(axis=None), "origins.csv: an origin without code, machine or time")
+    of_studies = origins[origins["study"].isin(run["studies"])]
+    trained = of_studies["representation"].str.startswith("autoencoder")
+    named = of_studies["network_processor"] != ""
+    require((trained == named).all(), "origins.csv: a network without origin, or the reverse")
 
 
 def find_values(study: Study, reported: Reported, metrics: pd.DataFrame) -> list[float]:
@@ -164,7 +192,8 @@ def main(profile: str) -> None:
     page = (folder / "report.html").read_text("utf-8")
     check_links(page, folder)
     text = html.unescape(re.sub(r"<[^>]+>", " ", page)).replace("−", "-")
-    check_confusion(metrics, pd.read_csv(folder / "confusion.csv", dtype={"class": str}))
+    check_confusion(metrics, CONFUSION_TABLE.read(folder / CONFUSION_TABLE.file))
+    check_origins(run, metrics, ORIGINS_TABLE.read(folder / ORIGINS_TABLE.file))
     verdicts = pd.read_csv(folder / "reported_vs_reproduced.csv", dtype={"reported": str})
     check_verdicts(metrics, verdicts, text)
     check_identities(run["studies"], pd.read_csv(folder / "identities.csv", dtype=str))

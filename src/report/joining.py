@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from report.evidence_tables import EVIDENCE
 from report.published import Published, seeds_by_topic
 from utils.store.tables import BOARD_TABLES
+
+# What a row is of; each table has some of these columns.
+KEY = (
+    *("study", "seed", "other_seed", "representation", "space", "clusterer", "n"),
+    *("network", "map"),
+)
 
 
 def joined(run: Published, earlier: Published | None) -> Published:
@@ -34,7 +41,7 @@ def joined(run: Published, earlier: Published | None) -> Published:
     if not any(kept.values()):
         return Published(run.metrics, run.facts, record, run.evidence, run.boards)
     metrics, facts = (
-        pd.concat([new, old[_among(old, kept)]], ignore_index=True)
+        pd.concat([new, _retained(old, new, kept)], ignore_index=True)
         for new, old in ((run.metrics, earlier.metrics), (run.facts, earlier.facts))
     )
     past = [{k: v for k, v in earlier.record.items() if k != "earlier"}]
@@ -46,11 +53,9 @@ def joined(run: Published, earlier: Published | None) -> Published:
     record["data"] = {**earlier.record["data"], **run.record["data"]}
     record["evidence"] = [schema.file for schema in EVIDENCE]
     evidence = {
-        schema.file: schema.joined(
-            [run.evidence[schema.file], old[_among(old, kept)] if len(old) else old]
-        )
+        schema.file: schema.joined([new, _retained(earlier.evidence[schema.file], new, kept)])
         for schema in EVIDENCE
-        for old in [earlier.evidence[schema.file]]
+        for new in [run.evidence[schema.file]]
     }
     return Published(metrics, facts, record, evidence, _joined_boards(run, earlier))
 
@@ -76,8 +81,24 @@ def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame
     return tables
 
 
-def _among(table: pd.DataFrame, seeds: dict[str, list[int]]) -> list[bool]:
-    return [row.seed in seeds.get(row.study, []) for row in table.itertuples()]
+def _retained(old: pd.DataFrame, new: pd.DataFrame, kept: dict[str, list[int]]) -> pd.DataFrame:
+    """Select the rows whose seeds are kept, of what the new table has not.
+
+    Both may have the same seed of k-means of a clustering for which nothing is trained.
+    """
+    if old.empty:
+        return old
+    names = [name for name in KEY if name in old]
+    seeds = [old[name] for name in ("seed", "other_seed") if name in old]
+    among = np.array(
+        [
+            all(seed in kept.get(study, []) for seed in of_row)
+            for study, *of_row in zip(old["study"], *seeds, strict=True)
+        ]
+    )
+    if len(new):
+        among &= ~pd.MultiIndex.from_frame(old[names]).isin(pd.MultiIndex.from_frame(new[names]))
+    return old[among]
 
 
 def _common(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:
