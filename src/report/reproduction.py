@@ -162,14 +162,16 @@ def _envelope_of(
     by_seed: dict[int, float],
     confidence: float,
 ) -> Envelope | None:
-    """Return the envelope of the fillings that have a value; None if a default alone has one."""
+    """Return the envelope of all listed fillings; None if there is none, or one was not run."""
     if reported.representation != "autoencoder" or not by_seed:
         return None
     others = [
         values_of(metrics, study, reported.model_copy(update={"representation": name}))
         for name in (f"autoencoder-{one.name}" for one in study.variants if one.filling)
     ]
-    return envelope([[*of.values()] for of in (by_seed, *others) if of], confidence)
+    if not all(others):
+        return None
+    return envelope([[*of.values()] for of in (by_seed, *others)], confidence)
 
 
 def _left_open(

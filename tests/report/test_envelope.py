@@ -206,7 +206,7 @@ def row_of(study, rows, reduced=False, substituted=()):
 )
 def test_an_open_score_is_judged_by_the_envelope_of_its_fillings(value, verdict):
     rows = metrics(default=DEFAULT, wide=[0.430, 0.432])
-    row = row_of(study_with(value), rows)
+    row = row_of(study_with(value, fillings=("wide",)), rows)
     found = envelope([DEFAULT, [0.430, 0.432]])
     assert row.verdict == verdict
     assert (row.prediction_low, row.prediction_high) == (found.low, found.high)
@@ -237,7 +237,8 @@ def test_a_value_inside_the_interval_of_every_filling_is_consistent():
     [
         {"default": DEFAULT},
         {"default": DEFAULT, "other": [0.43, 0.44]},  # a variant that is no filling
-        {"default": [0.39, 0.40], "wide": [0.43]},  # one degree of freedom
+        {"default": DEFAULT, "wide": [0.43, 0.44]},  # a filling was not run
+        {"default": [0.39, 0.40], "wide": [0.43], "narrow": [0.41]},  # one degree of freedom
         {"default": [0.39], "wide": [0.43], "narrow": [0.41]},
     ],
 )
@@ -274,7 +275,7 @@ def test_a_reduced_run_and_substitute_data_test_nothing():
 def test_the_value_of_a_saved_run_is_judged_by_the_same_envelope():
     saved = config.ReportedValue(value="0.9", source="a notebook")
     rows = metrics(default=DEFAULT, wide=[0.430, 0.432])
-    study = study_with("0.3000", saved=saved)
+    study = study_with("0.3000", fillings=("wide",), saved=saved)
     table = reproduction.reported_vs_reproduced(rows, NO_FACTS, [study], False)
     assert list(table["verdict"]) == ["too low", "too high"]
     assert table["p_holm"].isna().all()
