@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from report import (
     agreement,
@@ -23,6 +23,7 @@ from report import (
 )
 from report.claims import TestedClaim
 from report.evidence_tables import AGREEMENT_TABLE, MAPS_TABLE, ORIGINS_TABLE
+from report.manifests import Manifest, NotebookRun
 from utils import config, errors, places
 from utils.config import facts
 from utils.config.vocabulary import UNTRAINED_NOTEBOOKS
@@ -40,72 +41,6 @@ from utils.store.tables import (
     METRICS_TABLE,
     STARTS_TABLE,
 )
-
-
-class Figure(BaseModel):
-    """A figure of one notebook; its files are paths relative to the notebook's folder.
-
-    `csv` has its numbers, `cell` is the number of the cell that drew it.
-    """
-
-    name: str
-    caption: str
-    alt: str
-    cell: int | None = None
-    svg: str | None = None
-    png: str | None = None
-    csv: str | None = None
-
-
-class Table(BaseModel):
-    """A table of one notebook; `csv` is a path relative to the notebook's folder."""
-
-    name: str
-    caption: str
-    cell: int | None = None
-    csv: str
-
-
-class Manifest(BaseModel):
-    """What one executed notebook left, and the parameters that it was executed with.
-
-    `files` are paths relative to its folder.
-    """
-
-    notebook: str
-    study: str
-    profile: str
-    seed: int
-    seconds: float
-    peak_memory_mb: float | None = None
-    started: str
-    finished: str
-    parameters: dict[str, int | float | str | bool | None] = {}
-    figures: list[Figure] = []
-    tables: list[Table] = []
-    facts: dict[str, int | float | str | bool | None] = {}
-    atlas: str | None = None
-    notes: list[str] = []
-    origin: dict[str, Any] = {}
-    networks: dict[str, dict[str, Any]] = {}
-    made_from: dict[str, Any] = {}
-    files: list[str]
-    failed: str | None = None
-
-
-@dataclass(frozen=True)
-class NotebookRun:
-    """One executed notebook of one study and seed, and the folder that it left."""
-
-    study: str
-    seed: int
-    notebook: str
-    folder: Path
-    manifest: Manifest
-
-    def file(self, name: str) -> Path | None:
-        """Return a file that the notebook wrote; None if it wrote none of this name."""
-        return self.folder / name if name in self.manifest.files else None
 
 
 @dataclass(frozen=True)
@@ -164,7 +99,9 @@ class Results:
             STARTS_TABLE.file: self.starts,
             LOSSES_TABLE.file: self.losses,
             AGREEMENT_TABLE.file: agreement.between_seeds(self.assignments, self.studies),
-            MAPS_TABLE.file: map_points.of_runs(self),
+            MAPS_TABLE.file: map_points.of_runs(
+                run for study in self.studies for run in self.first_runs(study)
+            ),
             ORIGINS_TABLE.file: origins_of.of_runs(self.notebooks),
         }
 

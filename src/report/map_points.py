@@ -9,20 +9,21 @@ import pandas as pd
 from report.evidence_tables import MAPS_TABLE
 
 if TYPE_CHECKING:
-    from report.collect import NotebookRun, Results
+    from collections.abc import Iterable
+
+    from report.manifests import NotebookRun
 
 BY_CLASS, BY_CLUSTER = "_label", "_cluster"
 
 
-def of_runs(results: Results) -> pd.DataFrame:
-    """Read the points of each map that was drawn by class and by cluster, of the first seeds.
+def of_runs(runs: Iterable[NotebookRun]) -> pd.DataFrame:
+    """Read the points of each map that was drawn by class and by cluster.
 
     Returns
     -------
     DataFrame
         Columns of `MAPS_TABLE`.
     """
-    runs = [run for study in results.studies for run in results.first_runs(study)]
     return MAPS_TABLE.joined([part for run in runs for part in _maps_of(run)])
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from report import article_figures, board_sections, findings, joining, published, templates
+from report import (
+    article_figures,
+    board_sections,
+    findings,
+    joining,
+    published,
+    templates,
+    variances,
+)
 from report.claims import examine
 from report.comparisons import fact_values, not_run_reason, seed_values
 from report.evidence_tables import MAPS_TABLE
@@ -161,8 +169,12 @@ def _score_rows(fullest: Published) -> list[list[object]]:
 
 
 def _variance_rows(fullest: Published) -> list[list[object]]:
-    table = fullest.variances
-    own = table[(table["representation"] == "autoencoder") & (table["metric"] == "ari")]
+    own = [
+        row
+        for study in fullest.studies
+        for row in variances.of_protocol(fullest.variances, study)
+        if row.metric == "ari"
+    ]
     return [
         [
             _short(row.study),
@@ -172,8 +184,7 @@ def _variance_rows(fullest: Published) -> list[list[object]]:
             fixed(row.sd_starts),
             interval(row.sd_starts_low, row.sd_starts_high, "score"),
         ]
-        for row in own.itertuples()
-        if row.n_networks > 1
+        for row in own
     ]
 
 

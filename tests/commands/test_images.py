@@ -10,7 +10,7 @@ from PIL import Image
 
 from commands import images, last_resort, picture_request
 from commands import main as main_module
-from report import collect, pictures_article
+from report import manifests, pictures_article
 from utils import estimator, places
 from utils.data import datasets
 from utils.errors import UserError
@@ -181,15 +181,15 @@ SCORES = (
 
 
 def test_the_scores_of_an_earlier_run_with_labels_are_not_taken(tmp_path):
-    manifest = collect.Manifest(
+    manifest = manifests.Manifest(
         **{"notebook": "06_your_images", "study": "x", "profile": "images", "seed": 0},
         **{"seconds": 1, "started": "now", "finished": "now", "files": []},
     )
     (tmp_path / "metrics.csv").write_text(SCORES)
-    run = collect.NotebookRun("x", 0, manifest.notebook, tmp_path, manifest)
+    run = manifests.NotebookRun("x", 0, manifest.notebook, tmp_path, manifest)
     assert pictures_article._scores(run) == {}
     listed = manifest.model_copy(update={"files": ["metrics.csv"]})
-    run = collect.NotebookRun("x", 0, manifest.notebook, tmp_path, listed)
+    run = manifests.NotebookRun("x", 0, manifest.notebook, tmp_path, listed)
     assert pictures_article._scores(run) == {"ari": 1}
 
 
