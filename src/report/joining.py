@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -40,8 +42,10 @@ def joined(run: Published, earlier: Published | None) -> Published:
     record = {**run.record, "published": ours, "earlier": []}
     if not any(kept.values()):
         return Published(run.metrics, run.facts, record, run.evidence, run.boards)
+    # Of what this run has not at all everything is retained, seeds of k-means included.
+    whole = theirs.keys() - ours.keys()
     metrics, facts = (
-        pd.concat([new, _retained(old, new, kept)], ignore_index=True)
+        pd.concat([new, _retained(old, new, kept, whole)], ignore_index=True)
         for new, old in ((run.metrics, earlier.metrics), (run.facts, earlier.facts))
     )
     past = [{k: v for k, v in earlier.record.items() if k != "earlier"}]
@@ -53,7 +57,9 @@ def joined(run: Published, earlier: Published | None) -> Published:
     record["data"] = {**earlier.record["data"], **run.record["data"]}
     record["evidence"] = [schema.file for schema in EVIDENCE]
     evidence = {
-        schema.file: schema.joined([new, _retained(earlier.evidence[schema.file], new, kept)])
+        schema.file: schema.joined(
+            [new, _retained(earlier.evidence[schema.file], new, kept, whole)]
+        )
         for schema in EVIDENCE
         for new in [run.evidence[schema.file]]
     }
@@ -81,8 +87,10 @@ def _joined_boards(run: Published, earlier: Published) -> dict[str, pd.DataFrame
     return tables
 
 
-def _retained(old: pd.DataFrame, new: pd.DataFrame, kept: dict[str, list[int]]) -> pd.DataFrame:
-    """Select the rows whose seeds are kept, of what the new table has not.
+def _retained(
+    old: pd.DataFrame, new: pd.DataFrame, kept: dict[str, list[int]], whole: Collection[str]
+) -> pd.DataFrame:
+    """Select the rows whose seeds or whole topics are kept, of what the new table has not.
 
     Both may have the same seed of k-means of a clustering for which nothing is trained.
     """
@@ -92,7 +100,7 @@ def _retained(old: pd.DataFrame, new: pd.DataFrame, kept: dict[str, list[int]]) 
     seeds = [old[name] for name in ("seed", "other_seed") if name in old]
     among = np.array(
         [
-            all(seed in kept.get(study, []) for seed in of_row)
+            study in whole or all(seed in kept.get(study, []) for seed in of_row)
             for study, *of_row in zip(old["study"], *seeds, strict=True)
         ]
     )

@@ -16,8 +16,6 @@ from utils.config.vocabulary import NAMES
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Of a number in a table; what it means stands below.
 MARK = "\u00a0†"
-# Of a number in a table; what it means stands below.
-MARK = "\u00a0†"
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
 
 

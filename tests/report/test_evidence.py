@@ -287,3 +287,21 @@ def test_joining_with_a_run_of_earlier_code_keeps_what_there_is(parts):
     both = joining.joined(later, older)
     for name, table in both.evidence.items():
         assert len(table) == len(later.evidence[name])
+
+
+def test_a_study_that_is_not_run_again_keeps_its_seeds_of_kmeans(parts):
+    first, later = parts
+    other = dataclasses.replace(
+        later,
+        metrics=later.metrics.assign(study="cifar10-cae"),
+        facts=later.facts.assign(study="cifar10-cae"),
+        record={**later.record, "studies": ["cifar10-cae"]},
+        evidence={
+            name: table.assign(study="cifar10-cae") for name, table in later.evidence.items()
+        },
+    )
+    own = joining.joined(other, first).metrics.query("study == 'mnist-cae'")
+    expected = first.metrics.query("study == 'mnist-cae'")
+    assert len(own) == len(expected) > 0
+    pixels = own[own["representation"] == "pixels"]
+    assert set(pixels["seed"]) == set(range(fake_run.UNTRAINED_SEEDS))
