@@ -40,8 +40,10 @@ def check_files(folder: Path) -> None:
         require(bool(files), f"{path} is empty")
         for file in files:
             require(file.is_file() and file.stat().st_size > 0, f"{file} is missing or empty")
-    require((folder / "report.pdf").read_bytes()[:5] == b"%PDF-", "report.pdf is no PDF")
-    require("</html>" in (folder / "report.html").read_text("utf-8"), "report.html is cut off")
+    for name in ("report", "supplement"):
+        require((folder / f"{name}.pdf").read_bytes()[:5] == b"%PDF-", f"{name}.pdf is no PDF")
+        page = (folder / f"{name}.html").read_text("utf-8")
+        require("</html>" in page, f"{name}.html is cut off")
     require(any(folder.glob("notebooks/*.html")), "no executed notebook was exported")
 
 
@@ -117,7 +119,7 @@ def check_claims(studies: list[str], text: str) -> None:
     """Check that the report has every claim, and an outcome for each."""
     claims = [claim for study in studies for claim in load_study(study).claims]
     for claim in claims:
-        require(claim.text in text, f"report.html does not have the claim {claim.text!r}")
+        require(claim.text in text, f"supplement.html does not have the claim {claim.text!r}")
     outcomes = len(re.findall(r"The claim (holds|does not hold|is undecided|is not tested)", text))
     require(outcomes == len(claims), f"{outcomes} outcomes of {len(claims)} claims")
 
@@ -131,7 +133,9 @@ def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> 
         require(len(reported) == 1, f"{place} is not in its file")
         printed = [source.value for source in reported[0].sources]
         require(row["reported"] in printed, f"{place}: {row['reported']} is not reported")
-        require(row["reported"] in text, f"report.html does not say {row['reported']} ({place})")
+        require(
+            row["reported"] in text, f"supplement.html does not say {row['reported']} ({place})"
+        )
         found = find_values(study, reported[0], metrics[metrics["study"] == study.study])
         require(row["n_networks"] == len(found), f"{place}: wrong number of runs")
         if not found:
@@ -142,7 +146,7 @@ def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> 
             continue
         mean = np.mean(found)
         require(np.isclose(row["mean"], mean), f"{place}: the mean is {mean}")
-        require(f"{mean:.4f}" in text, f"report.html does not say {mean:.4f} ({place})")
+        require(f"{mean:.4f}" in text, f"supplement.html does not say {mean:.4f} ({place})")
 
 
 def check_identities(studies: list[str], identities: pd.DataFrame) -> None:
@@ -166,14 +170,14 @@ def check_leaderboards(run: dict, metrics: pd.DataFrame, folder: Path, text: str
     for board, own in methods.groupby("study"):
         require(len(own) == (ari.index.get_level_values(0) == board).sum(), f"{board}: methods")
         best = of_kind(own["ari"].max(), "score")
-        require(best in text, f"report.html does not say {best} ({board}, best method)")
+        require(best in text, f"supplement.html does not say {best} ({board}, best method)")
 
 
 def check_links(page: str, folder: Path) -> None:
     """Follow the links of some figures to the notebook's cell, which must name the figure."""
     figure = r'<figure id="fig-[^"]*-(samples|loss_curve|tsne_label)">'
     found = re.findall(figure + r'.*?href="(notebooks/[^"#]+)#(cell-\d+)"', page, re.DOTALL)
-    require(found, "report.html: no figure leads to its cell")
+    require(found, "supplement.html: no figure leads to its cell")
     for name, file, cell in found:
         pattern = f'<section[^>]* id="{cell}".*?</section>'
         section = re.search(pattern, (folder / file).read_text("utf-8"), re.DOTALL)
@@ -189,7 +193,7 @@ def main(profile: str) -> None:
     require(set(metrics["profile"]) == {profile}, "metrics.csv: rows of another profile")
     check_seeds(run, metrics)
     check_assignments(run, metrics, pd.read_parquet(folder / "assignments.parquet"))
-    page = (folder / "report.html").read_text("utf-8")
+    page = (folder / "supplement.html").read_text("utf-8")
     check_links(page, folder)
     text = html.unescape(re.sub(r"<[^>]+>", " ", page)).replace("−", "-")
     check_confusion(metrics, CONFUSION_TABLE.read(folder / CONFUSION_TABLE.file))

@@ -19,6 +19,8 @@ from utils.store.ownership import (
 RESULTS = (
     "report.html",
     "report.pdf",
+    "supplement.html",
+    "supplement.pdf",
     "metrics.csv",
     "assignments.parquet",
     "reported_vs_reproduced.csv",

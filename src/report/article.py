@@ -1,29 +1,78 @@
-"""The article: what it shows, gathered for its template."""
+"""The article: ten pages made of the fullest evidence that there is for each study."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+import yaml
 
 from report import (
+    article_figures,
     board_sections,
-    overall,
+    findings,
+    joining,
     published,
-    run_tables,
-    sections,
-    stale_numbers,
     templates,
+    variances,
 )
-from utils import places
+from report.claims import examine
+from report.comparisons import fact_values, not_run_reason, seed_values
+from report.evidence_tables import MAPS_TABLE
+from report.markdown import duration, fixed, interval
+from report.published import Published
+from report.tally import tally_scores
+from report.verdict_rows import identity_rows, score_rows
+from utils import config, places
+from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE
 
 if TYPE_CHECKING:
+    from report.article_figures import FigureView
     from report.collect import Results
+    from report.comparisons import Comparison
+
+# Epochs after which a rising validation loss is worth a warning: above the least by this factor.
+RISING = 1.1
+# A cluster with more of the images than this is a sign of a collapsed network.
+COLLAPSED = 0.8
 
 
-def article(results: Results, record: dict[str, Any], out: Path) -> str:
-    """Return the article as pandoc Markdown.
+@dataclass(frozen=True)
+class StudySection:
+    """What the article shows of one study."""
+
+    study: config.Study
+    comparison: Comparison | None
+    claims: list[list[object]] = field(default_factory=list)
+    has_evidence: bool = False
+
+
+def fullest_evidence(results: Results, folder: Path) -> Published:
+    """Return the fullest evidence: the published run, and before it this run if it is a full one.
+
+    If nothing is published, a reduced run has to do; its verdicts say that they test nothing.
+
+    Parameters
+    ----------
+    results : Results
+    folder : Path
+        Of the report, into which the tables have been written.
+
+    Returns
+    -------
+    Published
+    """
+    kept = published.load(places.published())
+    if results.profile.reduced and kept is not None:
+        return kept
+    return joining.joined(published.load(folder), kept)
+
+
+def article(results: Results, record: dict[str, Any], folder: Path) -> str:
+    """Return the article as pandoc Markdown, and draw its figures.
 
     Parameters
     ----------
@@ -31,33 +80,198 @@ def article(results: Results, record: dict[str, Any], out: Path) -> str:
         What the runs left.
     record : dict
         What ``run.json`` holds.
-    out : Path
-        Folder into which `evidence.write_results` has written.
+    folder : Path
+        Of the report, into which `evidence.write_results` has written.
 
     Returns
     -------
     str
-        Image files and links to notebooks are relative to `out`.
+        Image files and links are relative to `folder`.
     """
-    published_run = published.load(places.published())
-    stale = stale_numbers.of_other_code(published_run) if published_run else {}
-    marked = stale_numbers.marked_scores(published_run, stale) if published_run else set()
-    views = [sections.study_view(results, name, out, published_run) for name in results.studies]
-    context = {
+    fullest = fullest_evidence(results, folder)
+    studies = [study for study in fullest.studies if study.study in set(fullest.metrics["study"])]
+    pictures = [folder / "figures"] if not results.profile.reduced else []
+    pictures.append(places.published() / "figures")
+    figures = article_figures.draw(fullest, studies, pictures, folder)
+    return templates.render("article.md.j2", _context(results, record, fullest, studies, figures))
+
+
+def _context(
+    results: Results,
+    record: dict[str, Any],
+    fullest: Published,
+    studies: Sequence[config.Study],
+    figures: dict[str, FigureView],
+) -> dict[str, Any]:
+    rule = config.load_verdict_rule()
+    tally = tally_scores(fullest.verdicts, rule.confidence)
+    return {
         "profile": results.profile,
-        "seeds": results.seeds,
         "record": record,
-        "substituted": results.substituted,
-        "views": views,
-        "notes": sections.notes_of(results),
-        "claim_id": sections.claim_id,
-        "external_metrics": tuple(sections.EXTERNAL),
-        "has_mark": stale_numbers.has_mark,
-        "stale_note": Markup(stale_numbers.NOTE),
-        **run_tables.context(results, record, published_run, marked),
-        **board_sections.context(
-            results, published_run, out, stale_numbers.marked_representations(stale)
+        "evidence_made": fullest.record["made"][:10],
+        "figures": figures,
+        "studies": studies,
+        "scores": tally.scores,
+        "tally": tally,
+        "statement": rule.statement,
+        "n_networks": n_networks(fullest),
+        "cite_as": _citation(),
+        "beside_pixels": findings.beside_pixels(fullest, studies),
+        "beside_frozen": findings.beside_frozen(fullest, studies),
+        "best_untrained": findings.best_untrained(fullest, studies),
+        "indices": findings.indices_find(fullest, studies),
+        "score_rows": _score_rows(fullest),
+        "identity_rows": identity_rows(
+            fullest.identities.assign(study=fullest.identities["study"].map(_short))
         ),
-        **overall.context(results, views, published_run, out),
+        "variance_rows": _variance_rows(fullest),
+        "choice_rows": [
+            [_short(study.study), choice.topic, choice.paper, choice.run]
+            for study in studies
+            for choice in study.choices
+        ],
+        "n_choices": sum(len(study.choices) for study in studies),
+        "study_views": [_section(fullest, study) for study in studies],
+        "method_rows": _method_rows(fullest),
+        "missing": tally.papers["not run"] + tally.papers["failed"],
+        "compute": duration(_seconds(fullest)),
+        "warnings": warnings_of(results),
+        "run_rows": _run_rows(results, fullest) if results.profile.reduced else [],
     }
-    return templates.render("article.md.j2", context, board_sections.FILTERS)
+
+
+_short = article_figures.short_name
+
+
+def n_networks(fullest: Published) -> int:
+    """Count the trained networks; earlier code left only the facts of the main ones."""
+    losses, facts = fullest.evidence[LOSSES_TABLE.file], fullest.facts
+    listed = losses[["study", "seed", "network"]].drop_duplicates()
+    trained = facts[facts["fact"] == "final_loss"]
+    older = trained[~trained["study"].isin(listed["study"])]
+    return len(listed) + len(older)
+
+
+def _citation() -> str:
+    about = yaml.safe_load((places.root() / "CITATION.cff").read_text(encoding="utf-8"))
+    names = [
+        one.get("name") or f"{one['given-names']} {one['family-names']}" for one in about["authors"]
+    ]
+    return f"{', '.join(names)}, {about['title']}, version {about['version']}"
+
+
+def _score_rows(fullest: Published) -> list[list[object]]:
+    return [
+        [_short(row.study), row.score, row.reported, row.ours, row.interval, row.verdict]
+        for row in score_rows(fullest.verdicts)
+    ]
+
+
+def _variance_rows(fullest: Published) -> list[list[object]]:
+    own = [
+        row
+        for study in fullest.studies
+        for row in variances.of_protocol(fullest.variances, study)
+        if row.metric == "ari"
+    ]
+    return [
+        [
+            _short(row.study),
+            row.n_networks,
+            fixed(row.sd_networks),
+            interval(row.sd_networks_low, row.sd_networks_high, "score"),
+            fixed(row.sd_starts),
+            interval(row.sd_starts_low, row.sd_starts_high, "score"),
+        ]
+        for row in own
+    ]
+
+
+def _section(fullest: Published, study: config.Study) -> StudySection:
+    confusion = fullest.evidence[CONFUSION_TABLE.file]
+    compared = findings.beside_pixels(fullest, [study])
+    maps = fullest.evidence[MAPS_TABLE.file]
+    tested = examine(
+        study,
+        fullest.metrics,
+        confusion,
+        partial(fact_values, fullest.facts, study.study),
+        lambda place: not_run_reason(fullest.facts, study.study, place.representation),
+    )
+    rows = [
+        [f"“{one.claim.text}”", one.outcome, " ".join(one.sentences[:-1]) or one.reason or ""]
+        for one in tested
+        if not one.claim.substitute
+    ]
+    return StudySection(
+        study,
+        compared[0].comparison if compared else None,
+        rows,
+        bool((maps["study"] == study.study).any()),
+    )
+
+
+def _method_rows(fullest: Published) -> list[list[object]]:
+    rows = []
+    for name in fullest.record.get("leaderboards", []):
+        if name not in config.leaderboard_names():
+            continue
+        board = board_sections.published_board(name, fullest)
+        untrained = [one.row for one in findings.best_untrained(fullest, []) if one.row in board]
+        for row in dict.fromkeys([*board[:1], *untrained, *(one for one in board if one.recipe)]):
+            rows.append(
+                [
+                    config.load_leaderboard(name).title,
+                    board_sections.method_name(row),
+                    fixed(row.acc, 3),
+                    fixed(row.ari, 3),
+                    duration(row.seconds),
+                    f"./run_all.sh recipe {row.recipe}" if row.recipe else "–",
+                ]
+            )
+    return rows
+
+
+def _seconds(fullest: Published) -> float:
+    records = [fullest.record, *fullest.record.get("earlier", [])]
+    return float(sum(record.get("seconds", 0) for record in records))
+
+
+def warnings_of(results: Results) -> list[str]:
+    """Say of this run's trainings what looks wrong, by rules that need no labels."""
+    found = []
+    for (study, seed, network), rows in results.losses.groupby(["study", "seed", "network"]):
+        losses = rows.sort_values("epoch")["validation_loss"].dropna()
+        if len(losses) and losses.iloc[-1] > RISING * losses.min():
+            found.append(
+                f"{study}, seed {seed}: the validation loss of the {network} rose from "
+                f"{losses.min():.4f} to {losses.iloc[-1]:.4f}."
+            )
+    names = ["study", "seed", "representation", "space", "clusterer", "n"]
+    of_networks = results.confusion[
+        results.confusion["representation"].str.startswith("autoencoder")
+        & (results.confusion["clusterer"] == "kmeans")
+    ]
+    for key, rows in of_networks.groupby(names):
+        largest = rows.groupby("cluster")["images"].sum().max() / rows["images"].sum()
+        if largest > COLLAPSED:
+            found.append(
+                f"{key[0]}, seed {key[1]}: one cluster of the {key[2]} has {largest:.0%} of the "
+                "images; the network may have collapsed."
+            )
+    return found
+
+
+def _run_rows(results: Results, fullest: Published) -> list[list[object]]:
+    """Set each score of a reduced run beside the mean of the full-scale run."""
+    full = fullest.verdicts.drop_duplicates(["study", "score"]).set_index(["study", "score"])
+    rows = []
+    for study in results.studies.values():
+        for reported in study.reported:
+            place = (reported.representation, reported.space, reported.clusterer)
+            own = list(seed_values(results.metrics, study.study, *place, reported.metric).values())
+            known = (study.study, reported.score) in full.index
+            mean = full.loc[(study.study, reported.score), "mean"] if known else float("nan")
+            shown = fixed(sum(own) / len(own)) if own else "–"
+            rows.append([_short(study.study), reported.score, shown, fixed(mean)])
+    return rows

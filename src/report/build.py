@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from report import collect, crate, maps, pages
+from report import collect, crate, maps
 from report.article import article
 from report.evidence import write_results
+from report.pages import Document, write_all
+from report.supplement import supplement
 from utils.store import ownership
 
 
@@ -38,8 +40,10 @@ def build(
     owner = ownership.report_of_profile(profile)
     with ownership.replaced_together(Path(out), owner) as folder:
         record = write_results(results, folder)
-        source = folder / "article.md"
-        source.write_text(article(results, record, folder), encoding="utf-8")
+        documents = [
+            Document("report", article(results, record, folder)),
+            Document("supplement", supplement(results, record, folder), maps.plots(results)),
+        ]
         runs = [run for name in results.topics for run in results.first_runs(name)]
-        pages.write_all(source, folder, maps.plots(results), runs)
+        write_all(documents, folder, runs)
         crate.write(folder, results.studies.values())

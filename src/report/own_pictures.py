@@ -42,9 +42,8 @@ def build(
     _, about = estimator.load(run_dir / MODEL)
     with ownership.replaced_together(out, owner) as folder:
         record = evidence.write_pictures(run, FILES, folder)
-        source = folder / "article.md"
-        source.write_text(article(run, record, about, title, clusterer, folder), encoding="utf-8")
+        text = article(run, record, about, title, clusterer, folder)
         plots = {}
         if run.manifest.atlas is not None:
             plots[f"atlas-{study}"] = maps.plot(run_dir / run.manifest.atlas)
-        pages.write_all(source, folder, plots, [run], any_script=True)
+        pages.write_all([pages.Document("report", text, plots)], folder, [run], any_script=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from report.notebook_pages import write_notebook_pages
 from report.pandoc import run_pandoc, template_path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SCRIPTS, SCRIPT_HASHES = "<!-- scripts -->", "none-but-these"
 
 
-def write_html(source: Path, target: Path, plots: dict[str, str]) -> None:
+def write_html(source: Path, target: Path, plots: Mapping[str, str]) -> None:
     """Make the page; `plots` has the JSON of each interactive map by the place for it.
 
     The numbers of each figure are taken from the folder ``figures`` beside it.
@@ -96,35 +97,52 @@ def write_pdf(source: Path, target: Path, any_script: bool = False) -> None:
     typst_source.unlink()
 
 
+class Document(NamedTuple):
+    """What becomes ``<name>.html`` and ``<name>.pdf``.
+
+    Attributes
+    ----------
+    name : str
+    text : str
+        In pandoc's Markdown; image files are relative to the report's folder.
+    plots : dict of str to str
+        JSON of each interactive map by the identifier of its place.
+    """
+
+    name: str
+    text: str
+    plots: Mapping[str, str] = MappingProxyType({})
+
+
 def write_all(
-    source: Path,
+    documents: Iterable[Document],
     folder: Path,
-    plots: dict[str, str],
     runs: Iterable[NotebookRun],
     any_script: bool = False,
 ) -> None:
-    """Make ``report.html``, ``report.pdf`` and the notebooks' pages, and remove the Markdown.
+    """Make the pages and PDFs of documents, and the notebooks' pages.
 
     Parameters
     ----------
-    source : Path
-        The article in pandoc's Markdown, in `folder`.
+    documents : iterable of Document
     folder : Path
-    plots : dict of str to str
-        JSON of each interactive map by the identifier of its place.
     runs : iterable of NotebookRun
-        The notebooks that the article leads to.
+        The notebooks that the documents lead to.
     any_script : bool
-        Whether letters that Typst's own fonts lack may come from the system's, so that the PDF
-        looks different on another machine.
+        Whether letters that Typst's own fonts lack may come from the system's, so that a PDF looks
+        different on another machine.
     """
+    sources = {folder / f"{document.name}.md": document for document in documents}
     # Pandoc and Typst leave this process a core for the rest.
     with ThreadPoolExecutor() as pool:
-        waiting = (
-            pool.submit(write_html, source, folder / "report.html", plots),
-            pool.submit(write_pdf, source, folder / "report.pdf", any_script),
-        )
+        waiting = []
+        for source, document in sources.items():
+            source.write_text(document.text, encoding="utf-8")
+            page, pdf = source.with_suffix(".html"), source.with_suffix(".pdf")
+            waiting.append(pool.submit(write_html, source, page, document.plots))
+            waiting.append(pool.submit(write_pdf, source, pdf, any_script))
         write_notebook_pages(runs, folder)
     for page in waiting:
         page.result()
-    source.unlink()
+    for source in sources:
+        source.unlink()

@@ -31,7 +31,7 @@ def address(tmp_path_factory):
         made_up = fake_run.with_leaderboards(collect.collect("quick", STUDIES, [0, 1], runs))
         patch.setattr(collect, "collect", lambda *_: made_up)
         build.build("quick", STUDIES, [0, 1], runs, folder / "report")
-    return (folder / "report" / "report.html").as_uri()
+    return (folder / "report" / "supplement.html").as_uri()
 
 
 @pytest.fixture(scope="module")

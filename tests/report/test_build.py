@@ -20,7 +20,6 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from commands import report
-from report import article as article_module
 from report import (
     board_sections,
     build,
@@ -37,6 +36,7 @@ from report import (
     stale_numbers,
 )
 from report import pandoc as pandoc_module
+from report import supplement as supplement_module
 from report.templates import environment
 from utils import config, errors, places
 from utils.config import facts
@@ -156,7 +156,7 @@ def out(made_up):
 
 @pytest.fixture(scope="module")
 def page(out):
-    return Page(out / "report.html")
+    return Page(out / "supplement.html")
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def collected(made_up):
 def article(collected, out, **changes):
     """The Markdown, without its backslashes, of the report in `out` had the results been others."""
     changed = dataclasses.replace(collected, **changes)
-    return article_module.article(changed, provenance.record(changed), out).replace("\\", "")
+    return supplement_module.supplement(changed, provenance.record(changed), out).replace("\\", "")
 
 
 # --- the folder --------------------------------------------------------------------------------
@@ -175,7 +175,8 @@ def article(collected, out, **changes):
 
 def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
     assert {path.name for path in out.iterdir()} == {
-        *("report.html", "report.pdf", "metrics.csv", "assignments.parquet"),
+        *("report.html", "report.pdf", "supplement.html", "supplement.pdf"),
+        *("metrics.csv", "assignments.parquet"),
         *("reported_vs_reproduced.csv", "identities.csv", "reported_losses.csv"),
         *("variance_components.csv", "claims.csv", "facts.csv", "run.json"),
         *("confusion.parquet", "starts.parquet", "losses.parquet", "agreement.parquet"),
@@ -423,7 +424,7 @@ def board_out(made_up, with_boards):
 
 @pytest.fixture(scope="module")
 def board_page(board_out):
-    return Page(board_out / "report.html")
+    return Page(board_out / "supplement.html")
 
 
 def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_page):
@@ -442,7 +443,7 @@ def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_
     identifiers = board_page.values("id")
     links = [link for link in board_page.values("href") if link.startswith("#")]
     assert {link[1:] for link in links} <= set(identifiers)
-    assert (board_out / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert (board_out / "supplement.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_only_the_scripts_of_the_page_are_allowed(board_page):
@@ -715,7 +716,7 @@ def test_the_published_run_shows_its_best_rows_and_the_named_ones():
 
 
 def test_pdf_is_one_and_has_title_and_author(out):
-    content = (out / "report.pdf").read_bytes()
+    content = (out / "supplement.pdf").read_bytes()
     assert content.startswith(b"%PDF-")
     assert content.rstrip().endswith(b"%%EOF")
     assert b"autoencoder-clustering-report" in content
@@ -726,7 +727,10 @@ def test_pdf_is_one_and_has_title_and_author(out):
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
 def test_hostile_text_comes_out_as_text_in_the_pdf(out):
     done = subprocess.run(
-        ["pdftotext", "-raw", out / "report.pdf", "-"], capture_output=True, text=True, check=True
+        ["pdftotext", "-raw", out / "supplement.pdf", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     text = "".join(done.stdout.split())
     for words in (fake_run.HOSTILE, fake_run.REASON, "--offline ... or -? nothing", "Figure 16."):
@@ -1216,7 +1220,7 @@ def test_every_fact_of_the_templates_is_declared():
         named = re.findall(r"""facts\.(\w+)|facts\[["']([^"']+)["']\]""", text)
         used[path.name] = {one or other for one, other in named}
     names = {fact.name for fact in facts.FACTS}
-    assert used["article.md.j2"] and used["images.md.j2"]
+    assert used["supplement.md.j2"] and used["images.md.j2"]
     assert {path: found - names for path, found in used.items() if found - names} == {}
 
 

@@ -1,0 +1,63 @@
+"""The supplement: everything that the notebooks of a run left, gathered for its template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from report import (
+    board_sections,
+    overall,
+    published,
+    run_tables,
+    sections,
+    stale_numbers,
+    templates,
+)
+from utils import places
+
+if TYPE_CHECKING:
+    from report.collect import Results
+
+
+def supplement(results: Results, record: dict[str, Any], out: Path) -> str:
+    """Return the supplement as pandoc Markdown.
+
+    Parameters
+    ----------
+    results : Results
+        What the runs left.
+    record : dict
+        What ``run.json`` holds.
+    out : Path
+        Folder into which `evidence.write_results` has written.
+
+    Returns
+    -------
+    str
+        Image files and links to notebooks are relative to `out`.
+    """
+    published_run = published.load(places.published())
+    stale = stale_numbers.of_other_code(published_run) if published_run else {}
+    marked = stale_numbers.marked_scores(published_run, stale) if published_run else set()
+    views = [sections.study_view(results, name, out, published_run) for name in results.studies]
+    context = {
+        "profile": results.profile,
+        "seeds": results.seeds,
+        "record": record,
+        "substituted": results.substituted,
+        "views": views,
+        "notes": sections.notes_of(results),
+        "claim_id": sections.claim_id,
+        "external_metrics": tuple(sections.EXTERNAL),
+        "has_mark": stale_numbers.has_mark,
+        "stale_note": Markup(stale_numbers.NOTE),
+        **run_tables.context(results, record, published_run, marked),
+        **board_sections.context(
+            results, published_run, out, stale_numbers.marked_representations(stale)
+        ),
+        **overall.context(results, views, published_run, out),
+    }
+    return templates.render("supplement.md.j2", context, board_sections.FILTERS)
