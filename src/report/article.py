@@ -116,9 +116,10 @@ def _context(
         "statement": rule.statement,
         "n_networks": n_networks(fullest),
         "cite_as": _citation(),
-        "beside_pixels": findings.beside_pixels(fullest, studies),
-        "beside_frozen": findings.beside_frozen(fullest, studies),
-        "best_untrained": findings.best_untrained(fullest, studies),
+        "findings": findings.sentences(fullest, studies),
+        "untrained": [
+            findings.untrained_sentence(best) for best in findings.best_untrained(fullest, studies)
+        ],
         "indices": findings.indices_find(fullest, studies),
         "score_rows": _score_rows(fullest),
         "identity_rows": identity_rows(

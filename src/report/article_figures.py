@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,7 @@ def draw(
     studies: Iterable[config.Study],
     pictures: Sequence[Path],
     folder: Path,
+    only: Collection[str] = (),
 ) -> dict[str, FigureView]:
     """Draw the figures of the article into the folder ``figures`` of a report.
 
@@ -67,6 +68,8 @@ def draw(
         Folders with the picture ``<study>-reconstructions.png`` of a study; the first counts.
     folder : Path
         The report's.
+    only : collection of str
+        Names of the figures to draw; all if it is empty.
 
     Returns
     -------
@@ -77,7 +80,8 @@ def draw(
     drawn: dict[str, FigureView] = {}
 
     def add(name: str, made_of: Any, make: Callable[[], Figure]) -> None:
-        drawn[name] = _saved(name, made_of, make, folder)
+        if not only or name in only:
+            drawn[name] = _saved(name, made_of, make, folder)
 
     scores = all_scores(fullest, studies)
     if any(score.runs for score in scores):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from report.article_figures import indices_of, short_name
 from report.board_sections import method_name, published_board
 from report.comparisons import Comparison, run_values
+from report.markdown import duration
 from report.tally import UNTRAINED, kind_of
 from utils import config
 from utils.config.vocabulary import SUBSTITUTE
@@ -160,3 +161,84 @@ def indices_find(fullest: Published, studies: Sequence[config.Study]) -> IndexFi
         by_davies_bouldin += int(rows["davies_bouldin"].idxmin() == best)
         n += 1
     return IndexFinding(by_silhouette, by_davies_bouldin, n)
+
+
+# --- in words ------------------------------------------------------------------------------------
+
+
+def sentences(fullest: Published, studies: Sequence[config.Study]) -> list[str]:
+    """State the findings: pixels, frozen networks and indices, and what needs no training."""
+    found = [
+        help_sentence(beside_pixels(fullest, studies)),
+        frozen_sentence(beside_frozen(fullest, studies), indices_find(fullest, studies)),
+    ]
+    untrained = best_untrained(fullest, studies)
+    if untrained:
+        found.append(f"{untrained_sentence(max(untrained, key=lambda best: best.gain))}.")
+    return found
+
+
+def help_sentence(found: Sequence[Beside]) -> str:
+    """Say on which datasets the code of the autoencoder beats raw pixels."""
+    better, worse, undecided = _by_outcome(found)
+    parts = [
+        f"the autoencoder's code beats raw pixels on {_names(better)}"
+        if better
+        else "on no dataset does the autoencoder's code clearly beat raw pixels"
+    ]
+    parts += [f"on {one.title} it is worse {_scores(one)}" for one in worse]
+    if undecided:
+        parts.append(f"{_names(undecided)} {'is' if len(undecided) == 1 else 'are'} undecided")
+    return _sentence("; ".join(parts))
+
+
+def frozen_sentence(found: Sequence[Beside], indices: IndexFinding) -> str:
+    """Say on which datasets frozen features beat the autoencoder, and whether indices show it."""
+    worse, better, _ = _by_outcome(found)
+    network = "frozen features of a small ImageNet network"
+    if better:
+        named = ", ".join(f"{one.title} {_scores(one, turned=True)}" for one in better)
+        first = f"{network} beat the autoencoder on {named}"
+    elif worse:
+        first = f"{network} are worse than the autoencoder on {_names(worse)}"
+    else:
+        first = f"whether {network} beat the autoencoder is undecided"
+    n = indices.silhouette
+    return (
+        f"{_sentence(first)} The representation with the best silhouette has the best ARI in "
+        f"{n or 'none'} of {indices.studies} studies."
+    )
+
+
+def untrained_sentence(best: BestUntrained) -> str:
+    """Say what the best method without training reaches, beside the papers' networks."""
+    against = " and ".join(f"{ari:.2f}" for ari in best.studies.values())
+    networks = "networks" if len(best.studies) > 1 else "network"
+    beside = f" against {against} of the papers' {networks}" if against else ""
+    return (
+        f"On {best.title}, {best.method} reach ARI {best.row.ari:.2f}{beside}, in "
+        f"{duration(best.row.seconds)} and without training"
+    )
+
+
+def _by_outcome(found: Sequence[Beside]) -> tuple[list[Beside], list[Beside], list[Beside]]:
+    """Split comparisons into those where the autoencoder is better, worse and undecided."""
+    better, worse, undecided = (
+        [one for one in found if one.outcome == outcome]
+        for outcome in ("better", "worse", "undecided")
+    )
+    return better, worse, undecided
+
+
+def _names(found: Sequence[Beside]) -> str:
+    *first, last = [one.title for one in found]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _scores(one: Beside, turned: bool = False) -> str:
+    ours, other = f"{one.comparison.our_mean:.2f}", f"{one.comparison.other_mean:.2f}"
+    return f"(ARI {other} against {ours})" if turned else f"(ARI {ours} against {other})"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

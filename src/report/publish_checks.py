@@ -10,6 +10,7 @@ from report import crate
 from report.claims_table import CLAIMS_TABLE
 from report.evidence_tables import EVIDENCE
 from report.published import Published
+from report.published_figures import LEADS
 from report.reported_losses import REPORTED_LOSSES_TABLE
 from report.variances import VARIANCES_TABLE
 from utils import config, errors
@@ -55,7 +56,9 @@ def require_nothing_else(folder: Path, earlier: Published | None) -> None:
     record = earlier.record if earlier else {}
     topics = [*config.study_names(), *config.leaderboard_names()]
     topics += [*record.get("studies", []), *record.get("leaderboards", [])]
-    figure = re.compile(rf"figures/({'|'.join(map(re.escape, topics))})-\w+\.png")
+    figure = re.compile(
+        rf"figures/(({'|'.join(map(re.escape, topics))})-\w+|{'|'.join(LEADS)})\.png"
+    )
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_symlink() or not (name in {*ours, "figures"} or figure.fullmatch(name)):

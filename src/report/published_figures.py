@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from report import article_figures
 from report.forests import draw_forests
 from report.published import Published
 from utils import errors
@@ -27,6 +28,8 @@ FIGURES = (
     "pareto",
     "best_confused",
 )
+# Of all studies together.
+LEADS = ("all-scores", "slopes")
 WIDEST = 900  # pixels
 COLOURS = 128
 LARGEST_FIGURES = 2_500_000  # bytes, all together
@@ -47,12 +50,14 @@ def write_figures(run: Published, report: Path, published: Path, target: Path) -
     with tempfile.TemporaryDirectory() as drawn:
         # The report's own have this run's seeds alone.
         draw_forests(run.studies, run.metrics, run.verdicts, Path(drawn) / "figures")
-        _write_small((Path(drawn), report), published, topics, target)
+        article_figures.draw(run, run.studies, [], Path(drawn), LEADS)
+        names = [f"{topic}-{name}.png" for topic in topics for name in FIGURES]
+        names += [f"{name}.png" for name in LEADS]
+        _write_small((Path(drawn), report), published, names, target)
 
 
-def _write_small(fresh: Sequence[Path], published: Path, topics: list[str], target: Path) -> None:
+def _write_small(fresh: Sequence[Path], published: Path, names: list[str], target: Path) -> None:
     """Write each figure from the first of the folders that has it."""
-    names = [f"{topic}-{name}.png" for topic in topics for name in FIGURES]
     places = [[folder / "figures" / name for folder in (*fresh, published)] for name in names]
     sources = [next(filter(Path.is_file, paths), None) for paths in places]
     pictures = {

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from report import findings
 from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import MARK, fixed, interval
 from report.origins_of import networks_elsewhere
@@ -38,6 +39,13 @@ LOSSES_NOTE = (
     "Losses that the run saved in the authors' notebook printed, which are no scores of the paper:"
 )
 IDENTITIES_ALIGNMENT = (":--", ":--", "--:", "--:", ":--")
+LEAD_FIGURE = (
+    "![Forest plot: every reported score beside the runs of its protocol]"
+    "(reports/published/figures/all-scores.png)\n\n"
+    "*Every reported score beside our runs: shifted to their mean, and divided by the margin of "
+    "interest (the grey band). The bar is the 95 % prediction interval for one more run or, where "
+    "a paper leaves settings open, the envelope over plausible settings.*"
+)
 HEADLINE_NOTE = (
     "Reported values are as printed: the paper's and, where it is another one, that of the run "
     "saved in the authors' notebook. Ours is the mean ± standard deviation, with the number of "
@@ -78,7 +86,7 @@ def readme_block(published: Published | None) -> str:
         return NOTHING_YET
     unknown = without_origin(published)
     marked = marked_scores(published, unknown)
-    parts = [headline(published.verdicts, marked), HEADLINE_NOTE]
+    parts = [lead(published), headline(published.verdicts, marked), HEADLINE_NOTE]
     if len(published.identities):
         parts += ["Counts that a protocol fixes:", identity_table(published.identities)]
     if len(published.reported_losses):
@@ -89,6 +97,13 @@ def readme_block(published: Published | None) -> str:
     if unknown:
         parts.append(UNKNOWN_NOTE)
     return "\n\n".join([*parts, "Origin of these numbers:", origins(published)])
+
+
+def lead(published: Published) -> str:
+    """Return the findings as a list, and the figure of all scores."""
+    found = findings.sentences(published, published.studies)
+    listed = [f"{place}. {_plain(sentence)}" for place, sentence in enumerate(found, start=1)]
+    return "\n".join([*listed, "", LEAD_FIGURE])
 
 
 def headline(verdicts: pd.DataFrame, marked: Collection[tuple[str, str]] = ()) -> str:

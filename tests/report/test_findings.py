@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from report import article_figures, findings, short_article
+from report import article, article_figures, findings
+from report.comparisons import Comparison
 from report.evidence_tables import MAPS_TABLE
 from utils import config
 from utils.config.vocabulary import SUBSTITUTE
@@ -162,7 +163,7 @@ def confusion(sizes):
 
 def warnings(values=(0.2, 0.1), sizes=(50, 50)):
     results = SimpleNamespace(losses=losses(list(values)), confusion=confusion(sizes))
-    return short_article.warnings_of(results)
+    return article.warnings_of(results)
 
 
 def test_a_sound_training_gives_no_warning():
@@ -175,3 +176,58 @@ def test_a_rising_validation_loss_and_a_collapsed_network_give_warnings():
     assert "rose from 0.1000 to 0.1500" in rising
     (collapsed,) = warnings(sizes=(90, 10))
     assert "90%" in collapsed and "may have collapsed" in collapsed
+
+
+def beside(title, ours, other):
+    compared = Comparison(tuple(ours), tuple(other))
+    return findings.Beside(title.lower(), title, compared)
+
+
+BETTER = beside("A", [0.5, 0.51, 0.52], [0.3, 0.31, 0.32])
+WORSE = beside("B", [0.3, 0.31, 0.32], [0.5, 0.51, 0.52])
+OPEN = beside("C", [0.3, 0.5, 0.4], [0.35, 0.45, 0.4])
+INDICES = findings.IndexFinding(silhouette=0, davies_bouldin=1, studies=3)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        ([BETTER], "The autoencoder's code beats raw pixels on A."),
+        ([WORSE], "On no dataset does the autoencoder's code clearly beat raw pixels; "
+                  "on B it is worse (ARI 0.31 against 0.51)."),
+        ([BETTER, WORSE, OPEN], "The autoencoder's code beats raw pixels on A; on B it is worse "
+                                "(ARI 0.31 against 0.51); C is undecided."),
+        ([OPEN, OPEN], "On no dataset does the autoencoder's code clearly beat raw pixels; "
+                       "C and C are undecided."),
+    ],
+)  # fmt: skip
+def test_the_sentence_on_pixels_says_what_the_comparisons_say(found, sentence):
+    assert findings.help_sentence(found) == sentence
+
+
+@pytest.mark.parametrize(
+    ("found", "beginning"),
+    [
+        ([WORSE, OPEN], "Frozen features of a small ImageNet network beat the autoencoder on B "
+                        "(ARI 0.51 against 0.31). "),
+        ([BETTER], "Frozen features of a small ImageNet network are worse than the autoencoder on "
+                   "A. "),
+        ([OPEN], "Whether frozen features of a small ImageNet network beat the autoencoder is "
+                 "undecided. "),
+    ],
+)  # fmt: skip
+def test_the_sentence_on_frozen_networks_says_what_the_comparisons_say(found, beginning):
+    assert findings.frozen_sentence(found, INDICES) == (
+        f"{beginning}The representation with the best silhouette has the best ARI in none of 3 "
+        "studies."
+    )
+
+
+def test_the_sentence_on_methods_without_training_names_the_papers_networks():
+    row = SimpleNamespace(ari=0.945, seconds=93.0)
+    best = findings.BestUntrained("MNIST", "pixels, UMAP 10, k-means", row, {"A": 0.39, "B": 0.44})
+    assert best.gain == pytest.approx(0.505)
+    assert findings.untrained_sentence(best) == (
+        "On MNIST, pixels, UMAP 10, k-means reach ARI 0.94 against 0.39 and 0.44 of the papers' "
+        "networks, in 1 min 33 s and without training"
+    )

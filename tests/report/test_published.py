@@ -238,6 +238,7 @@ def test_publishing_replaces_the_folder_and_the_table(report, place):
         *TABLES,
         "ro-crate-metadata.json",
         *(f"figures/mnist-cae-{name}.png" for name in figures),
+        *(f"figures/{name}.png" for name in published_figures.LEADS),
     }
     text = readme.read_text()
     assert text == readme_module.update_readme(
@@ -864,6 +865,7 @@ def test_the_published_files_are_those_that_publishing_writes(committed):
     names = {
         f"figures/{topic}-{name}.png" for topic in topics for name in published_figures.FIGURES
     }
+    names |= {f"figures/{name}.png" for name in published_figures.LEADS}
     tables = {*SOURCES, *DERIVED, *committed.record.get("evidence", [])}
     tables |= {f"{name}.csv" for name in tables_module.BOARD_TABLES}
     written = set(content_of(places.published()))
