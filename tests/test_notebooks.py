@@ -25,7 +25,10 @@ def code_cells(path):
 
 
 def bound_names(source):
-    """List the names that a cell gives a value; those inside functions and comprehensions not."""
+    """List the names that a cell gives a value; those inside functions and comprehensions not.
+
+    The names of a loop come with what it goes through: over the same things they mean the same.
+    """
     inner = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
     names, waiting = set(), [ast.parse(source)]
     while waiting:
@@ -36,9 +39,21 @@ def bound_names(source):
             names.add(node.asname or node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
-        if not isinstance(node, inner):
+        if isinstance(node, ast.For):
+            through = ast.unparse(node.iter)
+            names |= {(one, through) for one in bound_names(f"{ast.unparse(node.target)} = 0")}
+            waiting += node.body
+        elif not isinstance(node, inner):
             waiting += ast.iter_child_nodes(node)
     return names - {"_"}
+
+
+def ambiguous(sources):
+    """List the names to which several cells give a value that is not the same."""
+    bound = [name for source in sources for name in bound_names(source)]
+    loops = {name for name in bound if isinstance(name, tuple)}
+    names = [name for name in bound if isinstance(name, str)] + [name for name, _ in loops]
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def code(notebook):
@@ -89,8 +104,24 @@ def test_it_is_committed_with_outputs_that_are_small_and_free_of_errors(path):
 def test_a_cell_is_short_and_a_name_means_one_thing(path):
     sources = [cell.source for cell in code_cells(path)]
     assert max(len(source.splitlines()) for source in sources) <= MOST_LINES
-    times = Counter(name for source in sources for name in bound_names(source))
-    assert [name for name, count in times.items() if count > 1] == []
+    assert ambiguous(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["a = 1", "a = 2"], ["a"]),
+        (["for a in b:\n    c = a", "for a in b:\n    d = a"], []),
+        (["for a in b:\n    c = a", "for a in b:\n    c = a"], ["c"]),
+        (["for a, e in b:\n    pass", "for e in f:\n    pass"], ["e"]),
+        (["for a in b:\n    pass", "a = 1"], ["a"]),
+        (["import a", "from b import c as a"], ["a"]),
+        (["def f():\n    a = 1", "a = [a for a in range(3)]"], []),
+        (["for _ in a:\n    pass", "_ = 1"], []),
+    ],
+)
+def test_a_name_with_two_meanings_is_found(sources, names):
+    assert ambiguous(sources) == names
 
 
 def test_half_of_the_cells_have_an_output_that_is_compared():
