@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +18,14 @@ from report import (
     templates,
     variances,
 )
-from report.claims import examine
-from report.comparisons import fact_values, not_run_reason, seed_values
+from report.comparisons import seed_values
 from report.evidence_tables import MAPS_TABLE
 from report.markdown import duration, fixed, interval
 from report.published import Published
 from report.tally import tally_scores
 from report.verdict_rows import identity_rows, score_rows
 from utils import config, places
-from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE
+from utils.store.tables import LOSSES_TABLE
 
 if TYPE_CHECKING:
     from report.article_figures import FigureView
@@ -189,19 +187,11 @@ def _variance_rows(fullest: Published) -> list[list[object]]:
 
 
 def _section(fullest: Published, study: config.Study) -> StudySection:
-    confusion = fullest.evidence[CONFUSION_TABLE.file]
     compared = findings.beside_pixels(fullest, [study])
     maps = fullest.evidence[MAPS_TABLE.file]
-    tested = examine(
-        study,
-        fullest.metrics,
-        confusion,
-        partial(fact_values, fullest.facts, study.study),
-        lambda place: not_run_reason(fullest.facts, study.study, place.representation),
-    )
     rows = [
         [f"“{one.claim.text}”", one.outcome, " ".join(one.sentences[:-1]) or one.reason or ""]
-        for one in tested
+        for one in fullest.tested_claims.get(study.study, [])
         if not one.claim.substitute
     ]
     return StudySection(
