@@ -1,0 +1,117 @@
+"""The article: made of the fullest evidence, and what a reduced run adds to it."""
+
+import dataclasses
+import re
+
+import fake_run
+import pytest
+
+from report import article, article_figures, collect, published
+from report.evidence import write_results
+from report.pages import Document, write_all
+from utils import places
+
+STUDIES = ("mnist-cae", "cifar10-cae")
+LOAD = published.load
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory):
+    """A made-up reduced run, the folder of its report, and its record."""
+    folder = tmp_path_factory.mktemp("made-up")
+    with places.elsewhere(config=fake_run.write_config(folder / "config")):
+        runs = fake_run.write_run(folder / "runs")
+        results = collect.collect("quick", STUDIES, [0, 1], runs)
+        yield results, *written(results, folder / "reduced")
+
+
+@pytest.fixture(scope="module")
+def full(reduced, tmp_path_factory):
+    """The same numbers as those of a full run."""
+    results = reduced[0]
+    profile = results.profile.model_copy(update={"reduced": False, "profile": "paper"})
+    data = {name: {**of, "substituted": False} for name, of in results.data.items()}
+    results = dataclasses.replace(results, profile=profile, data=data)
+    return results, *written(results, tmp_path_factory.mktemp("full") / "report")
+
+
+def written(results, folder):
+    (folder / "figures").mkdir(parents=True)
+    return write_results(results, folder), folder
+
+
+@pytest.fixture
+def nothing_published(monkeypatch):
+    monkeypatch.setattr(
+        published, "load", lambda folder: None if folder == places.published() else LOAD(folder)
+    )
+
+
+@pytest.fixture
+def published_is(monkeypatch):
+    def set_to(folder):
+        chosen = {places.published(): folder}
+        monkeypatch.setattr(published, "load", lambda path: LOAD(chosen.get(path, path)))
+
+    return set_to
+
+
+def text_of(run):
+    results, record, folder = run
+    return article.article(results, record, folder).replace("\\", "")
+
+
+def test_a_full_run_is_its_own_evidence(full, nothing_published):
+    text = text_of(full)
+    assert "Full-scale run of" in text
+    assert "This run {#this-run}" not in text
+    for study in full[0].studies.values():
+        for reported in study.reported:
+            assert reported.value in text
+        for claim in study.claims:
+            assert (claim.text in text) != claim.substitute
+    assert "fig-all-scores" in text and "fig-mnist-cae-panels" in text
+
+
+def test_a_reduced_run_has_the_numbers_of_the_published_one(reduced, full, published_is):
+    published_is(full[2])
+    text = text_of(reduced)
+    assert "which checks the software only" in text
+    shown = re.search(r"# This run \{#this-run\}(.+)# References", text, re.DOTALL)[1]
+    assert "test nothing" in shown
+    means = full[0].verdicts.drop_duplicates(["study", "score"])["mean"]
+    assert all(f"{mean:.4f}" in shown for mean in means.dropna())
+    verdicts = set(full[0].verdicts["verdict"])
+    assert verdicts & {"consistent", "too high", "too low", "uninformative"}
+    assert all(verdict in text for verdict in verdicts)
+
+
+def test_a_reduced_run_without_a_published_one_tests_nothing(reduced, nothing_published):
+    text = text_of(reduced)
+    assert "not tested" in text
+    assert not re.search(r"\d is too high|\d are consistent", text)
+
+
+def test_the_article_becomes_a_page_and_a_pdf_that_lead_to_the_supplement(full, nothing_published):
+    results, record, folder = full
+    document = Document("report", article.article(results, record, folder))
+    write_all([document], folder, [])
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert 'href="supplement.html"' in page
+    assert page.count("<figure") == len(list((folder / "figures").glob("*-panels.png"))) + len(
+        {"all-scores", "pipeline", "slopes", "indices"}
+        & {path.stem for path in (folder / "figures").glob("*.svg")}
+    )
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert not list(folder.glob("*.md"))
+
+
+def test_the_same_numbers_give_the_same_article(full, nothing_published):
+    assert text_of(full) == text_of(full)
+
+
+def test_every_study_has_a_short_name():
+    from utils import config
+
+    for name in config.study_names():
+        assert article_figures.short_name(name) != name
