@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from report import collect
+from report import collect, evidence_tables, published
 from utils import config, metrics
 from utils.config.vocabulary import study_notebooks
 from utils.figures import atlas
 from utils.store import files
 from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE, STARTS_TABLE
 
+LOAD_PUBLISHED = published.load
 VERDICT = "{confidence: 0.95, power: 0.8, resamples: 1000, statement: inside the interval}"
 HOSTILE = (
     'a <script>alert("x")</script> & $x^2$ #let *b* _c_ \\alpha \\[d\\] | `e` @das2025 '
@@ -127,6 +128,15 @@ def write_config(folder: Path) -> Path:
         _write(folder / "studies" / f"{name}.yaml", text)
     _write(folder / "verdict.yaml", VERDICT)
     return folder
+
+
+def without_evidence(folder: Path) -> published.Published | None:
+    """Do what `published.load` does, without the evidence, whose counts are of no made-up study.
+
+    In its place while the configuration is that of `write_config`.
+    """
+    run = LOAD_PUBLISHED(folder)
+    return run and dataclasses.replace(run, evidence=evidence_tables.read(Path(), []))
 
 
 def write_run(runs: Path, profile: str = "quick", seeds: tuple[int, ...] = (0, 1)) -> Path:

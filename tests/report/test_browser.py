@@ -7,7 +7,7 @@ import shutil
 import fake_run
 import pytest
 
-from report import build, collect
+from report import build, collect, published
 from utils import places
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -30,6 +30,7 @@ def address(tmp_path_factory):
         runs = fake_run.write_run(folder / "runs")
         made_up = fake_run.with_leaderboards(collect.collect("quick", STUDIES, [0, 1], runs))
         patch.setattr(collect, "collect", lambda *_: made_up)
+        patch.setattr(published, "load", fake_run.without_evidence)
         build.build("quick", STUDIES, [0, 1], runs, folder / "report")
     return (folder / "report" / "supplement.html").as_uri()
 
@@ -262,7 +263,7 @@ def test_the_numbers_of_a_figure_are_saved(open_page):
     figure = page.locator("#fig-mnist-cae-tsne_label")
     name, content = saved(page, figure.get_by_role("button", name="as CSV").click)
     assert name == "fig-mnist-cae-tsne_label.csv"
-    assert content.decode("utf-8-sig") == fake_run.NUMBERS
+    assert content.decode("utf-8-sig") == fake_run.NUMBERS["class"]
     without = page.locator("#fig-mnist-cae-samples")
     assert without.get_by_role("button", name="as CSV").count() == 0
 

@@ -109,17 +109,8 @@ def made_up(tmp_path_factory):
         runs = fake_run.write_run(folder / "runs")
         add_further_notebook(runs)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(published, "load", without_evidence)
+            patch.setattr(published, "load", fake_run.without_evidence)
             yield runs
-
-
-LOAD = published.load
-
-
-def without_evidence(folder):
-    """The project's own published run, whose counts are of no made-up study."""
-    run = LOAD(folder)
-    return run and dataclasses.replace(run, evidence=NO_EVIDENCE)
 
 
 def add_further_notebook(runs):
