@@ -86,7 +86,8 @@ def readme_block(published: Published | None) -> str:
         return NOTHING_YET
     unknown = without_origin(published)
     marked = marked_scores(published, unknown)
-    parts = [lead(published), headline(published.verdicts, marked), HEADLINE_NOTE]
+    parts = [lead(published)] if len(published.metrics) else []
+    parts += [headline(published.verdicts, marked), HEADLINE_NOTE]
     if len(published.identities):
         parts += ["Counts that a protocol fixes:", identity_table(published.identities)]
     if len(published.reported_losses):
