@@ -135,6 +135,7 @@ def examine(
     confusion: pd.DataFrame,
     fact_values: Callable[[config.Fact], dict[int, float]],
     reason_for: ReasonFor,
+    starts: pd.DataFrame | None = None,
 ) -> list[TestedClaim]:
     """Test every claim of a study against a run's numbers.
 
@@ -150,6 +151,8 @@ def examine(
         Gives seed to value of a recorded number; empty if none was recorded.
     reason_for : callable
         Says why a clustering is missing; None if it is not known.
+    starts : DataFrame, optional
+        As for `comparisons.values_to_compare`.
 
     Returns
     -------
@@ -170,7 +173,7 @@ def examine(
             if isinstance(rule, config.FactRule):
                 findings = _fact(rule, fact_values(rule.fact))
             elif isinstance(rule, config.BetterRule):
-                findings = _better(rule, study, metrics, reason_for)
+                findings = _better(rule, study, metrics, reason_for, starts)
             else:
                 findings = _on_counts(rule, _counts(rule, rows, reason_for))
         except _Missing as missing:
@@ -388,10 +391,11 @@ def _better(
     study: config.Study,
     metrics: pd.DataFrame,
     reason_for: ReasonFor,
+    starts: pd.DataFrame | None,
 ) -> list[Finding]:
     ours, other = _place(rule.of), _place(rule.than)
     for n in sorted(metrics["n"].unique(), reverse=True):
-        compared = comparisons.compare(metrics, study, ours, other, rule.metric, n)
+        compared = comparisons.compare(metrics, study, ours, other, rule.metric, n, starts)
         if compared is not None:
             break
     else:
@@ -403,7 +407,7 @@ def _better(
     measures = tuple(
         Measure(
             f"{name} of {describe(*place)}",
-            comparisons.run_values(metrics, study, *place, rule.metric, n),
+            comparisons.values_to_compare(metrics, starts, study, place, rule.metric, n),
         )
         for place in (ours, other)
     )

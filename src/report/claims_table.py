@@ -35,6 +35,7 @@ def of_studies(
     metrics: pd.DataFrame,
     confusion: pd.DataFrame,
     facts: pd.DataFrame,
+    starts: pd.DataFrame,
     reduced: bool,
 ) -> dict[str, list[TestedClaim]]:
     """Test the claims of studies against a run's tables.
@@ -42,8 +43,8 @@ def of_studies(
     Parameters
     ----------
     studies : iterable of Study
-    metrics, confusion, facts : DataFrame
-        Columns of `tables.METRICS_TABLE`, `tables.CONFUSION_TABLE` and `tables.FACTS_TABLE`.
+    metrics, confusion, facts, starts : DataFrame
+        Columns of `METRICS_TABLE`, `CONFUSION_TABLE`, `FACTS_TABLE` and `STARTS_TABLE` of `tables`.
     reduced : bool
         Whether the profile is a reduced one, which tests no claim.
 
@@ -54,7 +55,7 @@ def of_studies(
     """
     return {
         study.study: sorted(
-            _untested(study) if reduced else _tested(study, metrics, confusion, facts),
+            _untested(study) if reduced else _tested(study, metrics, confusion, facts, starts),
             key=lambda one: one.claim.substitute,
         )
         for study in studies
@@ -66,7 +67,11 @@ def _untested(study: config.Study) -> list[TestedClaim]:
 
 
 def _tested(
-    study: config.Study, metrics: pd.DataFrame, confusion: pd.DataFrame, facts: pd.DataFrame
+    study: config.Study,
+    metrics: pd.DataFrame,
+    confusion: pd.DataFrame,
+    facts: pd.DataFrame,
+    starts: pd.DataFrame,
 ) -> list[TestedClaim]:
     return examine(
         study,
@@ -74,6 +79,7 @@ def _tested(
         confusion,
         partial(fact_values, facts, study.study),
         lambda clustered: not_run_reason(facts, study.study, clustered.representation),
+        starts,
     )
 
 

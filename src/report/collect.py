@@ -127,7 +127,7 @@ class Results:
         """The claims of each study that was run, as from `claims_table.of_studies`."""
         was_run = [study for name, study in self.studies.items() if name not in self.not_run]
         return claims_table.of_studies(
-            was_run, self.metrics, self.confusion, self.facts, self.profile.reduced
+            was_run, self.metrics, self.confusion, self.facts, self.starts, self.profile.reduced
         )
 
     @cached_property

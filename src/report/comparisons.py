@@ -75,6 +75,52 @@ def run_values(
     return values
 
 
+def values_to_compare(
+    metrics: pd.DataFrame,
+    starts: pd.DataFrame | None,
+    study: config.Study,
+    place: tuple[str, str, str],
+    metric: str,
+    n: int,
+) -> dict[int, float]:
+    """Return the values of a clustering that are compared with those of another.
+
+    Those of `run_values`. But a protocol that fixes the seed of k-means has a single run where
+    nothing is trained: its seed is arbitrary, and the starts of k-means from other seeds, where
+    they are recorded, show how much depends on it.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        Columns of `tables.METRICS_TABLE`.
+    starts : DataFrame or None
+        Columns of `tables.STARTS_TABLE`.
+    study : Study
+    place : (str, str, str)
+        Representation, space and clusterer.
+    metric : str
+    n : int
+        Number of images.
+
+    Returns
+    -------
+    dict of int to float
+        Seed, of the run or of k-means, to value.
+    """
+    runs = run_values(metrics, study, *place, metric, n)
+    if starts is None or len(runs) != 1 or place[0].startswith("autoencoder"):
+        return runs
+    own = starts[
+        (starts["study"] == study.study)
+        & (starts["representation"] == place[0])
+        & (starts["space"] == place[1])
+        & (starts["clusterer"] == place[2])
+        & (starts["metric"] == metric)
+        & (starts["n"] == n)
+    ].sort_values("kmeans_seed")
+    return {int(row.kmeans_seed): float(row.value) for row in own.itertuples()} or runs
+
+
 def fact_values(facts: pd.DataFrame, study: str, fact: config.Fact) -> dict[int, float]:
     """Return one recorded number for each seed that has it; see `fact_texts`."""
     return {seed: float(text) for seed, text in fact_texts(facts, study, fact).items()}
@@ -194,6 +240,7 @@ def compare(
     other: tuple[str, str, str],
     metric: str,
     n: int,
+    starts: pd.DataFrame | None = None,
 ) -> Comparison | None:
     """Compare two clusterings of the same `n` images by one metric.
 
@@ -208,14 +255,16 @@ def compare(
         `metrics_table.METRICS` says whether more of it is better.
     n : int
         Number of images that both must have.
+    starts : DataFrame, optional
+        As for `values_to_compare`.
 
     Returns
     -------
     Comparison or None
         None if one of them has no value.
     """
-    our_values = run_values(metrics, study, *ours, metric, n)
-    other_values = run_values(metrics, study, *other, metric, n)
+    our_values = values_to_compare(metrics, starts, study, ours, metric, n)
+    other_values = values_to_compare(metrics, starts, study, other, metric, n)
     if not our_values or not other_values:
         return None
     return Comparison(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from report.article_figures import indices_of, short_name
 from report.board_sections import method_name, published_board
-from report.comparisons import Comparison, run_values
+from report.comparisons import Comparison, compare
 from report.markdown import duration
 from report.tally import UNTRAINED, kind_of
 from utils import config
@@ -83,11 +83,9 @@ def _beside(fullest: Published, study: config.Study, other: tuple[str, str, str]
     common = set.intersection(*(_sizes(fullest.metrics, study, place) for place in (ours, other)))
     if not common:
         return None
-    n = max(common)
-    values = [_runs(fullest, study, place, n) for place in (ours, other)]
-    confidence = config.load_verdict_rule().confidence
-    compared = Comparison(*map(tuple, values), confidence=confidence)
-    return Beside(study.study, short_name(study.study), compared)
+    starts = fullest.evidence[STARTS_TABLE.file]
+    compared = compare(fullest.metrics, study, ours, other, "ari", max(common), starts)
+    return None if compared is None else Beside(study.study, short_name(study.study), compared)
 
 
 def _sizes(metrics: pd.DataFrame, study: config.Study, place: tuple[str, str, str]) -> set[int]:
@@ -96,26 +94,6 @@ def _sizes(metrics: pd.DataFrame, study: config.Study, place: tuple[str, str, st
     for column, value in zip(("representation", "space", "clusterer"), place, strict=True):
         own = own[own[column] == value]
     return set(own["n"])
-
-
-def _runs(
-    fullest: Published, study: config.Study, place: tuple[str, str, str], n: int
-) -> list[float]:
-    """Return the ARI of each run; of a protocol that has one run alone, that of its starts.
-
-    Where nothing is trained and the protocol fixes the seed of k-means, there is a single run. Its
-    seed is arbitrary, and other seeds show how much depends on it.
-    """
-    runs = list(run_values(fullest.metrics, study, *place, "ari", n).values())
-    if len(runs) > 1 or place[0].startswith("autoencoder"):
-        return runs
-    starts = fullest.evidence[STARTS_TABLE.file]
-    own = starts[
-        (starts["study"] == study.study) & (starts["metric"] == "ari") & (starts["n"] == n)
-    ]
-    for column, value in zip(("representation", "space", "clusterer"), place, strict=True):
-        own = own[own[column] == value]
-    return own["value"].tolist() or runs
 
 
 def best_untrained(fullest: Published, studies: Sequence[config.Study]) -> list[BestUntrained]:

@@ -18,6 +18,7 @@ from report.tally import BestOfKind, best_of_each_kind, tally_identities, tally_
 from report.variances import of_protocol
 from report.verdict_rows import IDENTITIES_HEADER, identity_rows
 from utils import config
+from utils.store.tables import STARTS_TABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,8 @@ def context(
     confidence = config.load_verdict_rule().confidence
     claims = [tested for view in views for tested in view.claims]
     metrics = published.metrics if is_reduced and published else results.metrics
-    baselines = [sections.baseline_of(metrics, study) for study in results.studies.values()]
+    starts = published.evidence[STARTS_TABLE.file] if is_reduced and published else results.starts
+    baselines = [sections.baseline_of(metrics, study, starts) for study in results.studies.values()]
     boards_are_published = bool(is_reduced and published and published.boards)
     best_methods = [
         BestMethods(board.title, kinds)

@@ -125,7 +125,12 @@ class Published:
         confusion = self.evidence[CONFUSION_TABLE.file]
         counted = [one for one in self.studies if (confusion["study"] == one.study).any()]
         return claims_table.of_studies(
-            counted, self.metrics, confusion, self.facts, self._is_reduced
+            counted,
+            self.metrics,
+            confusion,
+            self.facts,
+            self.evidence[STARTS_TABLE.file],
+            self._is_reduced,
         )
 
     @cached_property

@@ -128,8 +128,8 @@ def study_view(
         internal_names=list(INTERNAL.values()),
         scores=external,
         internal=internal,
-        baseline=baseline_of(results.metrics, study),
-        pretrained=_pretrained(results.metrics, study),
+        baseline=baseline_of(results.metrics, study, results.starts),
+        pretrained=_pretrained(results.metrics, study, results.starts),
         ranking=_ranking(results.metrics, study),
         claims=claims or results.tested_claims[name],
         claims_are_published=bool(claims),
@@ -219,23 +219,27 @@ def _largest(metrics: pd.DataFrame, study: str, representation: str) -> int | No
     return None if rows.empty else int(rows["n"].max())
 
 
-def baseline_of(metrics: pd.DataFrame, study: config.Study) -> Comparison | None:
+def baseline_of(
+    metrics: pd.DataFrame, study: config.Study, starts: pd.DataFrame
+) -> Comparison | None:
     """Compare k-means on the code with k-means on raw pixels, by the adjusted Rand index."""
     n = _largest(metrics, study.study, "autoencoder")
     if n is None:
         return None
     ours = ("autoencoder", study.space.label, "kmeans")
-    return compare(metrics, study, ours, ("pixels", "raw", "kmeans"), "ari", n)
+    return compare(metrics, study, ours, ("pixels", "raw", "kmeans"), "ari", n, starts)
 
 
-def _pretrained(metrics: pd.DataFrame, study: config.Study) -> list[Pretrained]:
+def _pretrained(
+    metrics: pd.DataFrame, study: config.Study, starts: pd.DataFrame
+) -> list[Pretrained]:
     """Compare k-means on the code with k-means on each frozen network's features."""
     ours = ("autoencoder", study.space.label, "kmeans")
     found = []
     for name in _frozen(metrics, study):
         n, other = _largest(metrics, study.study, name), (name, "raw", "kmeans")
-        external = compare(metrics, study, ours, other, "ari", n)
-        internal = compare(metrics, study, ours, other, "silhouette", n)
+        external = compare(metrics, study, ours, other, "ari", n, starts)
+        internal = compare(metrics, study, ours, other, "silhouette", n, starts)
         if external is not None:
             found.append(Pretrained(name, external, internal))
     return found

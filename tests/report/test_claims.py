@@ -615,6 +615,7 @@ def all_claims(counts, ours, than, facts, reduced=False):
         pd.concat([metric_rows(ours), metric_rows(than, of=PIXELS)]),
         pd.concat(confusion) if confusion else tables_module.CONFUSION_TABLE.empty(),
         pd.DataFrame(rows, columns=list(tables_module.FACTS_TABLE.columns)),
+        tables_module.STARTS_TABLE.empty(),
         reduced,
     )
     return tested, claims_table.table(tested)

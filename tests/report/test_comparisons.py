@@ -420,3 +420,41 @@ def test_of_davies_bouldin_less_is_better(study):
     fixed = study.model_copy(update={"kmeans": config.KMeans(n_clusters=10, random_state=42)})
     compared = comparisons.compare(metrics, fixed, *arguments[2:], 70_000)
     assert (compared.outcome, compared.other) == ("undecided", (4.0,))
+
+
+# --- representations beside each other -----------------------------------------------------------
+
+PIXELS = ("pixels", "raw", "kmeans")
+
+
+def starts_of(values, place=PIXELS, n=70_000):
+    rows = [("mnist-cae", 0, *place, n, start, "ari", value) for start, value in enumerate(values)]
+    return pd.DataFrame(rows, columns=list(tables.STARTS_TABLE.columns))
+
+
+@pytest.mark.parametrize(
+    ("values", "fixed", "starts", "expected"),
+    [
+        ({0: 0.3}, 42, [0.31, 0.33], {0: 0.31, 1: 0.33}),
+        ({0: 0.3, 1: 0.3}, 42, [0.31, 0.33], {0: 0.31, 1: 0.33}),  # all seeds are one run
+        ({0: 0.3}, 42, [], {0: 0.3}),
+        ({0: 0.3, 1: 0.4}, None, [0.31, 0.33], {0: 0.3, 1: 0.4}),  # each seed is a run
+    ],
+)
+def test_where_one_run_is_all_there_is_its_starts_are_compared(
+    study, values, fixed, starts, expected
+):
+    changed = study.kmeans.model_copy(update={"random_state": fixed})
+    of = study.model_copy(update={"kmeans": changed})
+    rows = metric_rows(values, ours=PIXELS)
+    found = comparisons.values_to_compare(rows, starts_of(starts), of, PIXELS, "ari", 70_000)
+    assert found == expected
+    assert comparisons.values_to_compare(rows, None, of, PIXELS, "ari", 70_000) == (
+        comparisons.run_values(rows, of, *PIXELS, "ari", 70_000)
+    )
+
+
+def test_a_single_trained_network_is_not_replaced_by_its_starts(study):
+    starts = starts_of([0.31, 0.33], OURS)
+    found = comparisons.values_to_compare(metric_rows({0: 0.3}), starts, study, OURS, "ari", 70_000)
+    assert found == {0: 0.3}
