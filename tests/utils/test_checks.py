@@ -351,9 +351,12 @@ def test_the_published_run_has_the_clusterings_and_facts_that_are_expected(paper
     assert made <= expected
     assert {row[0] for row in expected - made} <= missing
     facts = run.facts[run.facts["study"] == paper]
+    # A run of earlier code, which left no origins, has not what is recorded since.
+    has_origins = (run.evidence["origins.csv"]["study"] == paper).any()
+    later = set() if has_origins else {"final_validation_loss"}
     for notebook, names in checks.numbers_of(study).items():
         found = set(facts.loc[facts["notebook"] == notebook, "fact"])
-        assert {n for n in set(names) - found if not n.endswith("resnet50")} == set()
+        assert {n for n in set(names) - found - later if not n.endswith("resnet50")} == set()
 
 
 def test_a_request_is_checked_without_the_heavy_packages(tmp_path):

@@ -382,7 +382,8 @@ def is_model_or_user_error(path):
         loaded = load_module._validate(config.Study, path)
     except UserError as error:
         return str(error).startswith(f"{path}: ")
-    return isinstance(loaded, config.Study) and loaded.study == path.stem
+    # That its name is the file's is checked where it is loaded by name.
+    return isinstance(loaded, config.Study)
 
 
 GOOD = yaml.safe_load((places.config() / "studies" / f"{STUDY}.yaml").read_text(encoding="utf-8"))
