@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from report import (
     article_figures,
     board_sections,
+    citation,
     findings,
     joining,
     published,
@@ -152,7 +151,7 @@ def n_networks(fullest: Published) -> int:
 
 
 def _citation() -> str:
-    about = yaml.safe_load((places.root() / "CITATION.cff").read_text(encoding="utf-8"))
+    about = citation.about()
     names = [
         one.get("name") or f"{one['given-names']} {one['family-names']}" for one in about["authors"]
     ]

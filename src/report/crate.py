@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import yaml
-
+from report import citation
 from utils import errors, places
 from utils.store import files
 
@@ -86,7 +85,7 @@ class _Graph:
     def __init__(self) -> None:
         from rocrate.rocrate import ROCrate
 
-        self.about = yaml.safe_load((places.root() / "CITATION.cff").read_text(encoding="utf-8"))
+        self.about = citation.about()
         self.crate, self.references = ROCrate(version="1.2"), _references()
 
     def entity(self, which: str, kind: str, **properties: Any) -> Entity:

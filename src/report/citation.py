@@ -1,0 +1,13 @@
+"""What ``CITATION.cff`` says of this project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from utils import places
+from utils.config.strict_yaml import parse
+
+
+def about() -> dict[str, Any]:
+    """Read the title, the authors, the version and the licence, by the keys of the file."""
+    return parse((places.root() / "CITATION.cff").read_bytes()).content
