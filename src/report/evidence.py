@@ -7,21 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import evidence_tables, provenance
+from report import derived_tables, evidence_tables, provenance
 from report.board_tables import write_tables
-from report.claims_table import CLAIMS_TABLE
 from report.forests import draw_forests
 from report.notebook_parts import figure_stems
-from report.reported_losses import REPORTED_LOSSES_TABLE
-from report.variances import VARIANCES_TABLE
 from utils import config
 from utils.store import files
 from utils.store.tables import (
     ASSIGNMENTS_TABLE,
     FACTS_TABLE,
-    IDENTITIES_TABLE,
     METRICS_TABLE,
-    VERDICTS_TABLE,
 )
 
 if TYPE_CHECKING:
@@ -42,13 +37,9 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
         (METRICS_TABLE, results.metrics),
         (ASSIGNMENTS_TABLE, results.assignments),
         (FACTS_TABLE, results.facts),
-        (VERDICTS_TABLE, results.verdicts),
-        (IDENTITIES_TABLE, results.identities),
-        (REPORTED_LOSSES_TABLE, results.reported_losses),
-        (VARIANCES_TABLE, results.variances),
-        (CLAIMS_TABLE, results.claims),
     ):
         schema.write(table, out / schema.file)
+    derived_tables.write(results, out)
     evidence_tables.write(results.evidence, out)
     files.write_json(out / "run.json", record)
     stems = figure_stems(results)

@@ -8,16 +8,14 @@ from pathlib import Path
 
 from report import crate
 from report.claims_table import CLAIMS_TABLE
+from report.derived_tables import DERIVED
 from report.evidence_tables import EVIDENCE
 from report.published import Published
 from report.published_figures import LEADS
-from report.reported_losses import REPORTED_LOSSES_TABLE
-from report.variances import VARIANCES_TABLE
 from utils import config, errors
 from utils.store.tables import (
     BOARD_TABLES,
     FACTS_TABLE,
-    IDENTITIES_TABLE,
     METRICS_TABLE,
     VERDICTS_TABLE,
 )
@@ -49,9 +47,7 @@ def require_full(run: Published | None, report: Path) -> None:
 
 def require_nothing_else(folder: Path, earlier: Published | None) -> None:
     """Refuse to replace a folder that contains a file which publishing does not write."""
-    tables = (METRICS_TABLE, FACTS_TABLE, VERDICTS_TABLE, IDENTITIES_TABLE)
-    tables += (REPORTED_LOSSES_TABLE, VARIANCES_TABLE, CLAIMS_TABLE)
-    tables += (*BOARD_TABLES.values(), *EVIDENCE)
+    tables = (METRICS_TABLE, FACTS_TABLE, *DERIVED, *BOARD_TABLES.values(), *EVIDENCE)
     ours = {"run.json", crate.FILE, *(table.file for table in tables)}
     record = earlier.record if earlier else {}
     topics = [*config.study_names(), *config.leaderboard_names()]

@@ -6,20 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-from report import evidence_tables
-from report.claims_table import CLAIMS_TABLE
+from report import derived_tables, evidence_tables
 from report.leaderboards import SCORES
 from report.published import Hardware, Published, load
-from report.reported_losses import REPORTED_LOSSES_TABLE
-from report.variances import VARIANCES_TABLE
 from utils import places
 from utils.store import files
 from utils.store.tables import (
     BOARD_TABLES,
     FACTS_TABLE,
-    IDENTITIES_TABLE,
     METRICS_TABLE,
-    VERDICTS_TABLE,
 )
 
 
@@ -42,15 +37,7 @@ def write_tables(run: Published, new: Path) -> None:
 
 def write_verdicts(folder: Path) -> None:
     """Write the tables that follow from the other ones of a published run."""
-    run = load(folder)
-    for schema, table in (
-        (VERDICTS_TABLE, run.verdicts),
-        (IDENTITIES_TABLE, run.identities),
-        (REPORTED_LOSSES_TABLE, run.reported_losses),
-        (VARIANCES_TABLE, run.variances),
-        (CLAIMS_TABLE, run.claims),
-    ):
-        schema.write(table, folder / schema.file, float_format="%.6g")
+    derived_tables.write(load(folder), folder, float_format="%.6g")
 
 
 def public_record(record: dict[str, Any]) -> dict[str, Any]:
