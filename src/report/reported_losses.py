@@ -10,7 +10,12 @@ import numpy as np
 import pandas as pd
 
 from report.comparisons import fact_texts, fact_values
-from report.reproduction import NOT_TESTED_REDUCED, NOT_TESTED_SUBSTITUTE
+from report.reproduction import (
+    NOT_TESTED_REDUCED,
+    NOT_TESTED_SUBSTITUTE,
+    each_seed,
+    moments,
+)
 from report.statistics import judge, prediction_interval, rank, rounding
 from utils import config
 from utils.store.tables import FAILED, Table
@@ -86,18 +91,15 @@ def _row(
         verdict = NOT_TESTED_REDUCED
     elif values and study.study in substituted:
         verdict = NOT_TESTED_SUBSTITUTE
-    shown = dict.fromkeys(failed, FAILED) | {s: f"{v:.6g}" for s, v in by_seed.items()}
     return {
         "study": study.study,
         "what": loss.what,
         "source": loss.source,
         "reported": loss.value,
-        "mean": float(np.mean(values)) if values else np.nan,
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
-        "n_networks": len(values),
+        **moments(values),
         "prediction_low": low,
         "prediction_high": high,
         "rank": rank(values, value, half).text if values else "",
         "verdict": verdict,
-        "seed_values": " ".join(shown[seed] for seed in sorted(shown)),
+        "seed_values": each_seed(by_seed, failed, ".6g"),
     }

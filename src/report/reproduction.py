@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,15 +120,13 @@ def _row(
         "score": reported.score,
         "source": source.source,
         "reported": source.value,
-        "mean": float(np.mean(values)) if values else np.nan,
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
-        "n_networks": len(values),
+        **moments(values),
         "prediction_low": low,
         "prediction_high": high,
         "rank": rank(values, value, rounding(source.value)).text if values else "",
         "smallest_deviation": np.nan if deviation is None else deviation,
         "verdict": verdict or (FAILED if failed else NOT_RUN),
-        "seed_values": _each_seed(by_seed, failed),
+        "seed_values": each_seed(by_seed, failed, ".4f"),
         "note": _note_on(metrics, facts, study.study, reported, by_seed, failed, left_open, span),
         "p": prediction_p_value(values, value, rounding(source.value)) if has_p_value else None,
     }
@@ -255,8 +253,18 @@ def _failed_seeds(facts: pd.DataFrame, study: str) -> dict[int, str]:
     return {int(row.seed): str(row.value) for row in rows.itertuples()}
 
 
-def _each_seed(values: dict[int, float], failed: dict[int, str]) -> str:
-    shown = dict.fromkeys(failed, FAILED) | {s: f"{v:.4f}" for s, v in values.items()}
+def moments(values: Sequence[float]) -> dict[str, float]:
+    """Return number, mean and standard deviation of our runs, NaN where there are too few."""
+    return {
+        "mean": float(np.mean(values)) if values else np.nan,
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
+        "n_networks": len(values),
+    }
+
+
+def each_seed(values: Mapping[int, float], failed: Iterable[int], form: str) -> str:
+    """Write the value of each seed in the order of the seeds, or the word "failed"."""
+    shown = dict.fromkeys(failed, FAILED) | {s: f"{v:{form}}" for s, v in values.items()}
     return " ".join(shown[seed] for seed in sorted(shown))
 
 
