@@ -102,6 +102,7 @@ def _context(
 ) -> dict[str, Any]:
     rule = config.load_verdict_rule()
     tally = tally_scores(fullest.verdicts, rule.confidence)
+    untrained = findings.best_untrained(fullest, studies)
     return {
         "profile": results.profile,
         "record": record,
@@ -113,10 +114,8 @@ def _context(
         "statement": rule.statement,
         "n_networks": n_networks(fullest),
         "cite_as": _citation(),
-        "findings": findings.sentences(fullest, studies),
-        "untrained": [
-            findings.untrained_sentence(best) for best in findings.best_untrained(fullest, studies)
-        ],
+        "findings": findings.sentences(fullest, studies, untrained),
+        "untrained": [findings.untrained_sentence(best) for best in untrained],
         "indices": findings.indices_find(fullest, studies),
         "score_rows": _score_rows(fullest),
         "identity_rows": identity_rows(
@@ -130,7 +129,7 @@ def _context(
         ],
         "n_choices": sum(len(study.choices) for study in studies),
         "study_views": [_section(fullest, study) for study in studies],
-        "method_rows": _method_rows(fullest),
+        "method_rows": _method_rows(fullest, untrained),
         "missing": tally.papers["not run"] + tally.papers["failed"],
         "compute": duration(_seconds(fullest)),
         "warnings": warnings_of(results),
@@ -152,9 +151,7 @@ def n_networks(fullest: Published) -> int:
 
 def _citation() -> str:
     about = citation.about()
-    names = [
-        one.get("name") or f"{one['given-names']} {one['family-names']}" for one in about["authors"]
-    ]
+    names = map(citation.name_of, about["authors"])
     return f"{', '.join(names)}, {about['title']}, version {about['version']}"
 
 
@@ -201,14 +198,18 @@ def _section(fullest: Published, study: config.Study) -> StudySection:
     )
 
 
-def _method_rows(fullest: Published) -> list[list[object]]:
+def _method_rows(
+    fullest: Published, untrained: Sequence[findings.BestUntrained]
+) -> list[list[object]]:
+    """List the best method of each leaderboard, the best untrained one, and those with a name."""
     rows = []
     for name in fullest.record.get("leaderboards", []):
         if name not in config.leaderboard_names():
             continue
         board = board_sections.published_board(name, fullest)
-        untrained = [one.row for one in findings.best_untrained(fullest, []) if one.row in board]
-        for row in dict.fromkeys([*board[:1], *untrained, *(one for one in board if one.recipe)]):
+        plain = [one.row for one in untrained if one.leaderboard == name]
+        named = [row for row in board if row.recipe]
+        for row in dict.fromkeys([*board[:1], *plain, *named]):
             rows.append(
                 [
                     config.load_leaderboard(name).title,

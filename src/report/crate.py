@@ -100,10 +100,7 @@ class _Graph:
         return self.entity(f"https://spdx.org/licenses/{name}", "CreativeWork", name=name)
 
     def authors(self) -> list[Entity]:
-        named = {
-            one.get("name") or f"{one['given-names']} {one['family-names']}": one
-            for one in self.about["authors"]
-        }
+        named = {citation.name_of(one): one for one in self.about["authors"]}
         kinds = {name: "Organization" if "name" in one else "Person" for name, one in named.items()}
         return [self.entity(name, kind, name=name) for name, kind in kinds.items()]
 

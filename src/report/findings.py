@@ -34,11 +34,6 @@ class Beside:
         """Of the autoencoder: ``better``, ``worse`` or ``undecided``."""
         return self.comparison.outcome
 
-    @property
-    def gain(self) -> float:
-        """How much higher the ARI of the other representation is."""
-        return self.comparison.other_mean - self.comparison.our_mean
-
 
 @dataclass(frozen=True)
 class BestUntrained:
@@ -48,6 +43,7 @@ class BestUntrained:
     of the same dataset, by its name in figures.
     """
 
+    leaderboard: str
     title: str
     method: str
     row: Any
@@ -110,13 +106,9 @@ def best_untrained(fullest: Published, studies: Sequence[config.Study]) -> list[
         ]
         if not rows:
             continue
-        same = [
-            one
-            for one in beside_pixels(fullest, studies)
-            if config.load_study(one.study).dataset == board.dataset
-        ]
+        same = beside_pixels(fullest, [one for one in studies if one.dataset == board.dataset])
         own = {one.title: one.comparison.our_mean for one in same}
-        found.append(BestUntrained(board.title, method_name(rows[0]), rows[0], own))
+        found.append(BestUntrained(name, board.title, method_name(rows[0]), rows[0], own))
     return found
 
 
@@ -144,13 +136,14 @@ def indices_find(fullest: Published, studies: Sequence[config.Study]) -> IndexFi
 # --- in words ------------------------------------------------------------------------------------
 
 
-def sentences(fullest: Published, studies: Sequence[config.Study]) -> list[str]:
+def sentences(
+    fullest: Published, studies: Sequence[config.Study], untrained: Sequence[BestUntrained]
+) -> list[str]:
     """State the findings: pixels, frozen networks and indices, and what needs no training."""
     found = [
         help_sentence(beside_pixels(fullest, studies)),
         frozen_sentence(beside_frozen(fullest, studies), indices_find(fullest, studies)),
     ]
-    untrained = best_untrained(fullest, studies)
     if untrained:
         found.append(f"{untrained_sentence(max(untrained, key=lambda best: best.gain))}.")
     return found

@@ -102,7 +102,8 @@ def readme_block(published: Published | None) -> str:
 
 def lead(published: Published) -> str:
     """Return the findings as a list, and the figure of all scores."""
-    found = findings.sentences(published, published.studies)
+    untrained = findings.best_untrained(published, published.studies)
+    found = findings.sentences(published, published.studies, untrained)
     listed = [f"{place}. {_plain(sentence)}" for place, sentence in enumerate(found, start=1)]
     return "\n".join([*listed, "", LEAD_FIGURE])
 
