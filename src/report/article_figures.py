@@ -79,8 +79,11 @@ def draw(
     studies = list(studies)
     drawn: dict[str, FigureView] = {}
 
+    def is_wanted(name: str) -> bool:
+        return not only or name in only
+
     def add(name: str, made_of: Any, make: Callable[[], Figure]) -> None:
-        if not only or name in only:
+        if is_wanted(name):
             drawn[name] = _saved(name, made_of, make, folder)
 
     scores = all_scores(fullest, studies)
@@ -95,14 +98,15 @@ def draw(
     if len(indices):
         add("indices", indices.to_json(), partial(figures.indices_and_ari, indices))
     for study in studies:
-        panels = panels_of(fullest, study, pictures)
+        name = f"{study.study}-panels"
+        panels = panels_of(fullest, study, pictures) if is_wanted(name) else None
         if panels is not None:
             made_of = [
                 None if panels.reconstructions is None else sha256_array(panels.reconstructions),
                 *(table.to_csv() for table in (panels.before, panels.after, panels.points)),
             ]
             make = partial(figures.study_panels, panels, study.title)
-            add(f"{study.study}-panels", made_of, make)
+            add(name, made_of, make)
     return drawn
 
 
