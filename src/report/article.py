@@ -209,7 +209,12 @@ def _method_rows(
         board = board_sections.published_board(name, fullest)
         plain = [one.row for one in untrained if one.leaderboard == name]
         named = [row for row in board if row.recipe]
-        for row in dict.fromkeys([*board[:1], *plain, *named]):
+        # By name: rows with missing scores, which are not equal to themselves, are not equal.
+        shown = {
+            (row.representation, row.space, row.clusterer): row
+            for row in (*board[:1], *plain, *named)
+        }
+        for row in shown.values():
             rows.append(
                 [
                     config.load_leaderboard(name).title,
