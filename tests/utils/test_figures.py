@@ -267,14 +267,36 @@ def test_a_description_states_what_the_figure_shows():
 
     sizes = figures.class_balance(np.array([0, 2, 2], np.uint8), ["a", "b", "c"])
     assert figures.description(sizes).caption == "Images per class: from 0 (b) to 2 (c)."
-    assert "from 0.3000 to 0.1000" in of("loss_curve").caption
-    assert "falls until the last one; the validation loss ends at 0.2000" in of("loss_curve").alt
+    losses = of("loss_curve")
+    assert "training from 0.3000 to 0.1000, validation from 0.4000 to 0.2000" in losses.caption
+    assert "the validation loss falls from 0.4000 to 0.2000" in losses.alt
     assert "highest ARI is -0.030 of net$_0$ / raw / kmeans" in of("comparison").alt
     assert "the space of a: 0.300, clusters of two" in of("internal_by_space").alt
     assert "The knee proposes eps 36.00; the paper has 5." in of("k_distances").caption
     assert "highest at 3" in of("k_curve").alt
     assert "784 pixel values become 32 numbers" in of("architecture_dense").alt
     assert "at most 4 clusters are found, at eps 2.00, with 40% noise" in of("eps_strip").alt
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([0.3, 0.2, 0.4], "falls from 0.3000 to 0.2000 in epoch 2 and ends higher, at 0.4000"),
+        ([0.3, 0.2, 0.1], "falls from 0.3000 to 0.1000"),
+        ([0.1, 0.2, 0.3], "is lowest in the first epoch, at 0.1000, and ends at 0.3000"),
+        ([0.1], "is 0.1000"),
+    ],
+)
+def test_the_words_for_a_validation_curve_are_its_own(losses, said):
+    history = pd.DataFrame(
+        {
+            "epoch": range(1, 1 + len(losses)),
+            "loss": np.linspace(3, 1, len(losses)),
+            "validation_loss": losses,
+        }
+    )
+    alt = figures.description(figures.loss_curve(history)).alt
+    assert alt.endswith(f"the validation loss {said}.")
 
 
 def test_a_map_says_how_many_neighbours_share_a_group_and_how_much_is_noise():
@@ -430,13 +452,43 @@ def oklab(linear_rgb):
     return opponents @ np.cbrt(cones @ linear_rgb)
 
 
+def least_distance(some, others, vision):
+    def seen(colours):
+        rgb = np.array([mpl.colors.to_rgb(colour) for colour in colours])
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return [oklab(np.clip(VISION[vision] @ colour, 0, 1)) for colour in linear]
+
+    pairs = itertools.product(
+        zip(some, seen(some), strict=True), zip(others, seen(others), strict=True)
+    )
+    return min(np.linalg.norm(a - b) for (one, a), (other, b) in pairs if one != other)
+
+
 @pytest.mark.parametrize("vision", VISION)
 def test_ten_classes_stay_apart(vision):
-    rgb = np.array([mpl.colors.to_rgb(colour) for colour in figures.class_colours(10)])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = [oklab(np.clip(VISION[vision] @ colour, 0, 1)) for colour in linear]
     # matplotlib's default ten come to 0.007 and 0.023 with the two deficiencies.
-    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 0.07
+    assert least_distance(figures.class_colours(10), figures.class_colours(10), vision) > 0.07
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_ten_clusters_stay_apart(vision):
+    assert least_distance(figures.cluster_colours(10), figures.cluster_colours(10), vision) > 0.14
+
+
+@pytest.mark.parametrize("n", [10, 30])
+def test_a_cluster_is_taken_for_no_class_by_its_colour_or_its_name(n):
+    assert least_distance(figures.cluster_colours(10), figures.class_colours(10), "normal") > 0.06
+    assert not set(figures.cluster_colours(n)) & set(figures.class_colours(n))
+    assert not set(figures.cluster_names(n)) & {str(i) for i in range(n)}
+
+
+def test_maps_have_the_colours_of_what_they_show():
+    groups = np.arange(6)
+    for kind, colours in (("class", figures.class_colours), ("cluster", figures.cluster_colours)):
+        drawn = figures.map_by_class(points(6), groups, NAMES, "", kind)
+        view = figures.view_3d(cloud(6), groups, NAMES, "", kind)
+        assert list(legend_of(drawn)[1].values()) == colours(6)
+        assert list(legend_of(view)[1].values()) == colours(6)
 
 
 def test_a_class_has_one_colour_whatever_the_number_of_classes():
@@ -479,7 +531,9 @@ def test_mean_images():
 def test_confusion_shows_every_count_and_shades_by_share_of_the_row():
     matrix = np.array([[90, 10], [0, 4], [0, 0]])
     fig = figures.confusion(matrix, ["a", "b", "c"], ["x", "y"], "title")
-    (ax,) = fig.axes
+    ax, bar = fig.axes
+    assert bar.get_ylabel() == "colour: share of the row"
+    assert "its colour is their share of the row" in figures.description(fig).caption
     assert [text.get_text() for text in ax.texts] == ["90", "10", "0", "4", "0", "0"]
     shades = ax.collections[0].get_array().reshape(3, 2)
     np.testing.assert_allclose(shades, [[0.9, 0.1], [0, 1], [0, 0]])
@@ -493,7 +547,7 @@ def test_confusion_too_large_for_counts_has_a_bar_of_shades():
     fig = figures.confusion(np.full((25, 25), 54321), names, names, "")
     heat_map, bar = fig.axes
     assert not heat_map.texts
-    assert bar.get_ylabel() == "share of the cluster"
+    assert bar.get_ylabel() == "colour: share of the row"
 
 
 def boxes_of(fig):
@@ -658,13 +712,51 @@ def test_the_strip_has_a_panel_for_clusters_noise_and_ari():
     assert [len(ax.lines) for ax in fig.axes] == [1, 1, 2]
 
 
+def test_a_count_has_whole_numbers_from_0_on_its_axis():
+    clusters, noise, ari = figures.eps_strip(
+        strip_frame().assign(k_found=1, noise_fraction=0.0, ari=0.0, ari_covered=0.0)
+    ).axes
+    low, high = clusters.get_ylim()
+    shown = [tick for tick in clusters.get_yticks() if low <= tick <= high]
+    assert low == 0 and shown == [0, 1]
+    assert noise.get_ylim()[1] > 1
+    assert ari.get_ylim()[1] >= 0.1
+
+
 def test_three_dimensions_are_the_first_three_with_numbered_centres():
     points = cloud(60)
     fig = figures.view_3d(points, labels(60), NAMES, "", "cluster", centres=cloud(6))
     ax = fig.axes[0]
     drawn = np.sort(np.array(ax.collections[0]._offsets3d).T, axis=0)
     np.testing.assert_allclose(drawn, np.sort(points[:, :3], axis=0))
-    assert set("012345") <= set(all_texts(fig))
+    assert set(NAMES) <= {text.get_text() for text in ax.texts}
+
+
+@pytest.mark.parametrize(
+    ("constant", "drawn", "said"),
+    [
+        ([1], "134", "Dimension 2 is the same for all images."),
+        ([0, 2], "245", "Dimensions 1 and 3 are the same for all images."),
+        ([4], "123", "Dimension 5 is the same for all images."),
+        ([0, 1, 3, 4], "123", "Of 5 dimensions 4 are the same for all images."),
+    ],
+)
+def test_a_dimension_that_is_constant_is_not_drawn_if_three_vary(constant, drawn, said):
+    points = cloud(60)
+    points[:, constant] = 2
+    fig = figures.view_3d(points, labels(60), NAMES, "Title", "class")
+    ax = fig.axes[0]
+    shown = [axis.get_label_text()[-1] for axis in (ax.xaxis, ax.yaxis, ax.zaxis)]
+    assert shown == list(drawn)
+    assert all(np.ptp(limits) >= 1 for limits in (ax.get_xlim(), ax.get_ylim(), ax.get_zlim()))
+    caption, alt = figures.description(fig)
+    assert caption.endswith(said)
+    assert "nan" not in alt
+
+
+def test_points_that_are_all_the_same_can_be_drawn():
+    fig = figures.view_3d(np.ones((9, 4), np.float32), labels(9), NAMES, "", "class")
+    assert "have 0% of the variance" in figures.description(fig).alt
 
 
 # --- quality and time ----------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from utils.figures.scores import (
 )
 from utils.figures.style import (
     CLASS_COLOURS,
+    CLUSTER_COLOURS,
     EMBEDDED_PNG,
     GREY,
     INK,
@@ -54,6 +55,8 @@ from utils.figures.style import (
     Description,
     Saved,
     class_colours,
+    cluster_colours,
+    cluster_names,
     describe,
     description,
     save,
@@ -64,6 +67,7 @@ __all__ = [
     "BLOCK_PITCH",
     "BLOCK_SPACE",
     "CLASS_COLOURS",
+    "CLUSTER_COLOURS",
     "DECODER",
     "EMBEDDED_PNG",
     "ENCODER",
@@ -86,6 +90,8 @@ __all__ = [
     "architecture",
     "class_balance",
     "class_colours",
+    "cluster_colours",
+    "cluster_names",
     "comparison",
     "confusion",
     "describe",

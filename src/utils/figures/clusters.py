@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from utils import metrics
 from utils.figures.style import (
@@ -25,12 +25,16 @@ from utils.figures.style import (
     _single_axes,
     class_colours,
     describe,
+    group_colours,
 )
 
 # Points of a curve; more cannot be told apart.
 MOST_ON_CURVE = 2_000
 # Neighbours of a point of a map that its alternative text looks at.
 NEIGHBOURS = 10
+# Inches beside a heat map for the bar of its shades.
+SHADES_SPACE = 0.75
+SHADES_NOTE = "A cell's number counts images; its colour is their share of the row."
 
 # --- confusion matrices --------------------------------------------------------------------------
 
@@ -79,12 +83,12 @@ def confusion(
 
     Notes
     -----
-    A row's shade is each count's share of that row. Counts are left out where the cells are too
-    small to read them; a bar then gives the shades.
+    A cell's number is a count, its shade that count's share of the row, as the bar says. Numbers
+    are left out where the cells are too small to read them.
     """
     n_rows, n_columns = matrix.shape
     label_space = 0.35 + 0.075 * max(len(name) for name in row_names)
-    cell = (WIDTH - label_space) / n_columns
+    cell = (WIDTH - label_space - SHADES_SPACE) / n_columns
     cell_height = float(np.clip(cell * 0.75, 0.17, 0.45))
     digits = max(len(str(count)) for count in matrix.flat)
     font = min(SMALL, (cell * POINTS_PER_INCH - 2) / (0.64 * digits))
@@ -99,8 +103,7 @@ def confusion(
         annot=matrix if is_readable else False,
         fmt="d",
         annot_kws={"fontsize": font},
-        cbar=not is_readable,
-        cbar_kws={"label": f"share of the {row_title}"},
+        cbar_kws={"label": "colour: share of the row", "format": PercentFormatter(1)},
         linewidths=0.5,
         linecolor="#e6e6e6",
         ax=ax,
@@ -117,7 +120,7 @@ def confusion(
     counts.insert(0, f"{row_title} \\ {column_title}", list(row_names), allow_duplicates=True)
     return describe(
         _keep(fig, counts),
-        f"{title}: each {row_title} (rows) against each {column_title} (columns).",
+        f"{title}: each {row_title} (rows) against each {column_title} (columns). {SHADES_NOTE}",
         f"Confusion matrix, {title}; {largest_confusion(matrix, row_names, column_names)}.",
     )
 
@@ -145,9 +148,9 @@ def matched_confusion(
     rows = [class_names[match[c]] if c in match else "unmatched" for c in table.clusters.tolist()]
     columns = [class_names[i] for i in table.classes]
     return describe(
-        confusion(table.counts, rows, columns, title),
+        confusion(table.counts, rows, columns, title, "cluster, by its matched class"),
         f"{title}: clusters (rows, matched one to one with classes by the Hungarian algorithm) "
-        "against classes (columns).",
+        f"against classes (columns). {SHADES_NOTE}",
         f"Matched confusion matrix, {title}; {largest_confusion(table.counts, rows, columns)}.",
     )
 
@@ -170,9 +173,9 @@ def majority_confusion(
         else "Every class is the majority of some cluster."
     )
     return describe(
-        confusion(table.counts, rows, columns, title),
+        confusion(table.counts, rows, columns, title, "cluster, by its majority class"),
         f"{title}: clusters (rows, named after their majority class) against classes (columns). "
-        + found,
+        f"{found} {SHADES_NOTE}",
         f"Confusion matrix sorted by majority class, {title}; {len(set(rows))} of "
         f"{len(class_names)} classes are the majority of a cluster, and "
         f"{largest_confusion(table.counts, rows, columns)}.",
@@ -223,42 +226,75 @@ def view_3d(
     legend_title: str,
     centres: np.ndarray | None = None,
 ) -> Figure:
-    """Draw points by their first three dimensions, a colour for each class or cluster.
+    """Draw points by the first three dimensions that vary, a colour for each class or cluster.
 
     Parameters
     ----------
     points : ndarray of float, shape (N, D)
-        D at least 3; the first three are drawn.
+        D at least 3. A dimension that is the same for all points, such as a unit of a network that
+        never fires, shows nothing and is left out, unless fewer than three vary.
     values : ndarray of int, shape (N,)
         Index into `names`; −1 is noise and drawn in grey.
     names : sequence of str
     title, legend_title : str
     centres : ndarray of float, shape (len(names), D), optional
-        Marked and numbered by their row.
+        Marked and named.
     """
+    drawn, constant = _drawn_dimensions(points)
     fig = _figure(4.6, layout="constrained")
     # Centres and their numbers lie over the points wherever they are.
     ax = fig.add_subplot(projection="3d", computed_zorder=False)
     ax.set_title(title)
     alpha = 0.8 if centres is None else 0.45
-    _scatter(fig, ax, points[:, :3], values, names, legend_title, alpha)
-    for row, centre in enumerate([] if centres is None else centres):
-        colour, place = class_colours(len(centres))[row], centre[:3]
-        ax.scatter(*place, s=90, c="white", edgecolors=colour, linewidths=1.8, zorder=3)
-        ax.text(*place, str(row), ha="center", va="center", fontsize=SMALL, weight="bold", zorder=4)
-    for axis, name in zip((ax.xaxis, ax.yaxis, ax.zaxis), "123", strict=True):
-        axis.set_label_text(f"dimension {name}")
-        axis.set_major_locator(MaxNLocator(4))
-    columns = ("dimension 1", "dimension 2", "dimension 3")
-    share = points[:, :3].var(axis=0).sum() / points.var(axis=0).sum()
+    _scatter(fig, ax, points[:, drawn], values, names, legend_title, alpha)
+    centres = None if centres is None else centres[:, drawn]
+    marks = [] if centres is None else zip(centres, names, strict=True)
+    for (place, name), colour in zip(marks, group_colours(legend_title, len(names)), strict=False):
+        ax.scatter(*place, s=140, c="white", edgecolors=colour, linewidths=1.8, zorder=3)
+        ax.text(*place, name, ha="center", va="center", fontsize=SMALL, weight="bold", zorder=4)
+    columns = [f"dimension {dimension + 1}" for dimension in drawn]
+    for axis, dimension, column in zip("xyz", drawn, columns, strict=True):
+        getattr(ax, f"{axis}axis").set_label_text(column)
+        getattr(ax, f"{axis}axis").set_major_locator(MaxNLocator(4))
+        if dimension in constant:
+            value = float(points[0, dimension])
+            ax.set(**{f"{axis}lim": (value - 1, value + 1)})
+    shares = points.var(axis=0) / max(points.var(axis=0).sum(), np.finfo(float).tiny)
     marked = "" if centres is None else f" and a marked centre for each of {len(centres)} clusters"
     return describe(
-        _keep(fig, _points(points[:, :3], columns, values, names, legend_title, centres)),
-        f"{title}: the first three dimensions of the clustered space for {len(points):,} images, "
-        f"a colour for each {legend_title}{marked}.",
+        _keep(fig, _points(points[:, drawn], columns, values, names, legend_title, centres)),
+        f"{title}: {_dimensions_in_words(drawn, constant)} of the clustered space for "
+        f"{len(points):,} images, a colour for each {legend_title}{marked}."
+        f"{_constant_in_words(constant, points.shape[1])}",
         f"Three-dimensional scatter plot, a colour for each {legend_title}{marked}; the three "
-        f"dimensions have {share:.0%} of the variance.",
+        f"dimensions have {shares[drawn].sum():.0%} of the variance.",
     )
+
+
+def _drawn_dimensions(points: np.ndarray) -> tuple[list[int], list[int]]:
+    """Choose three dimensions to draw, the first that vary, and list all that do not."""
+    varies = np.ptp(points, axis=0) > 0
+    by_choice = np.argsort(~varies, kind="stable")
+    return sorted(by_choice[:3].tolist()), np.flatnonzero(~varies).tolist()
+
+
+def _dimensions_in_words(drawn: Sequence[int], constant: Sequence[int]) -> str:
+    if not constant or list(drawn) == [0, 1, 2]:
+        return "the first three dimensions"
+    first, second, third = (dimension + 1 for dimension in drawn)
+    return f"dimensions {first}, {second} and {third}"
+
+
+def _constant_in_words(constant: Sequence[int], n: int) -> str:
+    """Say which of `n` dimensions are the same for all points, if any is."""
+    if not constant:
+        return ""
+    if len(constant) > 3:
+        return f" Of {n} dimensions {len(constant)} are the same for all images."
+    *first, last = (str(dimension + 1) for dimension in constant)
+    if first:
+        return f" Dimensions {', '.join(first)} and {last} are the same for all images."
+    return f" Dimension {last} is the same for all images."
 
 
 def k_distances(curve: np.ndarray, knee: int, published: float, k: int) -> Figure:
@@ -343,6 +379,10 @@ def eps_strip(frame: pd.DataFrame) -> Figure:
             ax.plot(frame["eps"], frame[column], marker="o", ms=3.5, color=colour)
         ax.set_ylabel(title)
         ax.sharex(axes[0, 0])
+    _whole_numbers(axes[0, 0], frame["k_found"])
+    axes[1, 0].set_ylim(-0.05, 1.05)
+    low, high = frame[panels["ARI"]].min(axis=None), frame[panels["ARI"]].max(axis=None)
+    axes[2, 0].set_ylim(min(low, 0) - 0.02, max(1.1 * high, 0.1))  # not the rounding of nothing
     axes[-1, 0].legend(axes[-1, 0].lines, ["noise as a cluster", "without noise"])
     axes[-1, 0].set_xlabel("eps")
     most = frame.loc[frame["k_found"].idxmax()]
@@ -350,9 +390,16 @@ def eps_strip(frame: pd.DataFrame) -> Figure:
         _keep(fig, frame),
         "DBSCAN as its radius grows: clusters found, share of noise, and ARI with noise as a "
         "cluster and without it.",
-        f"Three panels of curves over eps: at most {most['k_found']:.0f} clusters are found, at "
-        f"eps {most['eps']:.2f}, with {most['noise_fraction']:.0%} noise.",
+        f"Three panels of curves over eps: at most {most['k_found']:.0f} "
+        f"{'cluster is' if most['k_found'] == 1 else 'clusters are'} found, at eps "
+        f"{most['eps']:.2f}, with {most['noise_fraction']:.0%} noise.",
     )
+
+
+def _whole_numbers(ax: Axes, counts: pd.Series) -> None:
+    """Let an axis of counts begin at 0 and have whole numbers only."""
+    ax.set_ylim(0, 1.1 * max(1, counts.max()))
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def map_centroids(
@@ -363,18 +410,18 @@ def map_centroids(
     title: str = "k-means centres",
     legend_title: str = "cluster",
 ) -> Figure:
-    """Draw a map of points with a numbered disc at each cluster's centre.
+    """Draw a map of points with a named disc at each cluster's centre.
 
     Parameters
     ----------
     xy, values, names, title, legend_title
         As for `map_by_class`.
     centres_xy : ndarray of float, shape (k, 2)
-        Centre of cluster i in row i, on the same map; its disc bears the name i.
+        Centre of cluster i in row i, on the same map.
     """
     fig, ax = _map_axes(title)
     _scatter(fig, ax, xy, values, names, legend_title, alpha=0.45)
-    colours = class_colours(len(names))
+    colours = group_colours(legend_title, len(names))
     for (x, y), name, colour in zip(centres_xy, names, colours, strict=True):
         ax.annotate(
             name,
@@ -475,7 +522,7 @@ def _scatter(
     alpha: float = 0.8,
 ) -> None:
     values = np.asarray(values, dtype=int)
-    colours = [*class_colours(len(names)), NOISE_GREY]  # the last is at −1
+    colours = [*group_colours(legend_title, len(names)), NOISE_GREY]  # the last is at −1
     shown = sorted(np.unique(values), key=lambda value: (value < 0, value))
     order = np.random.default_rng(0).permutation(len(xy))  # so that no class hides the others
     order = order[np.argsort(values[order] >= 0, kind="stable")]  # and noise hides none

@@ -124,15 +124,31 @@ def loss_curve(history: pd.DataFrame, loss: str = "loss") -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     ax.set_axisbelow(True)
-    first, last = history["loss"].iloc[[0, -1]]
-    validation = ""
-    if "validation_loss" in history:
-        validation = f"; the validation loss ends at {history['validation_loss'].iloc[-1]:.4f}"
-    trend = "falls" if history["loss"].is_monotonic_decreasing else "falls and rises"
+    curves = {"training": "loss", "validation": "validation_loss"}
+    losses = {name: history[column] for name, column in curves.items() if column in history}
+    ends = [f"{name} from {of.iloc[0]:.4f} to {of.iloc[-1]:.4f}" for name, of in losses.items()]
+    courses = [f"the {name} loss {_course(history['epoch'], of)}" for name, of in losses.items()]
+    epochs = f"{len(history)} epoch{'s' if len(history) > 1 else ''}"
     return describe(
         _keep(fig, history),
-        f"Training loss ({loss}) over {len(history)} epochs, from {first:.4f} to {last:.4f}.",
-        f"Line chart of the training loss by epoch; it {trend} until the last one{validation}.",
+        f"Loss ({loss}) over {epochs}: {', '.join(ends)}.",
+        f"Line chart of the loss by epoch: {'; '.join(courses)}.",
+    )
+
+
+def _course(epochs: pd.Series, losses: pd.Series) -> str:
+    """Say in words how a loss goes over the epochs."""
+    values = losses.to_numpy(float)
+    first, last, lowest = values[0], values[-1], int(values.argmin())
+    if len(values) == 1:
+        return f"is {first:.4f}"
+    if lowest == 0:
+        return f"is lowest in the first epoch, at {first:.4f}, and ends at {last:.4f}"
+    if lowest == len(values) - 1:
+        return f"falls from {first:.4f} to {last:.4f}"
+    return (
+        f"falls from {first:.4f} to {values[lowest]:.4f} in epoch {epochs.iloc[lowest]} and ends "
+        f"higher, at {last:.4f}"
     )
 
 

@@ -55,6 +55,20 @@ CLASS_COLOURS = (
     "#332288",
     "#000000",
 )
+# Of clusters, which are no classes: apart from each other, and none is the colour of a class. Found
+# by a search for the largest least distance in Oklab, also with a colour vision deficiency.
+CLUSTER_COLOURS = (
+    "#8866ee",
+    "#cc8844",
+    "#116688",
+    "#666611",
+    "#88ccee",
+    "#661111",
+    "#cccc11",
+    "#1111cc",
+    "#aa88aa",
+    "#441166",
+)
 
 
 def use_style() -> None:
@@ -187,9 +201,28 @@ def class_colours(n: int) -> list[str]:
 
     Up to ten stay apart with a colour vision deficiency; more are spread over the hues.
     """
-    if n <= len(CLASS_COLOURS):
-        return list(CLASS_COLOURS[:n])
-    return [str(colour) for colour in sns.husl_palette(n).as_hex()]
+    return _first_colours(CLASS_COLOURS, n, saturation=0.9)
+
+
+def cluster_colours(n: int) -> list[str]:
+    """Return `n` colours as "#rrggbb" for clusters; none is that of a class of the same number."""
+    return _first_colours(CLUSTER_COLOURS, n, saturation=0.55)
+
+
+def cluster_names(n: int) -> list[str]:
+    """Name clusters 0 to n − 1 so that no name is that of a class: "c0", "c1", …."""
+    return [f"c{cluster}" for cluster in range(n)]
+
+
+def group_colours(kind: str, n: int) -> list[str]:
+    """Return `n` colours for groups of a kind: "cluster", or classes of any other name."""
+    return cluster_colours(n) if kind == "cluster" else class_colours(n)
+
+
+def _first_colours(palette: tuple[str, ...], n: int, saturation: float) -> list[str]:
+    if n <= len(palette):
+        return list(palette[:n])
+    return [str(colour) for colour in sns.husl_palette(n, s=saturation).as_hex()]
 
 
 # --- pieces --------------------------------------------------------------------------------------
