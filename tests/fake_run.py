@@ -291,7 +291,7 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
         "notes": notes,
         "origin": ORIGIN,
         "networks": {} if notebook == NOTEBOOKS[0] else {"autoencoder": NETWORK_ORIGIN},
-        "made_from": {"code": CODE, "inputs": {}},
+        "made_from": {"code": "", "numbers": CODE, "inputs": {}},
     }
     if notebook == "03_latent_clustering":
         manifest["atlas"] = "atlas.parquet"

@@ -14,7 +14,7 @@ from utils import clustering, metrics, places, runs
 from utils.data import datasets
 from utils.representations import training
 from utils.store import origins
-from utils.store.fingerprints import notebook_fingerprint
+from utils.store.fingerprints import numbers_fingerprint
 
 STUDY, SEED, NOTEBOOK = "fashion-ae", 0, "03_latent_clustering"
 CLUSTERING = ("autoencoder", "raw", "kmeans")
@@ -51,7 +51,7 @@ def what_differs(run):
         "processor": {row.processor, row.network_processor} != {origins.processor()},
         # The workflow trains with a thread for each core, and clusters with half as many.
         "number of cores": record["hardware"]["cores"] != os.cpu_count(),
-        "code": row.code != notebook_fingerprint(places.root() / "notebooks" / f"{NOTEBOOK}.py"),
+        "code": row.code != numbers_fingerprint(places.root() / "notebooks" / f"{NOTEBOOK}.py"),
         "libraries": {name: record["versions"].get(name) for name in LIBRARIES} != here,
     }
     return [reason for reason, is_other in reasons.items() if is_other]
@@ -122,7 +122,7 @@ def test_a_published_number_comes_out_again(kept, made_again, metric):
 )
 def test_the_number_must_be_the_same_only_where_everything_is(changes, said):
     here = origins.processor()
-    code = notebook_fingerprint(places.root() / "notebooks" / f"{NOTEBOOK}.py")
+    code = numbers_fingerprint(places.root() / "notebooks" / f"{NOTEBOOK}.py")
     row = {"study": STUDY, "seed": SEED, "notebook": NOTEBOOK, "representation": CLUSTERING[0]}
     row |= {"processor": here, "network_processor": here, "code": code} | changes
     versions = {name: changes.get(name, version(name)) for name in LIBRARIES}

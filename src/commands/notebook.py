@@ -29,6 +29,7 @@ from utils.store.files import (
     write_checksums,
     write_json,
 )
+from utils.store.fingerprints import numbers_fingerprint
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -334,7 +335,7 @@ def main(arguments: list[str] | None = None) -> int:
     title = title_of(options.notebook, options.study, options.seed)
     began = datetime.now(UTC)
     tell("start", title)
-    note = made_from(options.code, options.inputs)
+    note = made_from(options.code, numbers_fingerprint(script), options.inputs)
     try:
         run_notebook(
             script,

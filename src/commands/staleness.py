@@ -27,17 +27,23 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def made_from(code: str, inputs: Iterable[str]) -> dict[str, Any]:
+def made_from(code: str, numbers: str, inputs: Iterable[str]) -> dict[str, Any]:
     """Return the record for the manifest of a notebook that is about to run.
 
     Parameters
     ----------
     code : str
         The `notebook_fingerprint` of its script.
+    numbers : str
+        The `numbers_fingerprint` of its script.
     inputs : iterable of str
         Files that its results depend on, relative to the repository.
     """
-    return {"code": code, "inputs": {name: sha256_file(places.root() / name) for name in inputs}}
+    return {
+        "code": code,
+        "numbers": numbers,
+        "inputs": {name: sha256_file(places.root() / name) for name in inputs},
+    }
 
 
 def is_stale(manifest: Path) -> bool:

@@ -49,7 +49,7 @@ def _rows_of(run: NotebookRun) -> list[dict[str, Any]]:
             "notebook": run.notebook,
             "representation": name,
             "precision": manifest.networks.get(name, {}).get("precision", otherwise),
-            "code": manifest.made_from.get("code", ""),
+            "code": manifest.made_from.get("numbers", ""),
             "commit": manifest.origin.get("commit") or "",
             "processor": manifest.origin.get("processor", ""),
             "computed": manifest.origin.get("computed", ""),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import MARK
 from utils import places
-from utils.store.fingerprints import notebook_fingerprint, source_fingerprint
+from utils.store.fingerprints import numbers_fingerprint, source_fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,6 +172,6 @@ def _since(commit: str, computed: str) -> str:
 
 
 def _code_of_notebook(name: str) -> str | None:
-    """Return the fingerprint of a notebook's code today; None if there is no such notebook."""
+    """Return the fingerprint of what computes a notebook's numbers today; None without it."""
     script = places.root() / "notebooks" / f"{name}.py"
-    return notebook_fingerprint(script) if script.is_file() else None
+    return numbers_fingerprint(script) if script.is_file() else None

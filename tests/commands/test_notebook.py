@@ -11,6 +11,7 @@ from commands.notebook import NotebookFailed, _ProgressLines, main, run_notebook
 from commands.telling import MARK
 from report.collect import Manifest
 from utils.store.files import damaged_files, read_json, sha256_file
+from utils.store.fingerprints import numbers_fingerprint
 
 MADE_FROM = ("--code", "of the script", "--inputs", "requirements.lock")
 LEFT = {"executed.ipynb", "manifest.json", "checksums.json"}
@@ -192,7 +193,8 @@ def test_a_kernel_computes_with_the_threads_it_is_given(
     assert main(["01", *required, "--run-dir", str(tmp_path / "run"), *options]) == 0
     manifest = read_json(tmp_path / "run" / "manifest.json")
     lock = {"requirements.lock": sha256_file(tmp_path / "requirements.lock")}
-    assert manifest["made_from"] == {"code": "of the script", "inputs": lock}
+    numbers = numbers_fingerprint(tmp_path / "notebooks/01.py")
+    assert manifest["made_from"] == {"code": "of the script", "numbers": numbers, "inputs": lock}
     assert not damaged_files(tmp_path / "run")
 
 

@@ -64,7 +64,7 @@ def main():
         return 1
     start = sys.argv.index("--inputs") + 1
     inputs = sys.argv[start:sys.argv.index("--threads")]
-    note = made_from(sys.argv[start - 2], inputs)
+    note = made_from(sys.argv[start - 2], "", inputs)
     write_json(Path(values["--run-dir"], "manifest.json"), {"title": title, "made_from": note})
     Path(values["--run-dir"], "executed.ipynb").write_text(title)
     write_checksums(Path(values["--run-dir"]))

@@ -254,7 +254,7 @@ def made(tmp_path, monkeypatch, elsewhere):
     put(tmp_path / "requirements.lock", b"numpy==1.0")
     manifest = tmp_path / "runs/quick/one/seed-0/01_a/manifest.json"
     code = notebook_fingerprint(tmp_path / "notebooks" / "01_a.py")
-    note = staleness.made_from(code, ["requirements.lock"])
+    note = staleness.made_from(code, "", ["requirements.lock"])
     manifest.parent.mkdir(parents=True)
     files.write_json(manifest, {"made_from": note})
     yield manifest

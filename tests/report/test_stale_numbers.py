@@ -30,7 +30,7 @@ RECORD = {
 @pytest.fixture
 def today(monkeypatch):
     """Today's code, whatever it really is; notebook 99 does not exist."""
-    monkeypatch.setattr(stale, "notebook_fingerprint", lambda script: TODAY)
+    monkeypatch.setattr(stale, "numbers_fingerprint", lambda script: TODAY)
     monkeypatch.setattr(stale, "source_fingerprint", lambda *_: TRAINING)
 
 
@@ -143,7 +143,7 @@ def test_lines_group_what_is_alike():
 def test_todays_code_is_that_of_the_notebooks_in_the_repository():
     script = places.ROOT / "notebooks/03_latent_clustering.py"
     code = {
-        "code": stale.notebook_fingerprint(script),
+        "code": stale.numbers_fingerprint(script),
         "network_code": stale.source_fingerprint(stale.TRAINING),
     }
     run = run_of(scores(("autoencoder", 0)), origin("autoencoder", 0, **code))
@@ -157,7 +157,7 @@ def test_the_readme_marks_what_has_no_origin_whatever_the_code_is_today(monkeypa
     def refuse(*_):
         pytest.fail("the README must not depend on today's code")
 
-    monkeypatch.setattr(stale, "notebook_fingerprint", refuse)
+    monkeypatch.setattr(stale, "numbers_fingerprint", refuse)
     monkeypatch.setattr(stale, "source_fingerprint", refuse)
     known = run_of(scores(*BOTH), *(origin(*each, **OLD) for each in BOTH))
     assert "†" not in readme_module.readme_block(known)

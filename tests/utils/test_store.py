@@ -235,6 +235,22 @@ def test_a_notebook_depends_on_what_it_takes_out_of_modules(shared_module, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("module", "counts"), [("figures", False), ("store.cache", False), ("metrics", True)]
+)
+def test_what_draws_and_stores_makes_no_numbers(package, tmp_path, module, counts):
+    path = package / f"{module.replace('.', '/')}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("from utils import other\n\ndef used():\n    return other.value, 1\n")
+    script = tmp_path / "notebook.py"
+    script.write_text(f"from utils.{module} import used\nused()\n")
+    before = fingerprints.numbers_fingerprint(script)
+    complete = fingerprints.notebook_fingerprint(script)
+    path.write_text(path.read_text().replace("value, 1", "value, 2"))
+    assert (fingerprints.numbers_fingerprint(script) != before) == counts
+    assert fingerprints.notebook_fingerprint(script) != complete
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "from utils import other",

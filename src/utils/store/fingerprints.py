@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 # The folder that holds our own packages.
 SOURCE = Path(__file__).resolve().parents[2]
+# They draw, record and store numbers, and compute none.
+WITHOUT_NUMBERS = ("utils.figures", "utils.places", "utils.runs.record", "utils.store")
 
 
 class Definition(NamedTuple):
@@ -71,10 +73,23 @@ def notebook_fingerprint(script: Path) -> str:
 
     It covers our own definitions that the script reaches, as in `source_fingerprint`.
     """
+    return _reach(_used_by_script(script)).fingerprint()
+
+
+def numbers_fingerprint(script: Path) -> str:
+    """Return a fingerprint of the code that computes the numbers of a notebook's paired script.
+
+    It is `notebook_fingerprint` without the modules of `WITHOUT_NUMBERS` and what is reached only
+    through them: a new colour in a figure makes no published number stale.
+    """
+    return _reach(_used_by_script(script), WITHOUT_NUMBERS).fingerprint()
+
+
+def _used_by_script(script: Path) -> list[Definition]:
     own = ""  # what the script itself defines is in no module
     used = _Source(own, Path(script))
     steps = (step for node in used.statements for step in used.references(node))
-    return _reach(step for step in steps if step.module != own).fingerprint()
+    return [step for step in steps if step.module != own]
 
 
 def library_versions(*modules: str) -> dict[str, str]:
@@ -107,14 +122,15 @@ class _Reached(NamedTuple):
         return fingerprint({f"{m}.{name or '*'}": code for (m, name), code in self.code.items()})
 
 
-def _reach(steps: Iterable[Definition]) -> _Reached:
-    """Follow definitions to everything that they use."""
+def _reach(steps: Iterable[Definition], without: Iterable[str] = ()) -> _Reached:
+    """Follow definitions to everything that they use, except into the modules of `without`."""
+    closed = tuple(without)
     sources: dict[str, _Source] = {}
     reached = _Reached({}, [])
     waiting = list(steps)
     while waiting:
         step = waiting.pop()
-        if step in reached.code:
+        if step in reached.code or _is_in(step.module, closed):
             continue
         if step.module not in sources:
             sources[step.module] = _source(step.module)
@@ -129,6 +145,10 @@ def _reach(steps: Iterable[Definition]) -> _Reached:
             waiting += _used_by(statement, source)
             reached.statements.append((statement, source))
     return reached
+
+
+def _is_in(module: str, packages: Iterable[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 def _file_of(module: str) -> Path | None:
