@@ -26,6 +26,12 @@ NUMBERS = {
     "class": "x,y,class\n1,2,zéro\n3,4,<b>\n",
     "cluster": "x,y,cluster\n1,2,7\n3,4,0\n",
 }
+# Of the same images in three dimensions, and of the centre of a cluster.
+VIEWS = {
+    "dimensions_label": "dimension 1,dimension 2,dimension 4,class\n1,2,3,zéro\n4,5,6,<b>\n",
+    "dimensions_centres": "dimension 1,dimension 2,dimension 4,cluster,what\n"
+    "1,2,3,7,image\n4,5,6,0,image\n7,8,9,0,centre\n",
+}
 REASON = "cifar10: every source failed <b>badly</b>; $DATA_DIR | try #2"
 NOTEBOOKS = (
     "01_baseline_kmeans",
@@ -262,6 +268,9 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
             figure["csv"] = f"figures/{_file_name(figure['name'])}.csv"
             coloured_by = "cluster" if figure["name"].endswith("_cluster") else "class"
             _write(folder / figure["csv"], NUMBERS[coloured_by])
+        if figure["name"] in VIEWS:
+            figure["csv"] = f"figures/{figure['name']}.csv"
+            _write(folder / figure["csv"], VIEWS[figure["name"]])
     for table in tables:
         _write(folder / table["csv"], table.pop("text"))
     rows, assignments = _scores(profile, study, scored)
@@ -354,6 +363,7 @@ def _contents(notebook: str, seed: int) -> tuple[list, list, dict, list, list]:
             [
                 *(_figure("tsne_label"), _figure("tsne_cluster")),
                 *(_figure(HOSTILE_FILE, HOSTILE), _figure("confusion_latent")),
+                *map(_figure, VIEWS),
             ],
             [],
             {"pca_explained_variance": 0.8765, "map_neighbours_same_class": 0.9 + 0.01 * seed},

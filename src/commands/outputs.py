@@ -33,6 +33,7 @@ RESULTS = (
     "losses.parquet",
     "agreement.parquet",
     "maps.parquet",
+    "dimensions.parquet",
     "origins.csv",
     "facts.csv",
     "run.json",

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from report import answers
 from report.comparisons import run_values
-from report.evidence_tables import MAPS_TABLE
+from report.evidence_tables import DIMENSIONS_TABLE, MAPS_TABLE
 from report.notebook_parts import FigureView
 from report.reproduction import values_of
 from utils import config, places
 from utils.config.vocabulary import SUBSTITUTE
 from utils.figures import article as figures
-from utils.figures import description, save
+from utils.figures import description, panels, save
 from utils.store import cache, files
 from utils.store.files import sha256_array
 from utils.store.tables import CONFUSION_TABLE
@@ -36,6 +37,8 @@ SHORT_NAMES = {
     "mnist-cae": "MNIST (Das)",
     "mnist-conv-ae": "MNIST (Schlachter)",
 }
+# Where the drawing is written; a change there draws anew.
+DRAWING = ("utils.figures.article", "utils.figures.panels")
 STAGES = (
     ("images", "pixels"),
     ("representation", "pixels, HOG,\nautoencoder,\nfrozen network"),
@@ -99,14 +102,16 @@ def draw(
         add("indices", indices.to_json(), partial(figures.indices_and_ari, indices))
     for study in studies:
         name = f"{study.study}-panels"
-        panels = panels_of(fullest, study, pictures) if is_wanted(name) else None
-        if panels is not None:
+        shown = panels_of(fullest, study, pictures) if is_wanted(name) else None
+        if shown is not None:
             made_of = [
-                None if panels.reconstructions is None else sha256_array(panels.reconstructions),
-                *(table.to_csv() for table in (panels.before, panels.after, panels.points)),
+                None if shown.reconstructions is None else sha256_array(shown.reconstructions),
+                *(table.to_csv() for table in (shown.before, shown.after)),
+                *(table.to_csv() for table in (shown.points, shown.view)),
+                dict(shown.answers),
+                list(shown.others),
             ]
-            make = partial(figures.study_panels, panels, study.title)
-            add(name, made_of, make)
+            add(name, made_of, partial(panels.study_panels, shown, study.title))
     return drawn
 
 
@@ -122,7 +127,11 @@ def _saved(name: str, made_of: Any, make: Callable[[], Figure], folder: Path) ->
         return made | {"caption": words.caption.encode(), "alt": words.alt.encode()}
 
     made = cache.load_or_make(
-        f"article-{name}", {"of": made_of}, ("utils.figures.article",), drawn, places.cache()
+        f"article-{name}",
+        {"of": made_of},
+        ("utils.figures.article", "utils.figures.panels"),
+        drawn,
+        places.cache(),
     )
     for suffix in {"svg", "png", "csv"} & made.keys():
         with files.atomic_path(folder / "figures" / f"{name}.{suffix}") as temporary:
@@ -228,7 +237,7 @@ def indices_of(fullest: Published, studies: Iterable[config.Study]) -> pd.DataFr
 
 def panels_of(
     fullest: Published, study: config.Study, pictures: Sequence[Path]
-) -> figures.StudyPanels | None:
+) -> panels.StudyPanels | None:
     """Gather what the figure of a study shows; None without any evidence."""
     from PIL import Image
 
@@ -242,7 +251,24 @@ def panels_of(
     after = sorted_counts(counts, study, "autoencoder", study.space.label)
     if before.empty and after.empty and points.empty:
         return None
-    return figures.StudyPanels(picture, before, after, points.reset_index(drop=True), {})
+    of_source = answers.of_study(study.study)
+    answered = answers.by_panel(of_source)
+    view = view_of(fullest, study) if "view_3d" in answered else DIMENSIONS_TABLE.empty()
+    if view.empty:
+        answered.pop("view_3d", None)
+    others = [f"{one.shows} ({one.place})" for one in of_source if one.panel not in answered]
+    return panels.StudyPanels(
+        picture, before, after, points.reset_index(drop=True), view, answered, others
+    )
+
+
+def view_of(fullest: Published, study: config.Study) -> pd.DataFrame:
+    """Return the view of a study in three dimensions; empty if one of them is constant."""
+    table = fullest.evidence[DIMENSIONS_TABLE.file]
+    view = table[table["study"] == study.study].reset_index(drop=True)
+    images = view[view["what"] == "image"]
+    varies = len(images) > 0 and all(images[axis].nunique() > 1 for axis in "xyz")
+    return view if varies else DIMENSIONS_TABLE.empty()
 
 
 def sorted_counts(

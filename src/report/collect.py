@@ -22,7 +22,7 @@ from report import (
     variances,
 )
 from report.claims import TestedClaim
-from report.evidence_tables import AGREEMENT_TABLE, MAPS_TABLE, ORIGINS_TABLE
+from report.evidence_tables import AGREEMENT_TABLE, DIMENSIONS_TABLE, MAPS_TABLE, ORIGINS_TABLE
 from report.manifests import Manifest, NotebookRun
 from utils import config, errors, places
 from utils.config import facts
@@ -94,14 +94,14 @@ class Results:
     @cached_property
     def evidence(self) -> dict[str, pd.DataFrame]:
         """The tables of `evidence_tables.EVIDENCE` by the names of their files."""
+        first_runs = [run for study in self.studies for run in self.first_runs(study)]
         return {
             CONFUSION_TABLE.file: self.confusion,
             STARTS_TABLE.file: self.starts,
             LOSSES_TABLE.file: self.losses,
             AGREEMENT_TABLE.file: agreement.between_seeds(self.assignments, self.studies),
-            MAPS_TABLE.file: map_points.of_runs(
-                run for study in self.studies for run in self.first_runs(study)
-            ),
+            MAPS_TABLE.file: map_points.of_runs(first_runs),
+            DIMENSIONS_TABLE.file: map_points.dimensions_of_runs(first_runs),
             ORIGINS_TABLE.file: origins_of.of_runs(self.notebooks),
         }
 

@@ -47,6 +47,19 @@ MAPS_TABLE = Table(
         }
     ),
 )
+# The same images by three dimensions of the clustered space, and the centres of the clusters there;
+# `what` is "image" or "centre", which has no class, and `axes` the numbers of the dimensions.
+DIMENSIONS_TABLE = Table(
+    "dimensions.parquet",
+    MappingProxyType(
+        {
+            "study": "str",
+            "seed": "int32",
+            **dict.fromkeys(("x", "y", "z"), "float64"),
+            **dict.fromkeys(("class", "cluster", "what", "axes"), "str"),
+        }
+    ),
+)
 # Where the scores of a representation come from: the clustering, and the network if it is trained.
 ORIGINS_TABLE = Table(
     "origins.csv",
@@ -70,6 +83,7 @@ EVIDENCE = (
     LOSSES_TABLE,
     AGREEMENT_TABLE,
     MAPS_TABLE,
+    DIMENSIONS_TABLE,
     ORIGINS_TABLE,
 )
 

@@ -61,11 +61,11 @@ KEPT = {
 
 
 class Page(HTMLParser):
-    """What a page has: tags with attributes, text, and whether every tag is closed in order."""
+    """What pages have: tags with attributes, text, and whether every tag is closed in order."""
 
-    def __init__(self, path):
+    def __init__(self, *paths):
         super().__init__()
-        self.source = path.read_text(encoding="utf-8")
+        self.source = "".join(path.read_text(encoding="utf-8") for path in paths)
         self.tags, self.parts, self._open = [], [], []
         self.feed(self.source)
         assert self._open == []
@@ -145,9 +145,15 @@ def out(made_up):
     return folder
 
 
+def supplement_pages(folder):
+    """The pages of the supplement, the first one first."""
+    return [folder / "supplement.html", *sorted(folder.glob("supplement-*.html"))]
+
+
 @pytest.fixture(scope="module")
 def page(out):
-    return Page(out / "supplement.html")
+    """All pages of the supplement as one."""
+    return Page(*supplement_pages(out))
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +177,7 @@ def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
         *("reported_vs_reproduced.csv", "identities.csv", "reported_losses.csv"),
         *("variance_components.csv", "claims.csv", "facts.csv", "run.json"),
         *("confusion.parquet", "starts.parquet", "losses.parquet", "agreement.parquet"),
-        *("maps.parquet", "origins.csv", "ro-crate-metadata.json"),
+        *("maps.parquet", "dimensions.parquet", "origins.csv", "ro-crate-metadata.json"),
         *("figures", "notebooks", ".files.json"),
     }
     assert not (out / "figures" / "of-an-earlier-report.svg").exists()
@@ -415,7 +421,7 @@ def board_out(made_up, with_boards):
 
 @pytest.fixture(scope="module")
 def board_page(board_out):
-    return Page(board_out / "supplement.html")
+    return Page(*supplement_pages(board_out))
 
 
 def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_page):

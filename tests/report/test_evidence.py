@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from report import agreement, collect, evidence_tables, joining, origins_of, published
-from report.evidence_tables import AGREEMENT_TABLE, EVIDENCE, MAPS_TABLE, ORIGINS_TABLE
+from report.evidence_tables import (
+    AGREEMENT_TABLE,
+    DIMENSIONS_TABLE,
+    EVIDENCE,
+    MAPS_TABLE,
+    ORIGINS_TABLE,
+)
 from utils import metrics, places
 from utils.errors import UserError
 from utils.store import files
@@ -128,6 +134,16 @@ def test_the_name_of_a_class_stays_a_word(runs):
     assert list(collected(runs).evidence[MAPS_TABLE.file]["class"]) == ["NA", "007"]
 
 
+def test_a_view_in_three_dimensions_has_its_images_and_the_centres_of_its_clusters(runs):
+    table = collected(runs).evidence[DIMENSIONS_TABLE.file]
+    assert list(table.columns) == list(DIMENSIONS_TABLE.columns)
+    assert table.to_dict("split")["data"] == [
+        ["mnist-cae", 0, 1, 2, 3, "zéro", "7", "image", "1 2 4"],
+        ["mnist-cae", 0, 4, 5, 6, "<b>", "0", "image", "1 2 4"],
+        ["mnist-cae", 0, 7, 8, 9, "", "0", "centre", "1 2 4"],
+    ]
+
+
 # --- origins -----------------------------------------------------------------------------------
 
 
@@ -221,6 +237,7 @@ CHANGED = {
     LOSSES_TABLE.file: ("loss", 99.0),
     AGREEMENT_TABLE.file: ("images", 99),
     MAPS_TABLE.file: ("x", 99.0),
+    DIMENSIONS_TABLE.file: ("x", 99.0),
     ORIGINS_TABLE.file: ("seconds", 99.0),
 }
 

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,36 +76,3 @@ def test_better_values_of_both_indices_lie_to_the_right():
     silhouette, davies_bouldin = article.indices_and_ari(table).axes
     assert silhouette.get_xlim()[0] < silhouette.get_xlim()[1]
     assert davies_bouldin.get_xlim()[0] > davies_bouldin.get_xlim()[1]
-
-
-@pytest.fixture
-def panels():
-    points = pd.DataFrame(
-        {"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 0.0], "class": list("aab"), "cluster": list("010")}
-    )
-    counts = pd.DataFrame([[9, 1], [0, 10]], index=["a", "b"], columns=["a", "b"])
-    picture = np.zeros((20, 100, 3), np.uint8)
-    return article.StudyPanels(picture, counts, counts, points, {"b": "figure 5"})
-
-
-def test_a_study_has_six_panels_that_name_the_figure_they_answer(panels):
-    fig = article.study_panels(panels, "Study")
-    titles = [ax.get_title(loc="left") for ax in fig.axes]
-    assert [title[0] for title in titles] == list("abcdef")
-    assert titles[1] == "b  k-means on pixels (paper: figure 5)"
-    shares = [text.get_text() for text in fig.axes[1].texts]
-    assert shares == ["90", "10", "100"]
-
-
-def test_clusters_and_classes_have_other_colours(panels):
-    fig = article.study_panels(panels, "Study")
-    by_class, by_cluster = (
-        {tuple(c.get_facecolor()[0]) for c in fig.axes[place].collections} for place in (3, 4)
-    )
-    assert not by_class & by_cluster
-
-
-def test_a_study_without_evidence_has_empty_panels():
-    nothing = pd.DataFrame(columns=["x", "y", "class", "cluster"])
-    shown = article.StudyPanels(None, pd.DataFrame(), pd.DataFrame(), nothing, {})
-    assert len(article.study_panels(shown, "Study").axes) == 6
