@@ -28,7 +28,7 @@ def of_runs(runs: Iterable[NotebookRun]) -> pd.DataFrame:
         Columns of `ORIGINS_TABLE`. The first is that of the clustering and its scores; that of the
         network is empty where none is trained. ``seconds`` are those of the whole notebook,
         ``network_seconds`` those of the training. Where nothing is trained one notebook scores
-        several seeds. ``precision`` is empty for a leaderboard, whose runs do not record it.
+        several seeds. ``precision`` is empty for a leaderboard of earlier code.
     """
     rows = [row for run in runs if not run.manifest.failed for row in _rows_of(run)]
     return pd.DataFrame(rows, columns=list(ORIGINS_TABLE.columns))
@@ -40,8 +40,8 @@ def _rows_of(run: NotebookRun) -> list[dict[str, Any]]:
         return []
     scored = METRICS_TABLE.read(path)[["representation", "seed"]].drop_duplicates()
     manifest = run.manifest
-    # A leaderboard trains in what multiplies faster, see `training.has_bfloat16`.
-    otherwise = "" if run.file(COSTS_TABLE.file) else "float32"
+    is_board = run.file(COSTS_TABLE.file) is not None
+    otherwise = str(manifest.facts.get("precision", "")) if is_board else "float32"
     return [
         {
             "study": run.study,

@@ -234,6 +234,18 @@ def test_a_notebook_depends_on_what_it_takes_out_of_modules(shared_module, tmp_p
     assert fingerprints.notebook_fingerprint(script) != before
 
 
+def test_what_is_imported_for_type_checkers_is_not_reached(package):
+    top = package / "top.py"
+    block = (
+        "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from utils.other import value\n"
+    )
+    top.write_text(block + "\ndef run(given: value):\n    return given\n")
+    before = fingerprints.source_fingerprint("utils.top")
+    other = package / "other.py"
+    other.write_text(other.read_text() + "\nvalue = 99\n")
+    assert fingerprints.source_fingerprint("utils.top") == before
+
+
 @pytest.mark.parametrize(
     ("module", "counts"), [("figures", False), ("store.cache", False), ("metrics", True)]
 )

@@ -3,7 +3,8 @@
 The last step of SCAN (Van Gansbeke, Vandenhende, Georgoulis, Proesmans & Van Gool 2020), here on
 top of any clustering: images whose nearest neighbours all share their cluster are taken as examples
 of it, a small convolutional network learns them under random distortions, and its answers replace
-the clusters. What a distortion cannot change, a cluster may not depend on. No label is involved.
+the clusters. What a distortion cannot change, a cluster may not depend on. No label is involved;
+the network computes in float32.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def settings(epochs: int) -> str:
 
 
 @training.freed_memory_kept()
+@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 def refine(
     images: np.ndarray,
     features: np.ndarray,
@@ -193,6 +195,4 @@ def _predict(model: nn.Module, images: np.ndarray) -> np.ndarray:
 
 
 def _logits(model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    device = pixels.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=training.has_bfloat16(device)):
-        return model(pixels.contiguous(memory_format=torch.channels_last)).float()
+    return model(pixels.contiguous(memory_format=torch.channels_last))

@@ -142,6 +142,10 @@ FACTS = (
         ("not_run_<network>", "text", "reason why <network> was not run"),
     ),
     *_facts(
+        LEADERBOARD_NOTEBOOK,
+        ("precision", "text", "precision of the training"),
+    ),
+    *_facts(
         "06_your_images",
         ("files found", "count", "files found"),
         ("pictures", "count", "pictures"),

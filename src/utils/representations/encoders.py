@@ -2,7 +2,7 @@
 
 Besides the autoencoders of the studies: the dense one that most of the field starts from, and what
 the studies name as not tried, from denoising to contrastive learning. All of them share one loop;
-they differ in the network and in what its loss compares.
+they differ in the network and in what its loss compares. All compute in float32.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Encoder:
 
 
 @training.freed_memory_kept()
+@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 def fit_features(
     name: str,
     images: np.ndarray,
@@ -124,8 +125,7 @@ def _train_epoch(
     losses = []
     for rows in torch.randperm(len(stack), generator=generator).split(BATCH):
         pixels = training.to_pixels(stack[rows.to(device)])
-        with torch.autocast(device.type, torch.bfloat16, enabled=training.has_bfloat16(device)):
-            loss = loss_of(model, pixels, generator)
+        loss = loss_of(model, pixels, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -74,6 +74,8 @@ def open_board(
         class_names=data.class_names,
     )
     record.note_substitute(description)
+    # As `representations.encoders`, `clustering.self_labelling` and ClustPy compute.
+    record.fact("precision", "float32")
     return BoardRun(
         board=board,
         profile=chosen_profile,

@@ -268,6 +268,8 @@ class _Source:
 
     def __init__(self, module: str, path: Path) -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
+        # What is imported for type checkers never runs.
+        tree.body = [node for node in tree.body if not _is_for_type_checkers(node)]
         for node in _statements(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list) and body and _is_docstring(body[0]):
@@ -340,6 +342,14 @@ def _names_defined_by(statement: ast.stmt) -> set[str]:
         nodes = [node for target in targets for node in ast.walk(target)]
         return {node.id for node in nodes if isinstance(node, ast.Name)}
     return set()
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def _is_docstring(node: ast.AST) -> bool:
