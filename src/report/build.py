@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from report import collect, crate, maps
+from report import collect, crate, maps, web_pages
 from report.article import article
 from report.evidence import write_results
 from report.pages import Document, write_all
 from report.supplement import supplement
+from report.web_pages import WebPage
 from utils.store import ownership
+
+if TYPE_CHECKING:
+    from report.collect import Results
 
 
 def build(
@@ -40,10 +45,24 @@ def build(
     owner = ownership.report_of_profile(profile)
     with ownership.replaced_together(Path(out), owner) as folder:
         record = write_results(results, folder)
-        documents = [
-            Document("report", article(results, record, folder)),
-            Document("supplement", supplement(results, record, folder), maps.plots(results)),
-        ]
+        documents = _documents(results, record, folder)
         runs = [run for name in results.topics for run in results.first_runs(name)]
         write_all(documents, folder, runs)
         crate.write(folder, results.studies.values())
+
+
+def _documents(results: Results, record: dict[str, Any], folder: Path) -> list[Document]:
+    """Write the article, whose page is one file, and the supplement, whose pages are many.
+
+    The article is what people pass on. The supplement lies in its folder anyway, beside the
+    notebooks that it leads to; there the figures are loaded one by one, when they are seen.
+    """
+    text = article(results, record, folder)
+    further = supplement(results, record, folder)
+    labels = {"report": "Article", **web_pages.labels(further, "supplement")}
+    page = WebPage("report", web_pages.with_pages(text, labels, "report"))
+    pages = web_pages.split(further, "supplement", labels, maps.plots(results, folder))
+    return [
+        Document("report", text, pages=[page]),
+        Document("supplement", further, pages=pages),
+    ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "ro-crate-metadata.json"
 FORMATS = {".csv": "text/csv", ".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml"}
-FORMATS |= {".json": "application/json", ".pdf": "application/pdf"}
+FORMATS |= {".webp": "image/webp", ".json": "application/json", ".pdf": "application/pdf"}
 FORMATS |= {".parquet": "application/vnd.apache.parquet"}
 # Of each dataset: name, citation, licence (None: its authors state none) and who states it.
 _OF_MNIST = ("lecun1998", "CC-BY-SA-3.0", "The licence is as its distributors state it.")

@@ -5,60 +5,76 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from report import page_images
 from report.notebook_pages import write_notebook_pages
 from report.pandoc import run_pandoc, template_path
+from report.web_pages import WebPage, whole
 from utils import errors, places
-from utils.figures import atlas
 
 if TYPE_CHECKING:
     from report.collect import NotebookRun
 
 # Places in page.html.
-SCRIPTS, SCRIPT_HASHES = "<!-- scripts -->", "none-but-these"
+STYLE, SCRIPTS = "<!-- style -->", "<!-- scripts -->"
+SCRIPT_HASHES, IMAGE_SOURCES = "none-but-these", "data-and-files"
+# Of a page with maps, in the order in which they use each other, after the page's own.
+MAP_SCRIPTS = ("map_panels.js", "map.js")
 
 
-def write_html(source: Path, target: Path, plots: Mapping[str, str]) -> None:
-    """Make the page; `plots` has the JSON of each interactive map by the place for it.
-
-    The numbers of each figure are taken from the folder ``figures`` beside it.
-    """
+def write_html(page: WebPage, folder: Path) -> None:
+    """Make the page in `folder`, whose folder ``figures`` has its images and their numbers."""
+    source, target = folder / f"{page.name}.html.md", folder / f"{page.name}.html"
+    source.write_text(page_images.prepare(page.text, folder, page.is_one_file), encoding="utf-8")
     run_pandoc(
         source,
         target,
         "--to=html5",
         f"--template={template_path('page.html')}",
-        f"--css={template_path('style.css')}",
-        "--embed-resources",
+        *(["--embed-resources"] if page.is_one_file else []),
+        f"--number-offset={page.section}",
         "--mathml",
         "--toc",
         "--toc-depth=2",
     )
+    source.unlink()
     # Put in afterwards, so that each script stands in the page as its hash has it.
-    page = target.read_text(encoding="utf-8")
-    scripts = _scripts(bool(plots))
+    made = target.read_text(encoding="utf-8")
+    scripts = _scripts(bool(page.plots))
     blocks = [
-        f'<script type="application/json" class="atlas-plot" data-place="{place}">{plot}</script>'
-        for place, plot in plots.items()
+        f'<script type="application/json" class="map-data" data-place="{place}">{plot}</script>'
+        for place, plot in page.plots.items()
     ]
-    blocks += [
+    if page.is_one_file:
+        blocks += _numbers(made, folder)
+    blocks += [f"<script>{script}</script>" for script in scripts]
+    style = (places.template() / "style.css").read_text(encoding="utf-8")
+    contents = {
+        STYLE: f"<style>\n{style}</style>",
+        IMAGE_SOURCES: "data:" if page.is_one_file else "data: 'self' file:",
+        SCRIPTS: "\n".join(blocks),
+        SCRIPT_HASHES: " ".join(f"'{_script_hash(script)}'" for script in scripts),
+    }
+    for mark, content in contents.items():
+        if mark not in made:
+            raise ValueError(f"page.html has no {mark}")
+        made = made.replace(mark, content, 1)  # what follows may be somebody's words
+    target.write_text(made, encoding="utf-8")
+
+
+def _numbers(page: str, folder: Path) -> list[str]:
+    """Put the numbers of each figure of a page into blocks of data."""
+    return [
         f'<script type="text/csv" class="numbers" data-figure="fig-{table.stem}">{packed}</script>'
-        for table in sorted((target.parent / "figures").glob("*.csv"))
+        for table in sorted((folder / "figures").glob("*.csv"))
         if f'id="fig-{table.stem}"' in page
         for packed in [_packed(table.read_bytes())]
     ]
-    blocks += [f"<script>{script}</script>" for script in scripts]
-    hashes = " ".join(f"'{_script_hash(script)}'" for script in scripts)
-    for mark, content in ((SCRIPTS, "\n".join(blocks)), (SCRIPT_HASHES, hashes)):
-        if mark not in page:
-            raise ValueError(f"page.html has no {mark}")
-        page = page.replace(mark, content, 1)  # what follows may be somebody's words
-    target.write_text(page, encoding="utf-8")
 
 
 def _packed(content: bytes) -> str:
@@ -67,8 +83,8 @@ def _packed(content: bytes) -> str:
 
 
 def _scripts(has_plots: bool) -> list[str]:
-    own = (places.template() / "page.js").read_text(encoding="utf-8")
-    return [atlas.script(), own] if has_plots else [own]
+    names = ["page.js", *(MAP_SCRIPTS if has_plots else ())]
+    return [(places.template() / name).read_text(encoding="utf-8") for name in names]
 
 
 def _script_hash(script: str) -> str:
@@ -95,10 +111,11 @@ def write_pdf(source: Path, target: Path, any_script: bool = False) -> None:
         reason = " ".join(str(error).split())
         raise errors.UserError(f"typst could not make {target.name}: {reason}") from None
     typst_source.unlink()
+    source.unlink()
 
 
 class Document(NamedTuple):
-    """What becomes ``<name>.html`` and ``<name>.pdf``.
+    """What becomes ``<name>.pdf`` and one or several HTML pages.
 
     Attributes
     ----------
@@ -106,12 +123,15 @@ class Document(NamedTuple):
     text : str
         In pandoc's Markdown; image files are relative to the report's folder.
     plots : dict of str to str
-        JSON of each interactive map by the identifier of its place.
+        JSON of each interactive map by the identifier of its place, for the only page.
+    pages : sequence of WebPage
+        The HTML pages; without any, the text is one page of the same name.
     """
 
     name: str
     text: str
     plots: Mapping[str, str] = MappingProxyType({})
+    pages: Sequence[WebPage] = ()
 
 
 def write_all(
@@ -132,17 +152,16 @@ def write_all(
         Whether letters that Typst's own fonts lack may come from the system's, so that a PDF looks
         different on another machine.
     """
-    sources = {folder / f"{document.name}.md": document for document in documents}
     # Pandoc and Typst leave this process a core for the rest.
     with ThreadPoolExecutor() as pool:
         waiting = []
-        for source, document in sources.items():
-            source.write_text(document.text, encoding="utf-8")
-            page, pdf = source.with_suffix(".html"), source.with_suffix(".pdf")
-            waiting.append(pool.submit(write_html, source, page, document.plots))
-            waiting.append(pool.submit(write_pdf, source, pdf, any_script))
+        for document in documents:
+            source = folder / f"{document.name}.md"
+            source.write_text(whole(document.text), encoding="utf-8")
+            waiting.append(pool.submit(write_pdf, source, source.with_suffix(".pdf"), any_script))
+            only = WebPage(document.name, document.text, document.plots)
+            for page in document.pages or [only]:
+                waiting.append(pool.submit(write_html, page, folder))
         write_notebook_pages(runs, folder)
-    for page in waiting:
-        page.result()
-    for source in sources:
-        source.unlink()
+    for one in waiting:
+        one.result()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from report import (
+    article_figures,
     board_sections,
     overall,
     published,
@@ -37,7 +38,8 @@ def supplement(results: Results, record: dict[str, Any], out: Path) -> str:
     Returns
     -------
     str
-        Image files and links to notebooks are relative to `out`.
+        Image files and links to notebooks are relative to `out`. Where a page of its own begins,
+        there is a mark of `web_pages`.
     """
     published_run = published.load(places.published())
     stale = stale_numbers.of_other_code(published_run) if published_run else {}
@@ -51,6 +53,7 @@ def supplement(results: Results, record: dict[str, Any], out: Path) -> str:
         "views": views,
         "notes": sections.notes_of(results),
         "claim_id": sections.claim_id,
+        "short_name": article_figures.short_name,
         "external_metrics": tuple(sections.EXTERNAL),
         "has_mark": stale_numbers.has_mark,
         "stale_note": Markup(stale_numbers.NOTE),

@@ -18,6 +18,7 @@ from report.markdown import (
     number,
     words,
 )
+from report.web_pages import page_break
 from utils import places
 from utils.config.vocabulary import NAMES, describe
 
@@ -113,6 +114,7 @@ def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
         "refs": refs,
         "cite": cite,
         "cite_text": cite_text,
+        "page_break": page_break,
     }
 
 

@@ -38,6 +38,7 @@ from report import (
 from report import pandoc as pandoc_module
 from report import supplement as supplement_module
 from report.templates import environment
+from report.web_pages import WebPage
 from utils import config, errors, places
 from utils.config import facts
 from utils.store import files
@@ -173,6 +174,7 @@ def article(collected, out, **changes):
 def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
     assert {path.name for path in out.iterdir()} == {
         *("report.html", "report.pdf", "supplement.html", "supplement.pdf"),
+        *("supplement-mnist-cae.html", "supplement-cifar10-cae.html"),
         *("metrics.csv", "assignments.parquet"),
         *("reported_vs_reproduced.csv", "identities.csv", "reported_losses.csv"),
         *("variance_components.csv", "claims.csv", "facts.csv", "run.json"),
@@ -226,35 +228,50 @@ def test_a_report_is_built_without_pytorch():
 # --- the page ----------------------------------------------------------------------------------
 
 
-def test_page_needs_no_network(page):
+def test_pages_need_no_network(page, out):
     assert not [tag for tag, _ in page.tags if tag in ("iframe", "object", "link")]
-    assert all(value.startswith("data:") for value in page.values("src"))
+    sources = [value for value in page.values("src") if not value.startswith("data:")]
+    assert sources and all((out / source).is_file() for source in sources)
     assert "@import" not in page.markup
     assert not re.search(r"url\((?!['\"]?data:)", page.markup)
-    assert "default-src 'none'" in page.values("content")[0]
+    policies = [value for value in page.values("content") if "default-src" in value]
+    assert len(policies) == len(supplement_pages(out))
+    allowed = "default-src 'none'; img-src data: 'self' file:;"
+    assert all(value.startswith(allowed) for value in policies)
 
 
-def test_every_link_of_the_page_leads_somewhere(page, out):
-    identifiers = page.values("id")
-    assert len(identifiers) == len(set(identifiers))
-    links = [value for value in page.values("href") if not value.startswith("https://")]
-    assert any(link.startswith("#fig-") for link in links)
-    for link in links:
-        file, _, place = link.partition("#")
-        if not file:
-            assert place in identifiers
-        elif place:
-            assert f'id="{place}"' in (out / file).read_text(encoding="utf-8")
-        else:
-            assert (out / file).is_file()
+def test_the_article_is_one_file(out):
+    article_page = Page(out / "report.html")
+    assert all(value.startswith("data:") for value in article_page.values("src"))
+    assert "img-src data:; style-src" in article_page.source
 
 
-def test_every_figure_is_in_the_page_with_number_and_words(page, out):
+def test_every_link_of_the_pages_leads_somewhere(out):
+    """Each page leads to places of its own, to those of other pages, and to every page."""
+    paths = [out / "report.html", *supplement_pages(out)]
+    names = {path.name: set(Page(path).values("id")) for path in paths}
+    for path in paths:
+        found = Page(path)
+        assert len(found.values("id")) == len(names[path.name])
+        links = [value for value in found.values("href") if not value.startswith("https://")]
+        assert set(names) <= set(links)
+        for link in links:
+            file, _, place = link.partition("#")
+            if place:
+                known = names.get(file or path.name)
+                assert place in (known or set(Page(out / file).values("id"))), (path, link)
+            else:
+                assert (out / file).is_file()
+
+
+def test_every_figure_is_in_one_page_with_number_and_words(page, out):
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == len(list((out / "figures").glob("mnist-cae-*.svg"))) == 18
-    assert all(image["alt"] for image in images)
-    assert all(f"Figure {number}." in page.text for number in range(1, 19))
-    assert "Figure 19" not in page.text
+    n = len(list((out / "figures").glob("mnist-cae-*.svg")))
+    assert len(images) == n > 15
+    assert all(image["alt"] and image["loading"] == "lazy" for image in images)
+    assert all(int(image["width"]) > 100 < int(image["height"]) for image in images)
+    assert all(f"Figure {number}." in page.text for number in range(1, n + 1))
+    assert f"Figure {n + 1}" not in page.text
     assert "Figure ?" not in page.text
 
 
@@ -434,28 +451,31 @@ def test_report_with_leaderboards_has_their_tables_and_figures(board_out, board_
     best = "The best method by mean ARI is autoencoder, UMAP 10, Gaussian mixture"
     assert board_page.text.count(best) == 2
     assert board_page.text.count(fake_run.HOSTILE) == 4 + len(board) + 2  # an attempt for each
-    sections = ("beyond-mnist", "beyond-one", "leaderboards", "leaderboards-complete")
+    sections = ("beyond-mnist", "beyond-one", "leaderboards", "all-beyond-mnist")
     assert set(sections) <= set(board_page.values("id"))
     assert {f"fig-{name}-pareto" for name in sections[:2]} <= set(board_page.values("id"))
-    identifiers = board_page.values("id")
-    links = [link for link in board_page.values("href") if link.startswith("#")]
-    assert {link[1:] for link in links} <= set(identifiers)
+    own = set(Page(board_out / "supplement-beyond-mnist.html").values("id"))
+    assert {"beyond-mnist", "fig-beyond-mnist-pareto", "tbl-all-beyond-mnist"} <= own
     assert (board_out / "supplement.pdf").read_bytes().startswith(b"%PDF-")
 
 
-def test_only_the_scripts_of_the_page_are_allowed(board_page):
-    assert len(board_page.scripts) == 2  # the library of the map and the page's own
-    digests = [
-        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        for script in board_page.scripts
-    ]
-    allowed = board_page.values("content")[0]
-    assert allowed.startswith("default-src 'none'; ")
-    assert allowed.endswith("; script-src " + " ".join(f"'sha256-{d}'" for d in digests))
-    data = [a for tag, a in board_page.tags if tag == "script" and a]
-    kinds = [a["type"] for a in data]
-    assert kinds[0] == "application/json" and set(kinds[1:]) == {"text/csv"}
-    assert data[0]["data-place"] in board_page.values("id")
+def test_only_the_scripts_of_the_pages_are_allowed(board_out, board_page):
+    with_map = Page(board_out / "supplement-mnist-cae.html")
+    without, article_page = (Page(board_out / f"{name}.html") for name in ("supplement", "report"))
+    assert len(with_map.scripts) > len(without.scripts) == len(article_page.scripts) == 1
+    for one in (with_map, without, article_page):
+        digests = [
+            base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            for script in one.scripts
+        ]
+        allowed = one.values("content")[0]
+        assert allowed.startswith("default-src 'none'; ")
+        assert allowed.endswith("; script-src " + " ".join(f"'sha256-{d}'" for d in digests))
+    data = [a for tag, a in with_map.tags if tag == "script" and a]
+    assert {a["type"] for a in data} == {"application/json"}
+    assert all(a["data-place"] in with_map.values("id") for a in data)
+    data = [a for tag, a in article_page.tags if tag == "script" and a]
+    assert {a["type"] for a in data} == {"text/csv"}
     tables = [a for tag, a in board_page.tags if "sortable" in (a.get("class") or "")]
     assert len(tables) == 4
     assert not any(attribute.startswith("on") for _, a in board_page.tags for attribute in a)
@@ -503,7 +523,7 @@ def board_section(tmp_path, rows, differences=(), reduced=True):
     made.filters |= board_sections.FILTERS
     template = made.from_string(
         '{% import "leaderboards.md.j2" as leaderboards with context %}'
-        "{{ leaderboards.section(boards, rule, 2000) }}{{ leaderboards.appendix(boards) }}"
+        "{{ leaderboards.introduction(rule, 2000) }}{{ leaderboards.one_board(boards[0]) }}"
     )
     context = {"boards": [view], "rule": config.load_verdict_rule()}
     context["profile"] = SimpleNamespace(reduced=reduced)
@@ -644,14 +664,14 @@ def test_recipes_are_named_with_their_place(tmp_path):
 def test_the_section_has_the_best_methods_and_the_end_all_of_them(tmp_path):
     rows = [(f"r{i:02}", 0.9 - i / 100, 0.5, 1.0) for i in range(15)]
     text = board_section(tmp_path, rows)
-    section, end = text.split("# Complete leaderboards")
+    section, end = text.split("## All methods")
     assert "| r11 | raw | k-means | 0.500 (0.500 to 0.500) | 0.790 (" in section
     assert "| r12 |" not in section
     assert all(f"| r{i:02}, raw, k-means | 2 |" in end for i in range(15))
 
 
 def test_attempts_and_purposes_are_listed_at_the_end(tmp_path):
-    end = board_section(tmp_path, TWO).split("# Complete leaderboards")[1]
+    end = board_section(tmp_path, TWO).split("## All methods")[1]
     assert "| 1,234 | – | 0.4321 | worse |" in end
     board = fake_run._leaderboard("beyond-made-up", "Made up")
     row = board.rows[0].model_copy(update={"why": "to see"})
@@ -939,7 +959,7 @@ def test_text_and_table_agree_on_a_comparison(collected, out, by, outcome, count
 
 
 def test_every_claim_is_listed_and_leads_to_its_test_and_its_figure(page, collected, out):
-    assert "#claim-mnist-cae-1" in page.values("href")
+    assert "supplement-mnist-cae.html#claim-mnist-cae-1" in page.values("href")
     assert "claim-mnist-cae-1" in page.values("id")
     row = "[“the digits 0 and 1 form distinct groups”](#claim-mnist-cae-1) | Section III.B | holds"
     assert f"| {row} |" in full(collected, out)
@@ -1267,7 +1287,7 @@ def test_a_checkout_of_any_name_has_its_templates(tmp_path, elsewhere):
     elsewhere(root)
     source = tmp_path / "a.md"
     source.write_text("---\ntitle: a title\nlang: en\n---\n# A section\n\nWords [@das2025].\n")
-    pages.write_html(source, tmp_path / "a.html", {})
+    pages.write_html(WebPage("a", source.read_text()), tmp_path)
     assert "style.css" not in (tmp_path / "a.html").read_text()  # it is in the page
     pages.write_pdf(source, tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
