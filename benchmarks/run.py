@@ -1,4 +1,4 @@
-"""Runs benchmarks, keeps what they found, and writes the table of the README.
+"""Runs benchmarks, keeps what they found, and writes the tables of two pages in docs.
 
 Called by ``./run_all.sh bench [NAME ...]``. Each benchmark is a file beside this one whose ``run``
 returns a `measure.Result` or, where there is nothing to compare with, a table.
@@ -20,7 +20,7 @@ from utils.places import ROOT
 from utils.store import files
 
 FOUND = Path(__file__).with_name("results.json")
-README, SCALING = ROOT / "README.md", ROOT / "docs" / "scaling.md"
+PAGE, SCALING = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "scaling.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 LIBRARIES = (
     "numpy",
@@ -45,8 +45,8 @@ def main(names: list[str]) -> int:
 
 
 def update_pages() -> None:
-    """Write the tables of what is kept into the README and the page on scaling."""
-    for page, block in ((README, table(load())), (SCALING, growth_tables(load()))):
+    """Write the tables of what is kept into the pages on benchmarks and on scaling."""
+    for page, block in ((PAGE, table(load())), (SCALING, growth_tables(load()))):
         text = update_readme(page.read_text(encoding="utf-8"), block, BEGIN, END)
         files.write_text(page, text)
 

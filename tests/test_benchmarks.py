@@ -54,7 +54,7 @@ def test_every_benchmark_is_listed_and_has_been_measured(modules):
 
 def test_the_tables_of_the_pages_are_those_of_the_results(modules):
     run = modules["run"]
-    for page, block in ((run.README, run.table), (run.SCALING, run.growth_tables)):
+    for page, block in ((run.PAGE, run.table), (run.SCALING, run.growth_tables)):
         text = page.read_text(encoding="utf-8")
         assert f"{run.BEGIN}\n\n{block(run.load())}\n\n{run.END}" in text
 

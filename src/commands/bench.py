@@ -8,7 +8,7 @@ import sys
 from commands.arguments import PROGRAM, require_known
 from utils import places
 
-HELP = "measure the speed of the parts, beside common alternatives, and update the README's table"
+HELP = "measure the speed of the parts, beside common alternatives, and update docs/benchmarks.md"
 BENCHMARKS = (
     "autoencoder_training",
     "control_pipeline",

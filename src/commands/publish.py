@@ -9,7 +9,7 @@ from commands.telling import shown
 from utils import places
 from utils.errors import UserError
 
-HELP = "copy the numbers of a full run to reports/published and to README.md"
+HELP = "copy the numbers of a full run to reports/published, README.md and docs/published.md"
 DEFAULT_PROFILE = "paper"
 
 
@@ -101,5 +101,5 @@ def _publish(profile: str) -> int:
         publish(places.root() / "reports" / profile, places.published(), places.readme())
     for path in sorted(path for path in places.published().rglob("*") if path.is_file()):
         print(f"{shown(path)}: {path.stat().st_size:,} bytes")
-    print(f"{shown(places.readme())}: the table of the published run")
+    print(f"{shown(places.readme())}, docs/published.md: the tables of the published run")
     return 0

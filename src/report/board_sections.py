@@ -14,6 +14,7 @@ from report.markdown import MARK, duration, fixed, number
 from report.notebook_parts import INTERNAL, FigureView, Page, own_figure, page_of
 from report.significance import IMAGE_RESAMPLES
 from utils import config
+from utils.config.methods import Method
 from utils.config.metrics_table import METRICS
 from utils.config.vocabulary import describe, describe_parts
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # Methods of a leaderboard in its section; the table at the end has all.
 TOP_METHODS = 12
 PUBLISHED_METHODS = 5
+# With their 1,000 kinds; those of ResNet50 and EfficientNet-Lite were trained with them.
+IMAGENET_LABELS = "ImageNet-1k"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class BoardView:
     best: Any = None
     next: Any = None
     n_compared: int = 0
+    n_decided: int = 0
     n_beaten: int = 0
     top_rows: list[list[object]] = field(default_factory=list)
     difference_rows: list[list[object]] = field(default_factory=list)
@@ -109,6 +113,7 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
     rows = rows.assign(place=range(1, len(rows) + 1), n=rows["n"].astype(int))
     listed = list(rows.itertuples(index=False))
     compared = list(differences.itertuples(index=False))
+    decided = [row for row in compared if row.n_seeds > 1]  # one seed decides nothing
     found = [row for row in listed if not row.k_given]
     given = [row for row in listed if row.k_given]
     on_front = rows[pareto_front(rows)].sort_values("seconds")
@@ -120,7 +125,8 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         best=listed[0],
         next=compared[0] if compared else None,
         n_compared=len(compared),
-        n_beaten=sum(row.excludes_zero and row.difference > 0 for row in compared),
+        n_decided=len(decided),
+        n_beaten=sum(row.excludes_zero and row.difference > 0 for row in decided),
         top_rows=[_top_row(row) for row in listed[:TOP_METHODS]],
         difference_rows=[_difference_row(row) for row in compared],
         ranking_rows=[_ranking_row(row) for row in rankings.itertuples(index=False)],
@@ -209,7 +215,7 @@ def _published_rows(
     shown = [row for place, row in enumerate(rows) if place < PUBLISHED_METHODS or row.recipe]
     marks = [MARK if (name, row.representation) in marked else "" for row in shown]
     return [
-        [method_name(row), number(row.n), row.n_seeds]
+        [method_name(row), labels_behind(row), number(row.n), row.n_seeds]
         + [score_and_interval(row, score) + mark for score in ("acc", "ari")]
         + [fixed(row.stability, 3), _seconds(row)]
         for row, mark in zip(shown, marks, strict=True)
@@ -250,9 +256,16 @@ def method_name(row: Any) -> str:
     return describe(row.representation, row.space, row.clusterer)
 
 
+def labels_behind(row: Any) -> str:
+    """Say with which labels the weights of a method's network were trained before; or "none"."""
+    method = Method.from_table(row.representation, row.space, row.clusterer)
+    return IMAGENET_LABELS if method.weights_trained_with else "none"
+
+
 def _top_row(row: Any) -> list[object]:
     return [
         *describe_parts(row.representation, row.space, row.clusterer),
+        labels_behind(row),
         *(score_and_interval(row, score) for score in ("acc", "ari", "nmi")),
         *(_clusters_of(row), fixed(row.stability, 3), _seconds(row)),
     ]
@@ -286,7 +299,7 @@ def _seconds(row: Any) -> str:
 def _difference_row(row: Any) -> list[object]:
     interval = "–" if math.isnan(row.ci_low) else f"{fixed(row.ci_low)} to {fixed(row.ci_high)}"
     scores = [fixed(value) for value in (row.best_ari, row.ari, row.difference)]
-    tested = "not tested" if row.n_seeds == 0 else "yes" if row.excludes_zero else "no"
+    tested = {0: "not tested", 1: "one seed"}.get(row.n_seeds, "yes" if row.excludes_zero else "no")
     return [method_name(row), number(row.n_seeds), *scores, interval, tested]
 
 
@@ -309,7 +322,7 @@ def _board_row(row: Any) -> list[object]:
     chosen = fixed(row.calinski_harabasz, 0)
     memory = "–" if math.isnan(row.peak_memory_mb) else number(round(row.peak_memory_mb))
     return [
-        *(method_name(row), number(row.n_seeds)),
+        *(method_name(row), labels_behind(row), number(row.n_seeds)),
         *(fixed(value, 3) for value in scores),
         *(chosen, _clusters_of(row), fixed(row.coverage, 2), fixed(row.stability, 2)),
         *(_seconds(row), memory),

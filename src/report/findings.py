@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from report.article_figures import indices_of, short_name
-from report.board_sections import method_name, published_board
+from report import board_sections
+from report.article_figures import indices_of
 from report.comparisons import Comparison, compare
 from report.markdown import duration
+from report.study_names import short_name
 from report.tally import UNTRAINED, kind_of
 from utils import config
-from utils.config.vocabulary import SUBSTITUTE
+from utils.config.vocabulary import NAMES, SUBSTITUTE
 from utils.store.tables import STARTS_TABLE
 
 if TYPE_CHECKING:
@@ -101,14 +102,15 @@ def best_untrained(fullest: Published, studies: Sequence[config.Study]) -> list[
         board = config.load_leaderboard(name)
         rows = [
             row
-            for row in published_board(name, fullest)
+            for row in board_sections.published_board(name, fullest)
             if kind_of(row.representation, row.clusterer) == UNTRAINED
         ]
         if not rows:
             continue
         same = beside_pixels(fullest, [one for one in studies if one.dataset == board.dataset])
         own = {one.title: one.comparison.our_mean for one in same}
-        found.append(BestUntrained(name, board.title, method_name(rows[0]), rows[0], own))
+        method = board_sections.method_name(rows[0])
+        found.append(BestUntrained(name, board.title, method, rows[0], own))
     return found
 
 
@@ -152,32 +154,34 @@ def sentences(
 def help_sentence(found: Sequence[Beside]) -> str:
     """Say on which datasets the code of the autoencoder beats raw pixels."""
     better, worse, undecided = _by_outcome(found)
+    named = " and ".join(f"{one.title} {_scores(one)}" for one in better)
     parts = [
-        f"the autoencoder's code beats raw pixels on {_names(better)}"
+        f"the autoencoder's code beats raw pixels on {named}"
         if better
         else "on no dataset does the autoencoder's code clearly beat raw pixels"
     ]
     parts += [f"on {one.title} it is worse {_scores(one)}" for one in worse]
-    if undecided:
-        parts.append(f"{_names(undecided)} {'is' if len(undecided) == 1 else 'are'} undecided")
-    return _sentence("; ".join(parts))
+    return _sentence("; ".join(parts + _open(undecided)))
 
 
 def frozen_sentence(found: Sequence[Beside], indices: IndexFinding) -> str:
     """Say on which datasets frozen features beat the autoencoder, and whether indices show it."""
-    worse, better, _ = _by_outcome(found)
-    network = "frozen features of a small ImageNet network"
+    worse, better, undecided = _by_outcome(found)
+    network = (
+        f"frozen features of {NAMES[SUBSTITUTE]}, whose weights were trained with the labels of "
+        f"{board_sections.IMAGENET_LABELS},"
+    )
     if better:
         named = ", ".join(f"{one.title} {_scores(one, turned=True)}" for one in better)
-        first = f"{network} beat the autoencoder on {named}"
-    elif worse:
-        first = f"{network} are worse than the autoencoder on {_names(worse)}"
+        parts = [f"{network} beat the autoencoder on {named}"]
     else:
-        first = f"whether {network} beat the autoencoder is undecided"
+        parts = [f"{network} clearly beat the autoencoder on no dataset"]
+    parts += [f"on {one.title} they are worse {_scores(one, turned=True)}" for one in worse]
+    parts += _open(undecided)
     n = indices.silhouette
     return (
-        f"{_sentence(first)} The representation with the best silhouette has the best ARI in "
-        f"{n or 'none'} of {indices.studies} studies."
+        f"{_sentence('; '.join(parts))} The representation with the best silhouette has the best "
+        f"ARI in {n or 'none'} of {indices.studies} studies."
     )
 
 
@@ -187,8 +191,8 @@ def untrained_sentence(best: BestUntrained) -> str:
     networks = "networks" if len(best.studies) > 1 else "network"
     beside = f" against {against} of the papers' {networks}" if against else ""
     return (
-        f"On {best.title}, {best.method} reach ARI {best.row.ari:.2f}{beside}, in "
-        f"{duration(best.row.seconds)} and without training"
+        f"On {best.title}, a method that trains nothing ({best.method}) reaches ARI "
+        f"{best.row.ari:.2f}{beside}, in {duration(best.row.seconds)}"
     )
 
 
@@ -199,6 +203,12 @@ def _by_outcome(found: Sequence[Beside]) -> tuple[list[Beside], list[Beside], li
         for outcome in ("better", "worse", "undecided")
     )
     return better, worse, undecided
+
+
+def _open(undecided: Sequence[Beside]) -> list[str]:
+    if not undecided:
+        return []
+    return [f"{_names(undecided)} {'is' if len(undecided) == 1 else 'are'} undecided"]
 
 
 def _names(found: Sequence[Beside]) -> str:

@@ -13,12 +13,12 @@ from report.joining import joined
 from report.published import load
 from report.published_figures import write_figures
 from report.published_tables import write_tables
-from report.readme import read_readme, readme_block, update_readme
+from report.readme import PAGE, page, read_readme, with_parts
 from utils.store import files
 
 
 def publish(report: Path, folder: Path, readme: Path) -> None:
-    """Store the numbers of a full run and some small figures; rewrite the README's table.
+    """Store the numbers of a full run and some small figures; rewrite what shows them.
 
     Studies and seeds of an earlier published run that this run lacks are retained, so that a long
     run can be published in parts; the verdicts then use all seeds. A leaderboard is retained or
@@ -31,7 +31,7 @@ def publish(report: Path, folder: Path, readme: Path) -> None:
     folder : Path
         Is replaced as a whole and must therefore contain nothing else.
     readme : Path
-        Has the markers `BEGIN` and `END`.
+        Has the markers of `readme.PARTS`; beside it stands the page `readme.PAGE`.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def publish(report: Path, folder: Path, readme: Path) -> None:
         If the run is not a full one (a reduced profile, substitute data) or has uncommitted
         changes, a file of the report is missing or malformed, the figures are too large, a text
         names this machine, `folder` has a file that does not belong to a published run, or
-        `readme` has no place for the table or shows a picture that would be removed. Nothing was
-        changed then.
+        `readme` has no place for a part, or it or a page beside it shows a picture that would be
+        removed. Nothing was changed then.
     """
     report, folder, readme = Path(report), Path(folder), Path(readme)
     run = load(report)
@@ -55,9 +55,16 @@ def publish(report: Path, folder: Path, readme: Path) -> None:
         crate.write(new, run.studies)
         checks.require_no_host_name(new)
         checks.require_pictures(text, readme, folder, new)
-        updated = update_readme(text, readme_block(load(new)))
-        # The README's text is complete before the folder is replaced; only its renaming is left.
-        with files.atomic_path(readme) as temporary:
+        for other in sorted((readme.parent / PAGE.parent).glob("*.md")):
+            checks.require_pictures(other.read_text(encoding="utf-8"), other, folder, new)
+        made = load(new)
+        updated = with_parts(text, made)
+        # Both texts are complete before the folder is replaced; only their renaming is left.
+        with (
+            files.atomic_path(readme.parent / PAGE) as temporary_page,
+            files.atomic_path(readme) as temporary,
+        ):
+            temporary_page.write_text(page(made), encoding="utf-8")
             temporary.write_text(updated, encoding="utf-8")
             _replace_folder(folder, new, aside)
 

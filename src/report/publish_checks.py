@@ -80,15 +80,15 @@ def require_no_host_name(folder: Path) -> None:
             )
 
 
-def require_pictures(text: str, readme: Path, folder: Path, new: Path) -> None:
-    """Refuse to remove a file of `folder` that `readme` shows."""
+def require_pictures(text: str, page: Path, folder: Path, new: Path) -> None:
+    """Refuse to remove a file of `folder` that `page`, a file with `text`, shows."""
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        path = (readme.parent / link).resolve()
+        path = (page.parent / link).resolve()
         if not path.is_relative_to(folder.resolve()):
             continue
         name = path.relative_to(folder.resolve())
         if not (new / name).exists():
             raise errors.UserError(
-                f"{readme}: shows {link}, which this run does not have: publish a run with all "
+                f"{page}: shows {link}, which this run does not have: publish a run with all "
                 "studies, or change the link"
             )

@@ -1,4 +1,4 @@
-"""The README's tables of the published run."""
+"""What README and `docs/published.md` show of the published run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from report import findings
+from report.board_sections import IMAGENET_LABELS, labels_behind, method_name
 from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import MARK, fixed, interval
 from report.origins_of import networks_elsewhere
@@ -27,17 +28,26 @@ from report.verdict_rows import (
     score_rows,
 )
 from utils import config, errors
-from utils.config.vocabulary import describe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BEGIN, END = "<!-- published: begin -->", "<!-- published: end -->"
+# The parts of the README that are written here; each has its place between two markers.
+PARTS = ("findings", "published", "origins")
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 NOTHING_YET = "No full run is published yet."
+PAGE = Path("docs") / "published.md"
+PAGE_TITLE = "# The published run"
+PAGE_NOTE = (
+    "Everything here is written by `./run_all.sh publish` from "
+    "[`reports/published/`](../reports/published). The table of scores is in the "
+    "[README](../README.md#scores)."
+)
 ALIGNMENT = (":--", ":--", "--:", "--:", ":-:", ":--", ":--")
 LOSSES_NOTE = (
-    "Losses that the run saved in the authors' notebook printed, which are no scores of the paper:"
+    "Losses that the run saved in the authors' notebook printed, which are no scores of the paper."
 )
+IDENTITIES_NOTE = "What a protocol fixes is checked, not judged."
 IDENTITIES_ALIGNMENT = (":--", ":--", "--:", "--:", ":--")
 LEAD_FIGURE = (
     "![Forest plot: every reported score beside the runs of its protocol]"
@@ -50,15 +60,26 @@ HEADLINE_NOTE = (
     "Reported values are as printed: the paper's and, where it is another one, that of the run "
     "saved in the authors' notebook. Ours is the mean ± standard deviation, with the number of "
     "runs; the rank is that of the reported value among our runs. Where the paper leaves a setting "
-    "open and other fillings of it were run, the interval is the envelope of those of all fillings."
+    "open and other fillings of it were run, the interval is the envelope of those of all "
+    "fillings. Autoencoders are trained without labels; the weights of ResNet50 were trained with "
+    f"those of {IMAGENET_LABELS}."
+)
+BOARD_NOTE = (
+    "These are the best of many methods by their scores on these images, and settings were tried "
+    "with the scores in view: the scores are optimistic. *Labels behind the weights* are those "
+    "with which a network was trained before it saw these images; no method uses labels of these "
+    "images but for the number of clusters, which is that of the classes."
 )
 UNKNOWN_NOTE = (
     "† Code, commit and processor of these numbers, or of some of their seeds, are not recorded. "
     "`./run_all.sh publish --check` lists them, and those whose code has changed since they were "
     "published."
 )
-BOARD_HEADER = ("Images", "Method", "Name", "Seeds", "ACC", "ARI", "95 % interval", "Time")
-BOARD_ALIGNMENT = (":--", ":--", ":--", "--:", "--:", "--:", ":-:", "--:")
+BOARD_HEADER = (
+    *("Images", "Method", "Name", "Labels behind the weights"),
+    *("Seeds", "ACC", "ARI", "95 % interval", "Time"),
+)
+BOARD_ALIGNMENT = (":--", ":--", ":--", ":--", "--:", "--:", "--:", ":-:", "--:")
 
 
 def read_readme(readme: Path) -> str:
@@ -77,27 +98,51 @@ def read_readme(readme: Path) -> str:
         ) from None
 
 
-# --- the README's table --------------------------------------------------------------------------
+# --- the README and the page ---------------------------------------------------------------------
 
 
-def readme_block(published: Published | None) -> str:
-    """Return the README's part on the published run, also if there is none."""
+def readme_parts(published: Published | None) -> dict[str, str]:
+    """Return each of the README's `PARTS` on the published run, also if there is none."""
     if published is None:
-        return NOTHING_YET
+        return dict.fromkeys(PARTS, NOTHING_YET)
     unknown = without_origin(published)
-    marked = marked_scores(published, unknown)
-    parts = [lead(published)] if len(published.metrics) else []
-    parts += [headline(published.verdicts, marked), HEADLINE_NOTE]
+    scores = [headline(published.verdicts, marked_scores(published, unknown)), HEADLINE_NOTE]
+    return {
+        "findings": lead(published) if len(published.metrics) else NOTHING_YET,
+        "published": "\n\n".join([*scores, *([UNKNOWN_NOTE] if unknown else [])]),
+        "origins": origins_in_short(published),
+    }
+
+
+def with_parts(text: str, published: Published | None) -> str:
+    """Put what is known of the published run into the text of the README.
+
+    Raises
+    ------
+    UserError
+        As `update_readme`.
+    """
+    for name, part in readme_parts(published).items():
+        text = update_readme(text, part, BEGIN.format(name), END.format(name))
+    return text
+
+
+def page(published: Published | None) -> str:
+    """Return the page on the published run: counts, losses, the best methods and the origins."""
+    if published is None:
+        return f"{PAGE_TITLE}\n\n{NOTHING_YET}\n"
+    unknown = without_origin(published)
+    parts = [PAGE_TITLE, PAGE_NOTE]
+    if published.boards:
+        parts += ["## The best methods", BOARD_NOTE, best_rows(published)]
     if len(published.identities):
-        parts += ["Counts that a protocol fixes:", identity_table(published.identities)]
+        parts += ["## Counts", IDENTITIES_NOTE, identity_table(published.identities)]
     if len(published.reported_losses):
         trained = {name for name, of in marked_representations(unknown) if of == "autoencoder"}
-        parts += [LOSSES_NOTE, loss_table(published.reported_losses, trained)]
-    if published.boards:
-        parts += ["The best methods on these images, beyond the papers:", best_rows(published)]
+        parts += ["## Losses", LOSSES_NOTE, loss_table(published.reported_losses, trained)]
     if unknown:
         parts.append(UNKNOWN_NOTE)
-    return "\n\n".join([*parts, "Origin of these numbers:", origins(published)])
+    return "\n\n".join([*parts, "## Origin", origins(published)]) + "\n"
 
 
 def lead(published: Published) -> str:
@@ -152,8 +197,9 @@ def best_rows(published: Published) -> str:
             shown.append(
                 (
                     f"`{name}`, {row.n:,.0f}",
-                    _plain(describe(row.representation, row.space, row.clusterer)),
+                    _plain(method_name(row)),
                     f"`{row.recipe}`" if row.recipe else "",
+                    labels_behind(row),
                     str(row.n_seeds),
                     _plain(fixed(row.acc) + mark),
                     _plain(fixed(row.ari) + mark),
@@ -162,6 +208,31 @@ def best_rows(published: Published) -> str:
                 )
             )
     return _table(shown)
+
+
+def origins_in_short(published: Published) -> str:
+    """Return a sentence that says when and where the published runs were made."""
+    parts = [published.record, *published.record.get("earlier", [])]
+    days = sorted({part["made"][:10] for part in parts})
+    when = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
+    where = _distinct(_plain(part["hardware"]["gpu"] or part["hardware"]["cpu"]) for part in parts)
+    table = published.evidence[ORIGINS_TABLE.file]
+    elsewhere = {
+        study: place
+        for part in parts
+        for study, place in networks_elsewhere(table, part.get("published", {})).items()
+    }
+    trained = [
+        f"; the networks of `{study}` were trained on {_plain(place)}"
+        for study, place in elsewhere.items()
+    ]
+    runs = "one run" if len(parts) == 1 else f"{len(parts)} runs"
+    return f"The numbers are those of {runs}, made {when} on {where}{''.join(trained)}."
+
+
+def _distinct(names: Iterable[str]) -> str:
+    *first, last = dict.fromkeys(names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def origins(published: Published) -> str:
@@ -218,7 +289,7 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|&$~])", r"\\\1", " ".join(text.split()))
 
 
-def update_readme(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+def update_readme(text: str, table: str, begin: str, end: str) -> str:
     """Put `table` between the markers `begin` and `end` of `text`.
 
     Raises

@@ -20,7 +20,7 @@ OUTSIDE = ("too high", "too low")
 VERDICTS = (*JUDGED, NOT_DECIDABLE, NOT_RUN, FAILED, NOT_TESTED)
 # What a method trains.
 UNTRAINED = "nothing is trained"
-FROZEN_NETWORK = "a network that was trained on other images is used unchanged"
+FROZEN_NETWORK = "a network that was trained on other images, with their labels, is used unchanged"
 TRAINED = "a network is trained on the images themselves"
 KINDS = (UNTRAINED, FROZEN_NETWORK, TRAINED)
 

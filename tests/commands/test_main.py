@@ -224,7 +224,7 @@ def test_publish_takes_the_report_of_the_profile(root, monkeypatch, capsys, argu
     assert called == [root / "reports" / profile]
     assert capsys.readouterr().out.splitlines() == [
         "reports/published/run.json: 3 bytes",
-        "README.md: the table of the published run",
+        "README.md, docs/published.md: the tables of the published run",
     ]
 
 

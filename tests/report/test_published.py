@@ -42,7 +42,11 @@ DERIVED = (
 EVIDENCE = tuple(schema.file for schema in evidence_tables.EVIDENCE)
 TABLES = (*SOURCES, *DERIVED, *EVIDENCE)
 NO_EVIDENCE = evidence_tables.read(Path(), [])
-TEXT = f"# Title\n\n{readme_module.BEGIN}\nold table\n{readme_module.END}\n\nMore words.\n"
+BEGIN, END = (marker.format("published") for marker in (readme_module.BEGIN, readme_module.END))
+TEXT = "# Title\n" + "".join(
+    f"\n{readme_module.BEGIN.format(name)}\nold {name}\n{readme_module.END.format(name)}\n"
+    for name in readme_module.PARTS
+)
 HOST = "workstation-7"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RECORD = {
@@ -241,10 +245,10 @@ def test_publishing_replaces_the_folder_and_the_table(report, place):
         *(f"figures/{name}.png" for name in published_figures.LEADS),
     }
     text = readme.read_text()
-    assert text == readme_module.update_readme(
-        TEXT, readme_module.readme_block(published.load(folder))
-    )
-    assert "old table" not in text
+    assert text == readme_module.with_parts(TEXT, published.load(folder))
+    assert "old " not in text
+    page = readme.parent / readme_module.PAGE
+    assert page.read_text() == readme_module.page(published.load(folder))
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -355,7 +359,7 @@ def refuse(report, place, complaint, error=UserError):
     assert (content_of(folder.parent), readme.read_bytes()) == before
 
 
-@pytest.mark.parametrize("text", ["no markers", TEXT + readme_module.END])
+@pytest.mark.parametrize("text", ["no markers", TEXT + END])
 def test_a_readme_without_a_place_for_the_table_changes_nothing(report, place, text):
     place[1].write_text(text)
     refuse(report, place, "README")
@@ -413,6 +417,11 @@ def test_a_picture_that_the_readme_shows_is_not_taken_away(report, place):
     readme.write_text(linked.format("mnist-cae-old"))
     refuse(report, place, "shows kept/published/figures/mnist-cae-old.png")
     readme.write_text(linked.format("mnist-cae-tsne_label"))
+    page = readme.parent / "docs/gallery.md"
+    page.parent.mkdir()
+    page.write_text("![old](../kept/published/figures/mnist-cae-old.png)")
+    refuse(report, place, r"gallery.md: shows ../kept/published/figures/mnist-cae-old.png")
+    page.unlink()
     publish.publish(report, folder, readme)
     assert (folder / "figures/mnist-cae-tsne_label.png").is_file()
 
@@ -543,8 +552,8 @@ def test_the_readme_shows_the_best_and_the_named_methods():
     run.boards["leaderboard"] = pd.concat([rows, *worse])
     best, named = cells(readme_module.best_rows(run))
     assert best == [
-        "`beyond-mnist`, 70,000", "pixels + HOG, UMAP 10, Gaussian mixture", "`mnist-some`", "2",
-        "0.5000", "0.7500", "0.7000 to 0.8000", "61 s",
+        "`beyond-mnist`, 70,000", "pixels + HOG, UMAP 10, Gaussian mixture", "`mnist-some`", "none",
+        "2", "0.5000", "0.7500", "0.7000 to 0.8000", "61 s",
     ]  # fmt: skip
     assert named[2] == "`mnist-other`"
 
@@ -732,48 +741,63 @@ def test_a_study_that_is_in_no_file_any_more_is_named_and_has_no_verdicts():
 
 @given(st.text(), st.text())
 def test_no_text_breaks_the_table_or_its_markers(score, verdict):
-    table = headline(
-        verdict_row(score=score + fake_run.HOSTILE, verdict=verdict + readme_module.END)
-    )
+    table = headline(verdict_row(score=score + fake_run.HOSTILE, verdict=verdict + END))
     assert len(table.split("\n")) == 3
     assert [len(row) for row in cells(table)] == [len(readme_module.HEADER)]
-    once = readme_module.update_readme(TEXT, table)
-    assert readme_module.update_readme(once, table) == once
+    once = readme_module.update_readme(TEXT, table, BEGIN, END)
+    assert readme_module.update_readme(once, table, BEGIN, END) == once
 
 
 @given(st.text(), st.text(), st.text())
 def test_only_what_is_between_the_markers_changes(before, between, after):
-    markers = readme_module.BEGIN, readme_module.END
-    text = before + markers[0] + between + markers[1] + after
-    if any(text.count(marker) != 1 for marker in markers):
+    text = before + BEGIN + between + END + after
+    if any(text.count(marker) != 1 for marker in (BEGIN, END)):
         return
-    expected = f"{before}{markers[0]}\n\na table\n\n{markers[1]}{after}"
-    assert readme_module.update_readme(text, "a table") == expected
+    expected = f"{before}{BEGIN}\n\na table\n\n{END}{after}"
+    assert readme_module.update_readme(text, "a table", BEGIN, END) == expected
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        readme_module.BEGIN,
-        readme_module.END,
-        readme_module.END + readme_module.BEGIN,
-        TEXT + readme_module.BEGIN,
-        TEXT + readme_module.END,
+        BEGIN,
+        END,
+        END + BEGIN,
+        TEXT + BEGIN,
+        TEXT + END,
     ],
 )
 def test_missing_double_and_swapped_markers_are_errors(text):
     with pytest.raises(UserError, match=r"published: (begin|end)") as error:
-        readme_module.update_readme(text, "a table")
+        readme_module.update_readme(text, "a table", BEGIN, END)
     assert "\n" not in str(error.value)
 
 
-def test_without_a_run_the_block_says_so():
-    assert readme_module.readme_block(None) == "No full run is published yet."
+def test_without_a_run_readme_and_page_say_so():
+    nothing = "No full run is published yet."
+    assert set(readme_module.readme_parts(None).values()) == {nothing}
+    assert readme_module.with_parts(TEXT, None).count(nothing) == len(readme_module.PARTS)
+    assert nothing in readme_module.page(None)
+
+
+def test_scores_stand_in_the_readme_and_the_origins_on_the_page():
     run = run_of()
-    parts = readme_module.readme_block(run).split("\n\n")
-    assert parts[:2] == [readme_module.headline(run.verdicts), readme_module.HEADLINE_NOTE]
-    assert parts[-2:] == ["Origin of these numbers:", readme_module.origins(run)]
+    scores = readme_module.readme_parts(run)["published"].split("\n\n")
+    assert scores[:2] == [readme_module.headline(run.verdicts), readme_module.HEADLINE_NOTE]
+    assert readme_module.page(run).endswith(f"## Origin\n\n{readme_module.origins(run)}\n")
+    assert readme_module.headline(run.verdicts) not in readme_module.page(run)
+
+
+def test_the_readme_says_in_short_when_and_where_the_runs_were_made():
+    assert readme_module.origins_in_short(run_of()) == (
+        "The numbers are those of one run, made on 2025-01-01 on A processor."
+    )
+    other = {**RECORD, "made": "2024-12-31T", "hardware": {**RECORD["hardware"], "cpu": "B|2"}}
+    assert readme_module.origins_in_short(run_of(earlier=[other, RECORD])) == (
+        "The numbers are those of 3 runs, made from 2024-12-31 to 2025-01-01 on A processor and "
+        "B\\|2."
+    )
 
 
 # --- what is in the repository -----------------------------------------------------------------
@@ -819,21 +843,12 @@ def committed():
     return run
 
 
-def test_the_readme_has_the_table_of_the_published_run():
+def test_readme_and_page_are_those_of_the_published_run():
+    run = published.load(places.published())
     text = places.readme().read_text(encoding="utf-8")
-    assert (
-        readme_module.update_readme(
-            text, readme_module.readme_block(published.load(places.published()))
-        )
-        == text
-    )
-
-
-def test_every_picture_of_the_readme_is_there():
-    text = places.readme().read_text(encoding="utf-8")
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", text)
-    assert pictures
-    assert [name for name in pictures if not (places.ROOT / name).is_file()] == []
+    assert readme_module.with_parts(text, run) == text
+    page = places.ROOT / readme_module.PAGE
+    assert page.read_text(encoding="utf-8") == readme_module.page(run)
 
 
 def test_the_published_folder_is_small():

@@ -160,9 +160,9 @@ def test_the_readme_marks_what_has_no_origin_whatever_the_code_is_today(monkeypa
     monkeypatch.setattr(stale, "numbers_fingerprint", refuse)
     monkeypatch.setattr(stale, "source_fingerprint", refuse)
     known = run_of(scores(*BOTH), *(origin(*each, **OLD) for each in BOTH))
-    assert "†" not in readme_module.readme_block(known)
+    assert "†" not in readme_module.readme_parts(known)["published"] + readme_module.page(known)
     half = run_of(scores(*BOTH), origin("autoencoder", 0))
-    block = readme_module.readme_block(half)
+    block = readme_module.readme_parts(half)["published"]
     assert "| 0.3050 ± 0.0071 (2) † |" in block
     assert block.count(readme_module.UNKNOWN_NOTE) == 1
     assert block.index("Ours is the mean") < block.index(readme_module.UNKNOWN_NOTE)
