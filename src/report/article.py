@@ -14,27 +14,25 @@ from report import (
     findings,
     joining,
     published,
+    soundness,
     templates,
+    this_run,
     variances,
 )
-from report.comparisons import seed_values
 from report.evidence_tables import MAPS_TABLE
 from report.markdown import duration, fixed, interval
 from report.published import Published
+from report.study_names import short_name
 from report.tally import tally_scores
 from report.verdict_rows import identity_rows, score_rows
 from utils import config, places
 from utils.store.tables import LOSSES_TABLE
 
 if TYPE_CHECKING:
-    from report.article_figures import FigureView
     from report.collect import Results
     from report.comparisons import Comparison
 
-# Epochs after which a rising validation loss is worth a warning: above the least by this factor.
-RISING = 1.1
-# A cluster with more of the images than this is a sign of a collapsed network.
-COLLAPSED = 0.8
+TITLE = "Do autoencoders help k-means? Four published studies, repeated"
 
 
 @dataclass(frozen=True)
@@ -89,55 +87,50 @@ def article(results: Results, record: dict[str, Any], folder: Path) -> str:
     studies = [study for study in fullest.studies if study.study in set(fullest.metrics["study"])]
     pictures = [folder / "figures"] if not results.profile.reduced else []
     pictures.append(places.published() / "figures")
+    check = this_run.check(results, fullest) if results.profile.reduced else None
     figures = article_figures.draw(fullest, studies, pictures, folder)
-    return templates.render("article.md.j2", _context(results, record, fullest, studies, figures))
+    context = _context(fullest, studies) | {"profile": results.profile, "record": record}
+    return templates.render("article.md.j2", context | {"figures": figures, "check": check})
 
 
-def _context(
-    results: Results,
-    record: dict[str, Any],
-    fullest: Published,
-    studies: Sequence[config.Study],
-    figures: dict[str, FigureView],
-) -> dict[str, Any]:
+def _context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, Any]:
     rule = config.load_verdict_rule()
     tally = tally_scores(fullest.verdicts, rule.confidence)
-    untrained = findings.best_untrained(fullest, studies)
+    sound = soundness.sound_part(fullest)
+    trainings = soundness.Trainings.of(fullest.metrics, fullest.evidence)
+    untrained = findings.best_untrained(sound, studies)
     return {
-        "profile": results.profile,
-        "record": record,
+        "title": TITLE,
+        "short": short_name,
         "evidence_made": fullest.record["made"][:10],
-        "figures": figures,
         "studies": studies,
-        "scores": tally.scores,
         "tally": tally,
         "statement": rule.statement,
         "n_networks": n_networks(fullest),
         "cite_as": _citation(),
-        "findings": findings.sentences(fullest, studies, untrained),
+        "findings": findings.sentences(sound, studies, untrained),
         "untrained": [findings.untrained_sentence(best) for best in untrained],
-        "indices": findings.indices_find(fullest, studies),
+        "indices": findings.indices_find(sound, studies),
         "score_rows": _score_rows(fullest),
         "identity_rows": identity_rows(
-            fullest.identities.assign(study=fullest.identities["study"].map(_short))
+            fullest.identities.assign(study=fullest.identities["study"].map(short_name))
         ),
+        "collapse_rule": soundness.RULE,
+        "n_collapsed": len(soundness.collapsed(fullest.metrics, studies)),
+        "largest_share": _largest_share(sound, studies),
+        "training_warnings": soundness.warnings_of(trainings, studies),
         "variance_rows": _variance_rows(fullest),
         "choice_rows": [
-            [_short(study.study), choice.topic, choice.paper, choice.run]
+            [short_name(study.study), choice.topic, choice.paper, choice.run]
             for study in studies
             for choice in study.choices
         ],
         "n_choices": sum(len(study.choices) for study in studies),
-        "study_views": [_section(fullest, study) for study in studies],
+        "study_views": [_section(sound, study) for study in studies],
         "method_rows": _method_rows(fullest, untrained),
         "missing": tally.papers["not run"] + tally.papers["failed"],
         "compute": duration(_seconds(fullest)),
-        "warnings": warnings_of(results),
-        "run_rows": _run_rows(results, fullest) if results.profile.reduced else [],
     }
-
-
-_short = article_figures.short_name
 
 
 def n_networks(fullest: Published) -> int:
@@ -149,15 +142,21 @@ def n_networks(fullest: Published) -> int:
     return len(listed) + len(older)
 
 
+def _largest_share(sound: Published, studies: Sequence[config.Study]) -> float:
+    """Return the largest share of the variance of a code that lies between its clusters."""
+    names = [study.study for study in studies]
+    return float(soundness.explained_shares(sound.metrics, names)["share"].max())
+
+
 def _citation() -> str:
     about = citation.about()
-    names = map(citation.name_of, about["authors"])
-    return f"{', '.join(names)}, {about['title']}, version {about['version']}"
+    names = ", ".join(map(citation.name_of, about["authors"]))
+    return f"{names[:1].upper()}{names[1:]}. {TITLE}. Version {about['version']}."
 
 
 def _score_rows(fullest: Published) -> list[list[object]]:
     return [
-        [_short(row.study), row.score, row.reported, row.ours, row.interval, row.verdict]
+        [short_name(row.study), row.score, row.reported, row.ours, row.interval, row.verdict]
         for row in score_rows(fullest.verdicts)
     ]
 
@@ -171,7 +170,7 @@ def _variance_rows(fullest: Published) -> list[list[object]]:
     ]
     return [
         [
-            _short(row.study),
+            short_name(row.study),
             row.n_networks,
             fixed(row.sd_networks),
             interval(row.sd_networks_low, row.sd_networks_high, "score"),
@@ -219,6 +218,7 @@ def _method_rows(
                 [
                     config.load_leaderboard(name).title,
                     board_sections.method_name(row),
+                    board_sections.labels_behind(row),
                     fixed(row.acc, 3),
                     fixed(row.ari, 3),
                     duration(row.seconds),
@@ -231,43 +231,3 @@ def _method_rows(
 def _seconds(fullest: Published) -> float:
     records = [fullest.record, *fullest.record.get("earlier", [])]
     return float(sum(record.get("seconds", 0) for record in records))
-
-
-def warnings_of(results: Results) -> list[str]:
-    """Say of this run's trainings what looks wrong, by rules that need no labels."""
-    found = []
-    for (study, seed, network), rows in results.losses.groupby(["study", "seed", "network"]):
-        losses = rows.sort_values("epoch")["validation_loss"].dropna()
-        if len(losses) and losses.iloc[-1] > RISING * losses.min():
-            found.append(
-                f"{study}, seed {seed}: the validation loss of the {network} rose from "
-                f"{losses.min():.4f} to {losses.iloc[-1]:.4f}."
-            )
-    names = ["study", "seed", "representation", "space", "clusterer", "n"]
-    of_networks = results.confusion[
-        results.confusion["representation"].str.startswith("autoencoder")
-        & (results.confusion["clusterer"] == "kmeans")
-    ]
-    for key, rows in of_networks.groupby(names):
-        largest = rows.groupby("cluster")["images"].sum().max() / rows["images"].sum()
-        if largest > COLLAPSED:
-            found.append(
-                f"{key[0]}, seed {key[1]}: one cluster of the {key[2]} has {largest:.0%} of the "
-                "images; the network may have collapsed."
-            )
-    return found
-
-
-def _run_rows(results: Results, fullest: Published) -> list[list[object]]:
-    """Set each score of a reduced run beside the mean of the full-scale run."""
-    full = fullest.verdicts.drop_duplicates(["study", "score"]).set_index(["study", "score"])
-    rows = []
-    for study in results.studies.values():
-        for reported in study.reported:
-            place = (reported.representation, reported.space, reported.clusterer)
-            own = list(seed_values(results.metrics, study.study, *place, reported.metric).values())
-            known = (study.study, reported.score) in full.index
-            mean = full.loc[(study.study, reported.score), "mean"] if known else float("nan")
-            shown = fixed(sum(own) / len(own)) if own else "–"
-            rows.append([_short(study.study), reported.score, shown, fixed(mean)])
-    return rows

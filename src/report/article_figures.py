@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from report import answers
+from report import answers, soundness
 from report.comparisons import run_values
 from report.evidence_tables import DIMENSIONS_TABLE, MAPS_TABLE
 from report.notebook_parts import FigureView
 from report.reproduction import values_of
+from report.study_names import short_name
 from utils import config, places
 from utils.config.vocabulary import SUBSTITUTE
 from utils.figures import article as figures
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
 
     from report.published import Published
 
-# Names of the studies in figures: data and, where two share them, the author.
-SHORT_NAMES = {
-    "cifar10-cae": "CIFAR-10",
-    "fashion-ae": "Fashion-MNIST",
-    "mnist-cae": "MNIST (Das)",
-    "mnist-conv-ae": "MNIST (Schlachter)",
-}
 # Where the drawing is written; a change there draws anew.
 DRAWING = ("utils.figures.article", "utils.figures.panels")
 STAGES = (
@@ -46,11 +40,6 @@ STAGES = (
     ("clusterer", "k-means,\nDBSCAN, Gaussian\nmixture, Leiden"),
     ("scores", "ARI, purity …\n(with labels);\nsilhouette …"),
 )
-
-
-def short_name(study: str) -> str:
-    """Return the name of a study in figures."""
-    return SHORT_NAMES.get(study, study)
 
 
 def draw(
@@ -89,20 +78,21 @@ def draw(
         if is_wanted(name):
             drawn[name] = _saved(name, made_of, make, folder)
 
-    scores = all_scores(fullest, studies)
+    sound = soundness.sound_part(fullest)
+    scores = all_scores(fullest.verdicts, sound.metrics, studies)
     if any(score.runs for score in scores):
         add("all-scores", [list(score) for score in scores], partial(figures.all_scores, scores))
     add("pipeline", STAGES, partial(figures.pipeline, STAGES))
-    slopes = slopes_of(fullest, studies)
+    slopes = slopes_of(sound, studies)
     if slopes:
         made_of = [[one.study, one.stages, one.paper] for one in slopes]
         add("slopes", made_of, partial(figures.slopes, slopes))
-    indices = indices_of(fullest, studies)
+    indices = indices_of(sound, studies)
     if len(indices):
         add("indices", indices.to_json(), partial(figures.indices_and_ari, indices))
     for study in studies:
         name = f"{study.study}-panels"
-        shown = panels_of(fullest, study, pictures) if is_wanted(name) else None
+        shown = panels_of(sound, study, pictures) if is_wanted(name) else None
         if shown is not None:
             made_of = [
                 None if shown.reconstructions is None else sha256_array(shown.reconstructions),
@@ -151,9 +141,11 @@ def _saved(name: str, made_of: Any, make: Callable[[], Figure], folder: Path) ->
 # --- what the figures show ----------------------------------------------------------------------
 
 
-def all_scores(fullest: Published, studies: Iterable[config.Study]) -> list[figures.ScoreOfPaper]:
+def all_scores(
+    verdicts: pd.DataFrame, metrics: pd.DataFrame, studies: Iterable[config.Study]
+) -> list[figures.ScoreOfPaper]:
     """List every reported score with our runs."""
-    verdicts = fullest.verdicts.drop_duplicates(["study", "score"]).set_index(["study", "score"])
+    verdicts = verdicts.drop_duplicates(["study", "score"]).set_index(["study", "score"])
     found = []
     for study in studies:
         for reported in study.reported:
@@ -165,7 +157,7 @@ def all_scores(fullest: Published, studies: Iterable[config.Study]) -> list[figu
                 figures.ScoreOfPaper(
                     short_name(study.study),
                     reported.score,
-                    list(values_of(fullest.metrics, study, reported).values()),
+                    list(values_of(metrics, study, reported).values()),
                     float(row["prediction_low"]),
                     float(row["prediction_high"]),
                     values[0],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from report import soundness
 from report.claims import TestedClaim, examine
 from report.comparisons import fact_values, not_run_reason
 from utils.store.tables import Table
@@ -51,8 +52,14 @@ def of_studies(
     Returns
     -------
     dict of str to list of TestedClaim
-        By study; claims on a substitute after those of the paper.
+        By study; claims on a substitute after those of the paper. Networks that have collapsed, by
+        `soundness.RULE`, do not count.
     """
+    studies = list(studies)
+    networks = soundness.collapsed(metrics, studies)
+    metrics, confusion, starts = (
+        soundness.without(table, networks) for table in (metrics, confusion, starts)
+    )
     return {
         study.study: sorted(
             _untested(study) if reduced else _tested(study, metrics, confusion, facts, starts),

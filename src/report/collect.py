@@ -19,6 +19,7 @@ from report import (
     origins_of,
     reported_losses,
     reproduction,
+    soundness,
     variances,
 )
 from report.claims import TestedClaim
@@ -120,7 +121,9 @@ class Results:
     @cached_property
     def variances(self) -> pd.DataFrame:
         """Columns of `variances.VARIANCES_TABLE`."""
-        return variances.components(self.starts, config.load_verdict_rule().confidence)
+        networks = soundness.collapsed(self.metrics, self.studies.values())
+        starts = soundness.without(self.starts, networks)
+        return variances.components(starts, config.load_verdict_rule().confidence)
 
     @cached_property
     def tested_claims(self) -> dict[str, list[TestedClaim]]:

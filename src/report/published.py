@@ -16,6 +16,7 @@ from report import (
     evidence_tables,
     reported_losses,
     reproduction,
+    soundness,
     variances,
 )
 from report.claims import TestedClaim
@@ -115,9 +116,9 @@ class Published:
     @cached_property
     def variances(self) -> pd.DataFrame:
         """Columns of `variances.VARIANCES_TABLE`; empty for a run of earlier code."""
-        return variances.components(
-            self.evidence[STARTS_TABLE.file], config.load_verdict_rule().confidence
-        )
+        networks = soundness.collapsed(self.metrics, self.studies)
+        starts = soundness.without(self.evidence[STARTS_TABLE.file], networks)
+        return variances.components(starts, config.load_verdict_rule().confidence)
 
     @cached_property
     def tested_claims(self) -> dict[str, list[TestedClaim]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from report import soundness
 from report.comparisons import fact_texts, fact_values, not_run_reason, run_values, seed_values
 from report.envelope import Envelope, envelope
 from report.statistics import (
@@ -38,6 +39,7 @@ class _Setting:
     rule: config.VerdictRule
     reduced: bool
     substituted: Collection[str]
+    collapsed: Mapping[soundness.Network, str]
 
 
 def reported_vs_reproduced(
@@ -70,7 +72,8 @@ def reported_vs_reproduced(
         reported value among our runs. ``p_holm`` is the p-value that it is one more run, adjusted
         over all papers' judged scores by Holm's method; authors' saved runs have none.
         ``smallest_deviation`` from the mean would have been detected with the power of the rule.
-        ``seed_values`` has our runs in the order of their seeds, or the word "failed".
+        ``seed_values`` has our runs in the order of their seeds, or the word "failed". A seed whose
+        network has collapsed, by `soundness.RULE`, has failed.
 
     Notes
     -----
@@ -78,7 +81,10 @@ def reported_vs_reproduced(
     run, the prediction interval is their `envelope` and the value is judged by it; all other
     columns are of the default filling. No single p-value and no smallest deviation applies then.
     """
-    setting = _Setting(config.load_verdict_rule(), reduced, substituted)
+    studies = list(studies)
+    collapsed = soundness.collapsed(metrics, studies)
+    metrics = soundness.without(metrics, collapsed)
+    setting = _Setting(config.load_verdict_rule(), reduced, substituted, collapsed)
     rows = [
         _row(metrics, facts, study, reported, source, setting)
         for study in studies
@@ -102,7 +108,11 @@ def _row(
     source: config.ReportedValue,
     setting: _Setting,
 ) -> dict[str, object]:
-    failed = _failed_seeds(facts, study.study)
+    failed = _failed_seeds(facts, study.study) | {
+        seed: f"its network has collapsed, since {reason}"
+        for (name, seed, network), reason in setting.collapsed.items()
+        if (name, network) == (study.study, reported.representation)
+    }
     by_seed = values_of(metrics, study, reported)
     values = list(by_seed.values())
     confidence, value = setting.rule.confidence, float(source.value)

@@ -87,25 +87,16 @@ def study_panels(shown: StudyPanels, title: str) -> Figure:
 
 
 def _caption(shown: StudyPanels, title: str) -> str:
+    parts = [f"{title}, panels a to f."]
     if len(shown.view):
-        last = (
-            f"(f) dimensions {_axes(shown.view)} of the code by class, with the centres of k-means"
+        parts.append(
+            f"Panel f shows dimensions {_axes(shown.view)} of the code by class; crosses are the "
+            "centres of k-means."
         )
-    else:
-        last = (
-            "(f) the density of the map; a cross is the mean position of a cluster's images on the "
-            "map"
-        )
-    parts = [
-        f"{title}: (a) originals above their reconstructions; images by cluster (rows, named after "
-        "their majority class) and class, (b) on raw pixels and (c) on the code, in per cent of "
-        "the cluster, numbered from 10; one t-SNE map of the code (d) by class and (e) by cluster; "
-        f"{last}. All are of the first seed."
-    ]
     if shown.answers:
         parts.append("In brackets: the figure of the source that a panel answers.")
     if shown.others:
-        parts.append(f"Its other figures: {'; '.join(shown.others)}.")
+        parts.append(f"Further figures of the source: {'; '.join(shown.others)}.")
     return " ".join(parts)
 
 
