@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from report import collect, evidence, maps, pages
-from report.pictures_article import article
+from report.pictures_article import article, is_laid_out
 from utils import estimator
 from utils.runs.pictures import ASSIGNMENTS, DUPLICATES, MODEL, SKIPPED
 from utils.store import ownership
@@ -45,5 +47,8 @@ def build(
         text = article(run, record, about, title, clusterer, folder)
         plots = {}
         if run.manifest.atlas is not None:
-            plots[f"atlas-{study}"] = maps.plot(run_dir / run.manifest.atlas)
+            place = f"atlas-{study}"
+            points = pd.read_parquet(run_dir / run.manifest.atlas)
+            axes = "UMAP" if is_laid_out(run) else "principal components"
+            plots[place] = maps.plot(points, place, folder, axes)
         pages.write_all([pages.Document("report", text, plots)], folder, [run], any_script=True)

@@ -60,10 +60,15 @@ def article(
         "scores": scores,
         "score_header": [SCORES[name] for name in scores],
         "score_row": [fixed(value, 3) for value in scores.values()],
-        "laid_out": facts["pictures"] >= estimator.LEAST_LAID_OUT,
+        "laid_out": is_laid_out(run),
         "provenance_rows": run_tables.machine_rows(record),
     }
     return templates.render("images.md.j2", context)
+
+
+def is_laid_out(run: NotebookRun) -> bool:
+    """Whether UMAP laid out the pictures; few are shown and clustered in their components."""
+    return run.manifest.facts["pictures"] >= estimator.LEAST_LAID_OUT
 
 
 def _scores(run: NotebookRun) -> dict[str, float]:

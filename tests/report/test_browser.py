@@ -1,8 +1,6 @@
 """The report's page in a real browser: opened from disk, with the network blocked."""
 
 import csv
-import os
-import shutil
 
 import fake_run
 import pytest
@@ -10,11 +8,6 @@ import pytest
 from report import build, collect, published
 from utils import places
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="no browser: install Chromium (Debian: package chromium), or name it in $CHROMIUM",
-)
 STUDIES = ("mnist-cae", "cifar10-cae")
 WIDTHS = (360, 768, 1440)
 
@@ -33,44 +26,6 @@ def address(tmp_path_factory):
         patch.setattr(published, "load", fake_run.without_evidence)
         build.build("quick", STUDIES, [0, 1], runs, folder / "report")
     return (folder / "report" / "supplement.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Chromium has no sandbox for root, as whom containers run.
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def open_page(browser, address):
-    """Open the page; at the end nothing may have gone wrong in it."""
-    contexts, complaints = [], []
-
-    def opened(**options):
-        context = browser.new_context(offline=True, accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text) if is_bad(line) else None)
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(address)
-        return page
-
-    def is_bad(line):
-        return line.type in ("error", "warning")
-
-    requests = []
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert not [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
 
 
 def column(table, number):
@@ -174,82 +129,6 @@ def test_figures_are_saved_as_drawing_and_as_picture(open_page):
     name, content = saved(page, figure.get_by_role("button", name="as PNG").click)
     assert name == "fig-beyond-mnist-pareto.png" and content.startswith(b"\x89PNG")
     assert int.from_bytes(content[16:20], "big") > 1000
-
-
-def dots(page, column):
-    """What the interactive map draws now."""
-    return page.evaluate(
-        "name => Array.from(Bokeh.documents[0].get_model_by_name('dots').data[name])", column
-    )
-
-
-def test_a_map_shows_the_image_under_the_mouse(open_page):
-    page = open_page(viewport={"width": 1440, "height": 900})
-    stage = page.locator("#atlas-mnist-cae .stage")
-    stage.scroll_into_view_if_needed()
-    canvas = stage.locator("canvas").last
-    canvas.wait_for()
-    box = canvas.bounding_box()
-    image = page.locator("img[src^='data:image/webp']:visible")
-    assert image.count() == 0
-    for across in range(5, 100, 3):
-        for down in range(5, 100, 3):
-            page.mouse.move(
-                box["x"] + box["width"] * across / 100, box["y"] + box["height"] * down / 100
-            )
-            if image.count():
-                page.wait_for_timeout(100)
-                assert page.get_by_text("cluster: ").count() == 1
-                return
-    raise AssertionError("no point showed an image")
-
-
-def test_a_map_is_coloured_by_class_cluster_and_mistake(open_page):
-    page = open_page()
-    place = page.locator("#atlas-mnist-cae")
-    place.locator("input[type=checkbox]").first.wait_for()
-    by_class = dots(page, "colour")
-    assert len(set(by_class)) == 3 and set(dots(page, "alpha")) == {0.75}
-    place.get_by_label("mistakes").check()
-    wrong = dots(page, "wrong")
-    assert wrong.count(True) == 6
-    colours = dict(zip(wrong, dots(page, "colour"), strict=True))
-    assert len(set(colours.values())) == 2
-    place.get_by_label("matched with its class").uncheck()
-    faint = [alpha < 0.1 for alpha in dots(page, "alpha")]
-    assert faint == [not one for one in wrong]
-    place.get_by_role("radio", name="cluster").press("Space")
-    assert set(dots(page, "alpha")) == {0.75}
-    assert place.locator("legend", has_text="Shown").count() == 1
-
-
-def test_the_images_of_a_map_are_reached_by_keyboard(open_page):
-    page = open_page()
-    place = page.locator("#atlas-mnist-cae")
-    slider = place.locator("input[type=range]")
-    place.locator("input[type=checkbox]").first.wait_for()
-    assert place.locator("img").is_hidden()
-    slider.press("ArrowRight")
-    assert place.locator("img").get_attribute("src").startswith("data:image/webp")
-    second = dots(page, "confidence").index(sorted(dots(page, "confidence"))[1])
-    assert f"cluster {dots(page, 'cluster')[second]}, " in place.locator("output").inner_text()
-    chosen = page.evaluate("Bokeh.documents[0].get_model_by_name('chosen').data.x[0]")
-    assert chosen == dots(page, "x")[second]
-
-
-def test_a_cell_of_class_and_cluster_shows_its_images(open_page):
-    page = open_page()
-    place = page.locator("#atlas-mnist-cae")
-    place.get_by_text("Images by class and cluster").click()
-    counts = [int(text) for text in place.locator("td button").all_inner_texts()]
-    assert sum(counts) == 60 and len(place.locator("td.matched").all()) == 3
-    cell = place.get_by_role("button", name="Show 2 of class zero in cluster 1")
-    cell.press("Enter")
-    shown = place.locator(".cell-images img")
-    assert shown.count() == 2
-    inside = [i for i, cluster in enumerate(dots(page, "cluster")) if cluster == 1 and i < 6]
-    expected = [dots(page, "image")[i] for i in inside if dots(page, "class")[i] == "zero"]
-    assert [image.get_attribute("src") for image in shown.all()] == expected
 
 
 def test_without_scripts_the_page_is_whole(open_page):

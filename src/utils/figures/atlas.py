@@ -1,11 +1,11 @@
-"""The interactive map of a study's images: what it shows, as a table, and the plot made of it."""
+"""The interactive map of a study's images: what it shows, as a table."""
 
 from __future__ import annotations
 
-import base64
 import io
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,13 @@ import pandas as pd
 
 from utils import metrics
 
-COLUMNS = ("x", "y", "class", "cluster", "wrong", "confidence", "image")
-# As many images as a page can hold of four studies, at about a kilobyte each.
-MOST_POINTS = 1_000
+COLUMNS = ("x", "y", "class", "cluster", "wrong", "confidence", "cell", "image")
+# As many as the page's script draws and searches without delay.
+MOST_POINTS = 100_000
 # WebP at this quality shows small pictures as they are, at a third of a PNG's size.
 QUALITY = 80
-SIDE = 96  # pixels on the screen
-HEIGHT = 520
-# `image` is written here and holds letters of base64 only; the names are escaped by Bokeh.
-PICTURE = (
-    f'<img src="@image" alt="" width="{SIDE}" height="{SIDE}" style="image-rendering: pixelated">'
-)
-LINES = {
-    "name": "@name",
-    "class": "class: @class",
-    "cluster": "cluster: @cluster",
-    "confidence": "margin: @confidence{0.00}",
-}
+# Of a square sheet of small pictures.
+CELLS_PER_ROW = 16
 
 
 def margins(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -67,6 +57,7 @@ def table(
     clusters: np.ndarray,
     confidence: np.ndarray,
     names: Sequence[str] | None = None,
+    further: Mapping[str, Any] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Gather what the map shows of each image.
 
@@ -82,16 +73,19 @@ def table(
         In [0, 1].
     names : sequence of str, optional
         What each image is called.
+    further : dict of str to sequence, optional
+        Other columns, such as the page's script can colour and filter by.
 
     Returns
     -------
     DataFrame
         Columns `COLUMNS`. ``class`` is categorical, in the order of the labels; ``wrong`` says
-        whether the cluster's matched class (Hungarian) is another than the image's; ``image`` is a
-        picture as a ``data:`` address. Without labels there is neither ``class`` nor ``wrong``,
-        with names there is ``name``.
+        whether the cluster's matched class (Hungarian) is another than the image's. ``image`` holds
+        the `sheets`, one in each row from the first, and None in all others, and ``cell`` says
+        where on them an image is; those of a cluster are together. Without labels there is neither
+        ``class`` nor ``wrong``, with names there is ``name``.
     """
-    shown = {"x": positions[:, 0].round(2), "y": positions[:, 1].round(2)}
+    shown = {"x": positions[:, 0], "y": positions[:, 1]}
     if names is not None:
         shown["name"] = list(names)
     if labels is not None:
@@ -100,96 +94,40 @@ def table(
     if labels is not None:
         shown["wrong"] = metrics.matched_classes(labels, clusters) != labels
     shown["confidence"] = confidence.round(3)
-    shown["image"] = [_address(image) for image in images]
+    shown |= further
+    order = np.argsort(clusters, kind="stable")
+    shown["cell"] = np.argsort(order).astype(np.int32)
+    made = sheets(images, order)
+    shown["image"] = made + [None] * (len(images) - len(made))
     return pd.DataFrame(shown)
 
 
-def colours(points: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Give each class and each cluster of a map's points a colour, and right and wrong two."""
-    from utils.figures.style import class_colours
-
-    groups = {"cluster": sorted(points["cluster"].unique())}
-    if "class" in points:
-        groups = {"class": points["class"].cat.categories} | groups
-    chosen = {
-        key: dict(zip(map(str, found), class_colours(len(found)), strict=True))
-        for key, found in groups.items()
-    }
-    if "wrong" in points:
-        right, _, _, wrong = class_colours(4)
-        chosen["wrong"] = {"false": right, "true": wrong}
-    return chosen
-
-
-def _address(image: np.ndarray) -> str:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="WEBP", quality=QUALITY, method=6)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
-def plot(points: pd.DataFrame, colours: dict[str, dict[str, str]]) -> str:
-    """Make the interactive plot (Bokeh) that the report's page draws.
+def sheets(images: np.ndarray, order: np.ndarray) -> list[bytes]:
+    """Lay small images out on square sheets, row by row, and return each as a WebP file.
 
     Parameters
     ----------
-    points : DataFrame
-        As from `table`.
-    colours : dict of str to dict of str to str
-        What the points can be coloured by, ``class``, ``cluster`` or ``wrong``, and for each the
-        colours of its groups in their order.
-
-    Returns
-    -------
-    str
-        JSON without "<", so that it can stand in a page: ``item``, what Bokeh draws, and
-        ``colours`` as given, by group.
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+    order : ndarray of int, shape (N,)
+        Which image is in each cell, counted through all sheets. Of the last sheet some stay empty.
     """
-    from bokeh.embed import json_item
-    from bokeh.models import ColumnDataSource, HoverTool
-    from bokeh.plotting import figure
+    height, width = images.shape[1:3]
+    per_sheet = CELLS_PER_ROW**2
 
-    n = len(points)
-    columns: dict[str, Any] = {name: points[name].tolist() for name in points.columns}
-    lines = "".join(f"<div>{line}</div>" for name, line in LINES.items() if name in columns)
-    tooltip = f'<div style="width: {SIDE + 60}px">{PICTURE}{lines}</div>'
-    columns |= {"colour": ["#000000"] * n, "alpha": [0.75] * n}
-    drawn = figure(
-        height=HEIGHT,
-        sizing_mode="stretch_width",
-        tools="pan,wheel_zoom,box_zoom,reset",
-        toolbar_location="above",
-        match_aspect=True,
-    )
-    drawn.toolbar.logo = None
-    drawn.axis.visible = drawn.grid.visible = False
-    dots = drawn.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource(columns, name="dots"),
-        size=7,
-        fill_color="colour",
-        fill_alpha="alpha",
-        line_color=None,
-    )
-    drawn.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource({"x": [], "y": []}, name="chosen"),
-        size=18,
-        fill_color=None,
-        line_color="#000000",
-        line_width=2.5,
-    )
-    drawn.add_tools(HoverTool(tooltips=tooltip, renderers=[dots], limit=1))
-    content = {"item": json_item(drawn), "colours": colours}
-    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    def sheet(start: int) -> bytes:
+        cells = np.zeros((per_sheet, *images.shape[1:]), np.uint8)
+        rows = order[start : start + per_sheet]
+        cells[: len(rows)] = images[rows]
+        grid = cells.reshape(CELLS_PER_ROW, CELLS_PER_ROW, *images.shape[1:]).swapaxes(1, 2)
+        return _webp(grid.reshape(CELLS_PER_ROW * height, CELLS_PER_ROW * width, *images.shape[3:]))
+
+    with ThreadPoolExecutor() as pool:  # the encoder leaves Python's lock
+        return list(pool.map(sheet, range(0, len(images), per_sheet)))
 
 
-def script() -> str:
-    """Return the library that draws the plot, to be put into the page."""
-    from bokeh.resources import Resources
+def _webp(image: np.ndarray) -> bytes:
+    from PIL import Image
 
-    (library, *_) = Resources(mode="inline", components=["bokeh"], minified=True).js_raw
-    return library
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="WEBP", quality=QUALITY)
+    return buffer.getvalue()
