@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from commands.request import RESULTS
-from report import recomputed
+from report import recomputed, soundness
 from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import of_kind
 from utils.config.load import load_study
@@ -42,8 +42,8 @@ def check_files(folder: Path) -> None:
             require(file.is_file() and file.stat().st_size > 0, f"{file} is missing or empty")
     for name in ("report", "supplement"):
         require((folder / f"{name}.pdf").read_bytes()[:5] == b"%PDF-", f"{name}.pdf is no PDF")
-        page = (folder / f"{name}.html").read_text("utf-8")
-        require("</html>" in page, f"{name}.html is cut off")
+    for path in folder.glob("*.html"):
+        require("</html>" in path.read_text("utf-8"), f"{path.name} is cut off")
     require(any(folder.glob("notebooks/*.html")), "no executed notebook was exported")
 
 
@@ -119,13 +119,16 @@ def check_claims(studies: list[str], text: str) -> None:
     """Check that the report has every claim, and an outcome for each."""
     claims = [claim for study in studies for claim in load_study(study).claims]
     for claim in claims:
-        require(claim.text in text, f"supplement.html does not have the claim {claim.text!r}")
+        require(claim.text in text, f"the supplement does not have the claim {claim.text!r}")
     outcomes = len(re.findall(r"The claim (holds|does not hold|is undecided|is not tested)", text))
     require(outcomes == len(claims), f"{outcomes} outcomes of {len(claims)} claims")
 
 
 def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> None:
     """Compute each mean again, and look it and the reported value up in the report's text."""
+    studies = [load_study(name) for name in verdicts["study"].unique()]
+    collapsed = soundness.collapsed(metrics, studies)
+    metrics = soundness.without(metrics, collapsed)
     for _, row in verdicts.iterrows():
         study, name = load_study(row["study"]), row["score"]
         reported = [score for score in study.reported if score.score == name]
@@ -134,19 +137,21 @@ def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> 
         printed = [source.value for source in reported[0].sources]
         require(row["reported"] in printed, f"{place}: {row['reported']} is not reported")
         require(
-            row["reported"] in text, f"supplement.html does not say {row['reported']} ({place})"
+            row["reported"] in text, f"the supplement does not say {row['reported']} ({place})"
         )
         found = find_values(study, reported[0], metrics[metrics["study"] == study.study])
         require(row["n_networks"] == len(found), f"{place}: wrong number of runs")
         if not found:
-            # Weights that are not available: no number may stand for them.
+            # Weights that are not available, or collapsed networks: no number may stand for them.
+            failed = any(key[::2] == (study.study, reported[0].representation) for key in collapsed)
             empty = row[["mean", "sd", "prediction_low", "prediction_high"]].isna().all()
-            require(empty and row["verdict"] == "not run", f"{place}: a made-up number")
+            require(empty, f"{place}: a made-up number")
+            require(row["verdict"] == ("failed" if failed else "not run"), f"{place}: no verdict")
             require(isinstance(row["note"], str), f"{place}: not run without a reason")
             continue
         mean = np.mean(found)
         require(np.isclose(row["mean"], mean), f"{place}: the mean is {mean}")
-        require(f"{mean:.4f}" in text, f"supplement.html does not say {mean:.4f} ({place})")
+        require(f"{mean:.4f}" in text, f"the supplement does not say {mean:.4f} ({place})")
 
 
 def check_identities(studies: list[str], identities: pd.DataFrame) -> None:
@@ -170,14 +175,22 @@ def check_leaderboards(run: dict, metrics: pd.DataFrame, folder: Path, text: str
     for board, own in methods.groupby("study"):
         require(len(own) == (ari.index.get_level_values(0) == board).sum(), f"{board}: methods")
         best = of_kind(own["ari"].max(), "score")
-        require(best in text, f"supplement.html does not say {best} ({board}, best method)")
+        require(best in text, f"the supplement does not say {best} ({board}, best method)")
+
+
+def supplement_pages(run: dict, folder: Path) -> str:
+    """Read the first page of the supplement, and that of each study and leaderboard."""
+    names = [f"supplement-{topic}" for topic in (*run["studies"], *run["leaderboards"])]
+    missing = [name for name in names if not (folder / f"{name}.html").is_file()]
+    require(not missing, f"pages are missing: {missing}")
+    return "".join((folder / f"{name}.html").read_text("utf-8") for name in ("supplement", *names))
 
 
 def check_links(page: str, folder: Path) -> None:
     """Follow the links of some figures to the notebook's cell, which must name the figure."""
     figure = r'<figure id="fig-[^"]*-(samples|loss_curve|tsne_label)">'
     found = re.findall(figure + r'.*?href="(notebooks/[^"#]+)#(cell-\d+)"', page, re.DOTALL)
-    require(found, "supplement.html: no figure leads to its cell")
+    require(found, "the supplement: no figure leads to its cell")
     for name, file, cell in found:
         pattern = f'<section[^>]* id="{cell}".*?</section>'
         section = re.search(pattern, (folder / file).read_text("utf-8"), re.DOTALL)
@@ -193,7 +206,7 @@ def main(profile: str) -> None:
     require(set(metrics["profile"]) == {profile}, "metrics.csv: rows of another profile")
     check_seeds(run, metrics)
     check_assignments(run, metrics, pd.read_parquet(folder / "assignments.parquet"))
-    page = (folder / "supplement.html").read_text("utf-8")
+    page = supplement_pages(run, folder)
     check_links(page, folder)
     text = html.unescape(re.sub(r"<[^>]+>", " ", page)).replace("−", "-")
     check_confusion(metrics, CONFUSION_TABLE.read(folder / CONFUSION_TABLE.file))

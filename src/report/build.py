@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import collect, crate, maps, web_pages
+from report import collect, crate, maps, matrices, web_pages
 from report.article import article
 from report.evidence import write_results
 from report.pages import Document, write_all
@@ -61,7 +61,8 @@ def _documents(results: Results, record: dict[str, Any], folder: Path) -> list[D
     further = supplement(results, record, folder)
     labels = {"report": "Article", **web_pages.labels(further, "supplement")}
     page = WebPage("report", web_pages.with_pages(text, labels, "report"))
-    pages = web_pages.split(further, "supplement", labels, maps.plots(results, folder))
+    plots, tables = maps.plots(results, folder), matrices.of_studies(results)
+    pages = web_pages.split(further, "supplement", labels, plots, tables)
     return [
         Document("report", text, pages=[page]),
         Document("supplement", further, pages=pages),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STYLE, SCRIPTS = "<!-- style -->", "<!-- scripts -->"
 SCRIPT_HASHES, IMAGE_SOURCES = "none-but-these", "data-and-files"
 # Of a page with maps, in the order in which they use each other, after the page's own.
-MAP_SCRIPTS = ("map_panels.js", "map.js")
+MAP_SCRIPTS = ("map_panels.js", "map.js", "matrix.js")
 
 
 def write_html(page: WebPage, folder: Path) -> None:
@@ -49,6 +49,10 @@ def write_html(page: WebPage, folder: Path) -> None:
     blocks = [
         f'<script type="application/json" class="map-data" data-place="{place}">{plot}</script>'
         for place, plot in page.plots.items()
+    ]
+    blocks += [
+        f'<script type="application/json" class="matrix-data" data-place="{place}">{table}</script>'
+        for place, table in page.matrices.items()
     ]
     if page.is_one_file:
         blocks += _numbers(made, folder)

@@ -38,6 +38,8 @@ class WebPage(NamedTuple):
         In pandoc's Markdown; image files are relative to the report's folder.
     plots : dict of str to str
         JSON of each interactive map by the identifier of its place.
+    matrices : dict of str to str
+        JSON of the table of clusters and classes beside a map, by the identifier of its place.
     is_one_file : bool
         Whether images are embedded; otherwise they lie beside the page and are loaded when needed.
     section : int
@@ -48,6 +50,7 @@ class WebPage(NamedTuple):
     name: str
     text: str
     plots: Mapping[str, str] = MappingProxyType({})
+    matrices: Mapping[str, str] = MappingProxyType({})
     is_one_file: bool = True
     section: int = 0
 
@@ -82,7 +85,11 @@ def labels(text: str, first: str) -> dict[str, str]:
 
 
 def split(
-    text: str, first: str, labels: Mapping[str, str], plots: Mapping[str, str]
+    text: str,
+    first: str,
+    labels: Mapping[str, str],
+    plots: Mapping[str, str],
+    matrices: Mapping[str, str],
 ) -> list[WebPage]:
     """Make the pages of a text, with links from each to all others.
 
@@ -94,8 +101,8 @@ def split(
         Name of the first page, and the beginning of the names of all others.
     labels : dict of str to str
         Of all pages that each of these leads to, by their names.
-    plots : dict of str to str
-        JSON of each interactive map by the identifier of its place.
+    plots, matrices : dict of str to str
+        Of all pages, see `WebPage`.
 
     Returns
     -------
@@ -123,6 +130,7 @@ def split(
         page._replace(
             text=with_pages(_linked(page, places), labels, page.name),
             plots={name: plot for name, plot in plots.items() if places.get(name) == page.name},
+            matrices={name: of for name, of in matrices.items() if places.get(name) == page.name},
         )
         for page in made
     ]

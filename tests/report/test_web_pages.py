@@ -24,7 +24,7 @@ LABELS = {"home": "Home", **web_pages.labels(TEXT, "s")}
 
 @pytest.fixture
 def pages():
-    return web_pages.split(TEXT, "s", LABELS, {"atlas-x": "{}"})
+    return web_pages.split(TEXT, "s", LABELS, {"atlas-x": "{}"}, {"atlas-x": "[]"})
 
 
 def test_the_whole_is_the_text_without_marks():
@@ -57,7 +57,8 @@ def test_the_first_page_has_a_signpost_in_the_place_of_another(pages):
     assert headings == ["One", "Two", "Three", "Bibliography"]
     assert "[a page of its own](s-x.html), with 1 figure and 1 table" in first.text
     assert (first.section, second.section) == (0, 2)
-    assert first.plots == {} and second.plots == {"atlas-x": "{}"}
+    assert first.plots == first.matrices == {}
+    assert second.plots == {"atlas-x": "{}"} and second.matrices == {"atlas-x": "[]"}
 
 
 def test_a_page_has_the_front_matter_of_the_whole_and_its_own_title(pages):
@@ -70,8 +71,8 @@ def test_a_page_has_the_front_matter_of_the_whole_and_its_own_title(pages):
 def test_what_only_looks_like_a_link_or_a_mark_stays():
     hostile = escape("[Table 2](#tbl-b) {#tbl-a} \f x")
     text = TEXT.replace("See [below](#two).", f"See {hostile}.")
-    first, second = web_pages.split(text, "s", LABELS, {})
-    assert hostile in first.text and len(web_pages.split(text, "s", LABELS, {})) == 2
+    first, second = web_pages.split(text, "s", LABELS, {}, {})
+    assert hostile in first.text and len(web_pages.split(text, "s", LABELS, {}, {})) == 2
     assert "(#tbl-b)" in second.text
 
 
@@ -81,7 +82,7 @@ def test_what_only_looks_like_a_link_or_a_mark_stays():
 )
 def test_a_text_that_cannot_be_split_is_an_error(text, said):
     with pytest.raises(ValueError, match=said):
-        web_pages.split(text, "s", LABELS, {})
+        web_pages.split(text, "s", LABELS, {}, {})
 
 
 # --- images -------------------------------------------------------------------------------------
