@@ -96,7 +96,7 @@ def article(results: Results, record: dict[str, Any], folder: Path) -> str:
 def _context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, Any]:
     rule = config.load_verdict_rule()
     tally = tally_scores(fullest.verdicts, rule.confidence)
-    sound = soundness.sound_part(fullest)
+    sound = fullest.sound
     trainings = soundness.Trainings.of(fullest.metrics, fullest.evidence)
     untrained = findings.best_untrained(sound, studies)
     return {

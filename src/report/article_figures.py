@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from report import answers, soundness
+from report import answers
 from report.comparisons import run_values
 from report.evidence_tables import DIMENSIONS_TABLE, MAPS_TABLE
 from report.notebook_parts import FigureView
@@ -78,7 +78,7 @@ def draw(
         if is_wanted(name):
             drawn[name] = _saved(name, made_of, make, folder)
 
-    sound = soundness.sound_part(fullest)
+    sound = fullest.sound
     scores = all_scores(fullest.verdicts, sound.metrics, studies)
     if any(score.runs for score in scores):
         add("all-scores", [list(score) for score in scores], partial(figures.all_scores, scores))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -95,6 +95,20 @@ class Published:
         return [config.load_study(name) for name in named if name in config.study_names()]
 
     @cached_property
+    def sound(self) -> Published:
+        """The run without the scores, counts and starts of k-means of collapsed networks."""
+        networks = soundness.collapsed(self.metrics, self.studies)
+        tables = {
+            schema.file: soundness.without(self.evidence[schema.file], networks)
+            for schema in (CONFUSION_TABLE, STARTS_TABLE)
+        }
+        return replace(
+            self,
+            metrics=soundness.without(self.metrics, networks),
+            evidence={**self.evidence, **tables},
+        )
+
+    @cached_property
     def verdicts(self) -> pd.DataFrame:
         """Columns of `tables.VERDICTS_TABLE`, by the present rule and reported values."""
         return reproduction.reported_vs_reproduced(
@@ -116,8 +130,7 @@ class Published:
     @cached_property
     def variances(self) -> pd.DataFrame:
         """Columns of `variances.VARIANCES_TABLE`; empty for a run of earlier code."""
-        networks = soundness.collapsed(self.metrics, self.studies)
-        starts = soundness.without(self.evidence[STARTS_TABLE.file], networks)
+        starts = self.sound.evidence[STARTS_TABLE.file]
         return variances.components(starts, config.load_verdict_rule().confidence)
 
     @cached_property

@@ -147,8 +147,8 @@ def page(published: Published | None) -> str:
 
 def lead(published: Published) -> str:
     """Return the findings as a list, and the figure of all scores."""
-    untrained = findings.best_untrained(published, published.studies)
-    found = findings.sentences(published, published.studies, untrained)
+    untrained = findings.best_untrained(published.sound, published.studies)
+    found = findings.sentences(published.sound, published.studies, untrained)
     listed = [f"{place}. {_plain(sentence)}" for place, sentence in enumerate(found, start=1)]
     return "\n".join([*listed, "", LEAD_FIGURE])
 

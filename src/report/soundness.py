@@ -6,7 +6,7 @@ No rule sees a label or a score that labels are needed for.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,10 +14,9 @@ import pandas as pd
 from report.evidence_tables import DIMENSIONS_TABLE
 from report.markdown import words
 from report.study_names import short_name
-from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE, STARTS_TABLE
+from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE
 
 if TYPE_CHECKING:
-    from report.published import Published
     from utils import config
 
 # Of the variance of a code, at most this share lies between the clusters of k-means. On a line ten
@@ -132,16 +131,6 @@ def without(table: pd.DataFrame, networks: Collection[Network]) -> pd.DataFrame:
         return table
     keys = pd.MultiIndex.from_frame(table[_NETWORK])
     return table[~keys.isin(list(networks))]
-
-
-def sound_part(run: Published) -> Published:
-    """Leave out what collapsed networks have in metrics, counts and starts of k-means."""
-    networks = collapsed(run.metrics, run.studies)
-    tables = {
-        schema.file: without(run.evidence[schema.file], networks)
-        for schema in (CONFUSION_TABLE, STARTS_TABLE)
-    }
-    return replace(run, metrics=without(run.metrics, networks), evidence={**run.evidence, **tables})
 
 
 def warnings_of(runs: Trainings, studies: Iterable[config.Study]) -> list[str]:
