@@ -34,6 +34,10 @@ labels = "folders"  # "folders", a CSV file with the columns path and label, or 
 clusters = "auto"  # number of clusters, or "auto"
 backbone = "efficientnet_lite0"  # the frozen network
 clusterer = "gmm"  # "gmm", "hdbscan", or another one of utils.clustering.CLUSTERERS
+exclude = []  # patterns of names that are left out, besides the usual ones
+largest_megapixels = 100  # larger pictures are left out
+with_metadata = True  # whether dates, cameras and sizes are shown
+own_features = None  # a file of features with paths, instead of the network's
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import display
@@ -42,23 +46,39 @@ from utils import figures, metrics, runs
 from utils.figures import atlas
 from utils.runs.pictures import first_lines
 
-run = runs.open_pictures(folder, labels, backbone, clusters, clusterer, study, seed, run_dir)
+run = runs.open_pictures(
+    folder,
+    labels,
+    backbone,
+    clusters,
+    clusterer,
+    study,
+    seed,
+    run_dir,
+    exclude=exclude,
+    largest_megapixels=largest_megapixels,
+    with_metadata=with_metadata,
+    own_features=own_features,
+)
 
 # %% [markdown]
 # ## The pictures
 #
-# Pictures are turned as their camera says, cut to a square in the middle, and put on white where
-# they are transparent. A file that cannot be used is left out, by name and with its reason.
+# Pictures are turned as their camera says, cut to a square in the middle, and put on white, or on
+# black if they are bright, where they are transparent. What is not used is listed with its reason.
 
 # %%
 run.record.fact("files found", len(run.found.names))
 run.record.fact("pictures", len(run.usable))
 run.record.fact("files left out", len(run.skipped))
 print(f"{len(run.usable):,} pictures, {len(run.skipped):,} files left out")
-print(f"features of {backbone}: {run.features.shape}, {run.features.dtype}")
+print(f"features: {run.backbone['backbone']}, {run.features.shape}, {run.features.dtype}")
 if len(run.skipped):
     left_out = first_lines(run.skipped)
     display(run.record.table(left_out, "skipped", "Files that were left out"))
+if len(run.odd_files):
+    odd = first_lines(run.odd_files)
+    display(run.record.table(odd, "odd_files", "Files that are used although something is odd"))
 
 # %%
 run.record.figure(
@@ -170,14 +190,17 @@ if len(duplicates):
 # %% tags=["nbval-ignore-output"]
 if run.labels is not None:
     space = "umap" if run.is_laid_out else "pca"
-    scores = metrics.score(model.labels_, run.labels, model.layout_)
+    some = run.labelled  # pictures without a label are clustered, but not scored
+    scores = metrics.score(model.labels_[some], run.labels[some], model.layout_[some])
     print(f"Result: ARI {scores['ari']:.4f}, ACC {scores['acc']:.4f}")
-    display(run.record.score(backbone, space, clusterer, model.labels_, scores))
+    display(
+        run.record.score(run.backbone["backbone"], space, clusterer, model.labels_[some], scores)
+    )
 
 # %% tags=["nbval-ignore-output"]
 if run.labels is not None:
     confusion = figures.matched_confusion(
-        run.labels, model.labels_, run.class_names, "Clusters and classes"
+        run.labels[some], model.labels_[some], run.class_names, "Clusters and classes"
     )
     display(run.record.figure(confusion, "confusion"))
 

@@ -69,7 +69,7 @@ def export_clusters(request: PictureRequest, table: pd.DataFrame) -> None:
         If the target is somebody else's, or nothing can be written there any more.
     """
     target = request.export
-    files = picture_files.find(request.folder, request.labels)
+    files = picture_files.find(request.folder, request.labels, request.exclude)
     names = {picture_files.printable(name): name for name in files.names}
     folders = {
         path: "noise" if cluster == "-1" else f"cluster-{int(cluster):03}"

@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the arguments."""
     parser.usage = (
         f"{PROGRAM} images DIR [--clusters K|auto] [--backbone NAME] [--clusterer NAME]"
-        " [--name TITLE] [--labels folders|CSV] [--export DIR [--copy]] [--out DIR] [--seed N]"
+        " [--name TITLE] [--labels folders|CSV] [--exclude PATTERN]... [--largest-megapixels N]"
+        " [--no-metadata] [--features FILE] [--export DIR [--copy]] [--out DIR] [--seed N]"
         " [--offline]\n"
         f"       {PROGRAM} images DIR --model FILE [--export DIR [--copy]] [--out DIR]"
     )
@@ -56,6 +57,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", metavar="TITLE", help="title of the report (default: the folder)")
     parser.add_argument("--labels", metavar="folders|CSV", help="for scoring only")
+    parser.add_argument(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out files and folders of such names or paths, besides hidden ones, @eaDir, "
+        "#recycle and the like; may be repeated",
+    )
+    parser.add_argument(
+        "--largest-megapixels",
+        metavar="N",
+        default="100",
+        help="leave out larger pictures (default: 100)",
+    )
+    parser.add_argument(
+        "--no-metadata", action="store_true", help="read and show no dates, cameras and sizes"
+    )
+    parser.add_argument(
+        "--features",
+        metavar="FILE",
+        help="your own features instead of a network's: npz, npy, parquet or csv, with paths",
+    )
     parser.add_argument(
         "--export", metavar="DIR", help="make a folder of links to the pictures of each cluster"
     )
@@ -88,6 +111,17 @@ def check(options: argparse.Namespace) -> None:
         raise WrongCall(f"--seed {options.seed!r}: not a whole number from 0")
     options.seed = int(options.seed)
     options.clusters = _clusters(options.clusters)
+    try:
+        options.largest_megapixels = whole_number_from_1(options.largest_megapixels)
+    except argparse.ArgumentTypeError:
+        given = options.largest_megapixels
+        raise WrongCall(f"--largest-megapixels {given!r}: not a whole number from 1") from None
+    if not all(pattern.strip() for pattern in options.exclude):
+        raise WrongCall("--exclude is empty: give a pattern such as '*.png' or 'old'")
+    if options.features is not None:
+        if options.backbone is not None:
+            raise WrongCall("--backbone cannot be combined with --features, which replaces it")
+        options.features = place("--features", options.features)
     options.clusterer = _one_of("--clusterer", options.clusterer or "gmm", CLUSTERERS)
     options.backbone = options.backbone or BACKBONES[0]
     if not re.fullmatch("timm:[A-Za-z0-9_.]+", options.backbone):

@@ -9,9 +9,12 @@ from commands.export import MOST_LINES
 from commands.picture_request import PictureRequest
 from commands.telling import counted, shown
 from utils import estimator
-from utils.data import picture_files
+from utils.data import picture_embeddings, picture_files
+from utils.data.picture_embeddings import Embeddings, read_embeddings
+from utils.data.picture_files import Found
 from utils.errors import UserError
-from utils.representations.pretrained import Backbone, features, load_backbone
+from utils.representations.own_backbones import load_own_backbone
+from utils.representations.pretrained import Backbone, features
 from utils.runs import picture_features
 from utils.store.ownership import replaced_together
 
@@ -32,18 +35,29 @@ def assign(request: PictureRequest) -> pd.DataFrame:
         If the model cannot be used, its network is not available, or no picture can be read.
     """
     model, about = estimator.load(request.model)
-    network = _network_of(request, model.n_features_in_, about)
-    files = picture_files.find(request.folder)
-    usable, reasons, computed, _ = picture_features.collect(files, network, request.study)
-    skipped = picture_features.left_out(files, reasons)
+    files = picture_files.find(request.folder, exclude=request.exclude)
+    if request.features is None:
+        own, network = None, _network_of(request, model.n_features_in_, about)
+    else:
+        own, network = _own_features(request, files, model.n_features_in_), None
+        files = picture_features.with_features(files, own)
+    collected = picture_features.collect(
+        files, network, request.largest_megapixels * 10**6, request.with_metadata
+    )
+    features_of_all = (
+        collected.features
+        if own is None
+        else picture_features.features_of(files, collected.usable, own)
+    )
+    skipped = picture_features.left_out(files, collected.reasons)
     for path, reason in skipped.head(MOST_LINES).itertuples(index=False):
         print(f"left out: {path}: {reason}")
-    if not len(usable):
+    if not len(collected.usable):
         raise UserError(f"{request.folder}: none of its {len(files.names)} files can be read")
-    clusters, shares = model.vote(computed)
+    clusters, shares = model.vote(features_of_all)
     table = pd.DataFrame(
         {
-            "path": [picture_files.printable(files.names[row]) for row in usable],
+            "path": [picture_files.printable(files.names[row]) for row in collected.usable],
             "cluster": clusters.astype(str),
             "confidence": shares.round(4),
         }
@@ -55,6 +69,17 @@ def assign(request: PictureRequest) -> pd.DataFrame:
     print(f"{counted(len(table), 'picture')} put into {n_clusters}{left_out}")
     print(f"{shown(request.out / ASSIGNED)}")
     return table
+
+
+def _own_features(request: PictureRequest, files: Found, n_features: int) -> Embeddings:
+    """Read the features of --features, which must be as many as those of the model."""
+    own = read_embeddings(request.features, request.folder, files.names)
+    if own.values.shape[1] != n_features:
+        raise UserError(
+            f"{request.features}: has {own.values.shape[1]:,} features, but {request.model} "
+            f"clusters {n_features:,}"
+        )
+    return own
 
 
 def _network_of(request: PictureRequest, n_features: int, about: dict[str, str]) -> Backbone:
@@ -71,7 +96,12 @@ def _network_of(request: PictureRequest, n_features: int, about: dict[str, str])
             f"{request.model}: does not name the network behind its features: use the "
             "model.safetensors of a report, or call predict of the estimator with your features"
         )
-    network = load_backbone(about["backbone"], offline=request.offline)
+    if about["backbone"] == picture_embeddings.NAME:
+        raise UserError(
+            f"{request.model}: clusters features of a file ({about['weights']}): give those of "
+            "these pictures with --features FILE"
+        )
+    network = load_own_backbone(about["backbone"], offline=request.offline)
     if network.name != about["backbone"]:
         raise UserError(f"{request.model}: {network.note}")
     # ResNet50 has weights of torchvision and of Keras. What stands in brackets is their file.

@@ -53,9 +53,11 @@ def report_on(request: PictureRequest) -> pd.DataFrame:
     table = pd.read_csv(request.out / ASSIGNMENTS, dtype=text, keep_default_na=False)
     n_clusters = table.loc[table["cluster"] != "-1", "cluster"].nunique()
     took = duration(time.monotonic() - began)
+    counts = read_json(run_dir / "counts.json")
+    print(counts["files"])
     print(f"{counted(len(table), 'picture')} in {counted(n_clusters, 'cluster')}, {took}")
-    if n_skipped := read_json(run_dir / "counts.json")["skipped"]:
-        print(f"{counted(n_skipped, 'file')} left out: {shown(request.out / 'skipped.csv')}")
+    if counts["skipped"]:
+        print(f"left out: {shown(request.out / 'skipped.csv')}")
     print(f"report: {shown(request.out / 'report.html')}")
     print(f"        {shown(request.out / 'report.pdf')}")
     print(f"        {shown(request.out / ASSIGNMENTS)}")
@@ -73,6 +75,10 @@ def _run_notebook(request: PictureRequest, run_dir: Path) -> None:
         "clusters": request.clusters,
         "backbone": request.backbone,
         "clusterer": request.clusterer,
+        "exclude": list(request.exclude),
+        "largest_megapixels": request.largest_megapixels,
+        "with_metadata": request.with_metadata,
+        "own_features": None if request.features is None else str(request.features),
     }
     script = places.root() / "notebooks" / f"{PICTURES_NOTEBOOK}.py"
     try:

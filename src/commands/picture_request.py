@@ -8,6 +8,7 @@ from pathlib import Path
 
 from commands.outputs import prepare_out, reserved_places
 from utils.data import picture_files
+from utils.data.picture_embeddings import read_embeddings
 from utils.errors import UserError
 from utils.store import ownership
 from utils.store.files import temporary_place
@@ -25,6 +26,10 @@ class PictureRequest:
         ``"folders"``, or the absolute path of a CSV file.
     model : Path or None
         Put the pictures into the clusters of this model, instead of finding new ones.
+    exclude : tuple of str
+        Patterns of names that are left out.
+    features : Path or None
+        A file of features that is used instead of a network.
     """
 
     folder: Path
@@ -40,6 +45,10 @@ class PictureRequest:
     out: Path
     seed: int
     offline: bool
+    exclude: tuple[str, ...]
+    largest_megapixels: int
+    with_metadata: bool
+    features: Path | None
 
     @property
     def owner(self) -> str:
@@ -78,9 +87,15 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
         out=options.out,
         seed=options.seed,
         offline=options.offline,
+        exclude=tuple(options.exclude),
+        largest_megapixels=options.largest_megapixels,
+        with_metadata=not options.no_metadata,
+        features=options.features,
     )
     _require_apart(request)
-    picture_files.find(request.folder, request.labels)  # raises if there are none
+    found = picture_files.find(request.folder, request.labels, request.exclude)
+    if request.features is not None:
+        read_embeddings(request.features, request.folder, found.names)
     if options.is_default_out:
         _require_own_name(request)
     prepare_out(request.out, request.owner)
@@ -96,6 +111,8 @@ def _require_apart(request: PictureRequest) -> None:
         read["the file of --labels"] = Path(request.labels)
     if request.model is not None:
         read["the file of --model"] = request.model
+    if request.features is not None:
+        read["the file of --features"] = request.features
     written = {"--out": request.out}
     if request.export is not None:
         written["--export"] = request.export

@@ -117,7 +117,8 @@ def test_a_folder_is_clustered_reported_exported_and_used_again(folder, tmp_path
     )
     said = capfd.readouterr()
     assert status == 0, said.err
-    assert "60 pictures in 3 clusters" in said.out and "1 file left out" in said.out
+    assert "60 pictures in 3 clusters" in said.out
+    assert "61 files: 60 pictures read, 1 left out: 1 JPG that cannot be used" in said.out
     assert said.err == ""
     assert tree(folder) == before
 

@@ -15,7 +15,7 @@ from report import markdown, pages, templates
 from utils import estimator
 from utils.config.load import _validate
 from utils.config.schema import Study
-from utils.data import picture_files
+from utils.data import picture_reading
 from utils.errors import UserError
 from utils.places import ROOT
 from utils.representations import pretrained
@@ -105,8 +105,8 @@ def test_a_pickle_in_the_place_of_a_model_or_a_picture(faults, bombs, name):
     faults.tried()
     with pytest.raises(UserError, match="damaged"):
         estimator.load(folder / name)
-    with pytest.raises(picture_files.Unreadable):
-        picture_files.read(folder / name, 8)
+    with pytest.raises(picture_reading.Unreadable):
+        picture_reading.read(folder / name, 8)
     assert not trace.exists()
     faults.survived()
 
@@ -187,8 +187,8 @@ def test_an_archive_in_the_place_of_a_picture(faults, tmp_path):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../../out.txt", "out")
     (tmp_path / "a.png").write_bytes(buffer.getvalue())
-    with pytest.raises(picture_files.Unreadable):
-        picture_files.read(tmp_path / "a.png", 8)
+    with pytest.raises(picture_reading.Unreadable):
+        picture_reading.read(tmp_path / "a.png", 8)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     faults.survived()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from commands import main, picture_request, request
 from utils.errors import UserError
-from utils.runs import leaderboard, pictures
+from utils.runs import leaderboard, picture_folder
 from utils.runs import study as study_module
 
 OPTIONS = (
@@ -95,5 +95,7 @@ def test_parameters_of_a_leaderboard(faults, board, profile, seed):
 def test_parameters_of_a_folder(faults, folder, labels, backbone, seed):
     faults.tried()
     with pytest.raises(UserError):
-        pictures.open_folder(f"/nowhere/{folder}", labels, backbone, "auto", "gmm", "x", seed, None)
+        picture_folder.open_folder(
+            f"/nowhere/{folder}", labels, backbone, "auto", "gmm", "x", seed, None
+        )
     faults.survived()

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from utils import estimator
-from utils.data import picture_files
+from utils.data import picture_files, picture_reading
 from utils.errors import UserError
 from utils.representations.pretrained import Backbone
-from utils.runs import picture_features
+from utils.runs import picture_features, picture_folder
 from utils.runs import pictures as own_images
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
@@ -36,7 +36,7 @@ def mean_colours(monkeypatch):
     network = Backbone("colours", "colours", None, 32, (0,), (1,), "bilinear", 0, "none")
     monkeypatch.setattr("utils.representations.pretrained.features", features)
     monkeypatch.setattr(
-        "utils.representations.pretrained.load_backbone", lambda name, offline=False: network
+        "utils.representations.own_backbones.load_own_backbone", lambda *_, **__: network
     )
     return calls
 
@@ -57,9 +57,9 @@ def folder(tmp_path):
     return tmp_path / "pictures"
 
 
-def opened(folder, tmp_path, labels="folders", clusters="auto"):
-    return own_images.open_folder(
-        folder, labels, "colours", clusters, "gmm", "test", 0, tmp_path / "run"
+def opened(folder, tmp_path, labels="folders", clusters="auto", **reading):
+    return picture_folder.open_folder(
+        folder, labels, "colours", clusters, "gmm", "test", 0, tmp_path / "run", **reading
     )
 
 
@@ -79,14 +79,81 @@ def test_what_cannot_be_listed_or_named_is_skipped(folder, tmp_path, mean_colour
     lines = "".join(f"{name},red\n" for name in [*names, "x" * 300 + ".png", "a\0.png"])
     (tmp_path / "labels.csv").write_text("path,label\n" + lines)
     run = opened(folder, tmp_path, labels=str(tmp_path / "labels.csv"))
-    assert len(run.images) == len(names)
-    assert [path[:6] for path in run.skipped["path"]] == ["xxxxxx", "a\\x00."]
+    assert len(run.images) == 91 and len(run.labelled) == len(names)
+    assert [path[:6] for path in run.skipped["path"]] == ["xxxxxx", "a\\x00.", "red/ba"]
     found = picture_files.find(folder)
     found.unlisted["locked"] = "the folder cannot be listed: Permission denied"
     monkeypatch.setattr(picture_files, "find", lambda *_: found)
     run = opened(folder, tmp_path, labels=None)
     assert run.skipped["path"].tolist() == ["locked", "red/bad.png"]
     assert "left out: locked: the folder cannot be listed: Permission denied" in run.record.notes
+    assert (
+        "92 files: 91 pictures read, 1 left out: 1 PNG that cannot be used; "
+        "folders not looked into: 1"
+    ) in run.record.notes
+
+
+def test_pictures_without_a_label_are_clustered_and_not_scored(folder, tmp_path, mean_colours):
+    lines = [f"{name}/{number:02}.png,{name}" for name in COLOURS for number in range(10)]
+    lines[0] = "red/00.png,blue"
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    run = opened(folder, tmp_path, labels=str(tmp_path / "labels.csv"))
+    assert run.model.n_clusters_ == 3 and len(run.labelled) == 30
+    assert (run.labels[run.labelled] >= 0).all() and (run.labels < 0).sum() == 61
+    assert run.record.labels.shape == (30,)
+    table = run.assignments()
+    assert (table["label"] == "").sum() == 61
+    assert run.cluster_table()["commonest class"].str.contains("%").all()
+    # Of the ten nearest at least eight would need a label.
+    assert len(run.likely_mislabelled()) == 0
+    without = opened(folder, tmp_path, labels=None)
+    np.testing.assert_array_equal(run.model.labels_, without.model.labels_)
+
+
+def test_a_file_that_is_gone_is_shown_by_its_copy(folder, tmp_path, mean_colours):
+    run = opened(folder, tmp_path)
+    before = run.pictures([0, 1])
+    (folder / "blue/00.png").unlink()
+    after = run.pictures([0, 1])
+    assert np.abs(after[0].astype(int).mean((0, 1)) - before[0].mean((0, 1))).max() < 3
+    np.testing.assert_array_equal(after[1], before[1])
+    run.pictures([0])
+    assert sum("only its small copy can be shown now" in note for note in run.record.notes) == 1
+
+
+def test_a_file_that_disappears_during_the_run_is_left_out(folder, tmp_path, mean_colours):
+    found = picture_files.find(folder)
+    (folder / "blue/00.png").unlink()
+    collected = picture_features.collect(found, None)
+    assert len(collected.usable) == 90
+    assert "removed or renamed in the meantime" in collected.reasons[0]
+
+
+def test_sizes_dates_and_cameras(folder, tmp_path, mean_colours):
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112] = "EOS R5", 6
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:31 18:20:00"
+    Image.new("RGB", (60, 40), "blue").save(folder / "blue/exif.jpg", exif=exif)
+    table = opened(folder, tmp_path).assignments().set_index("path")
+    row = table.loc["blue/exif.jpg"]
+    assert (row["width"], row["height"]) == (40, 60)
+    assert (row["taken"], row["camera"]) == ("2024-05-31 18:20:00", "EOS R5")
+    assert row["bytes"] == (folder / "blue/exif.jpg").stat().st_size
+    assert table.loc["blue/00.png", "taken"] == ""
+    run = opened(folder, tmp_path, with_metadata=False)
+    columns = {"width", "height", "bytes", "taken", "camera"}
+    assert columns.isdisjoint(run.assignments().columns)
+    assert "EOS" not in str(run.collected.facts) and not run.collected.metadata.any()
+
+
+def test_odd_files_are_used_with_a_note(folder, tmp_path, mean_colours):
+    Image.new("RGB", (40, 40), "blue").save(folder / "blue/a.jpg", format="AVIF")
+    whole = (folder / "red/copy.jpg").read_bytes()
+    (folder / "red/cut.jpg").write_bytes(whole[:-20])
+    odd = opened(folder, tmp_path).odd_files
+    assert odd["path"].tolist() == ["blue/a.jpg", "red/cut.jpg"]
+    assert odd["note"][0] == "AVIF, although its name says JPEG"
+    assert odd["note"][1].startswith("its end is missing")
 
 
 def test_labels_change_nothing_that_is_found(folder, tmp_path, mean_colours):
@@ -104,25 +171,112 @@ def test_a_second_run_computes_nothing_again(folder, tmp_path, mean_colours):
 
 
 def test_a_stopped_run_goes_on_after_its_last_chunk(folder, tmp_path, mean_colours, monkeypatch):
-    monkeypatch.setattr(picture_features, "CHUNK", 20)
-    whole = picture_features._compute_chunk
+    monkeypatch.setattr(picture_features, "CHUNK", 16)
+    whole = picture_features._computed
     done = []
 
-    def stop_at_third(found, rows, network):
+    def stop_at_third(new, network):
         if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(rows)
-        return whole(found, rows, network)
+        done.append(len(new))
+        return whole(new, network)
 
-    monkeypatch.setattr(picture_features, "_compute_chunk", stop_at_third)
+    monkeypatch.setattr(picture_features, "_computed", stop_at_third)
     with pytest.raises(KeyboardInterrupt):
         opened(folder, tmp_path)
-    monkeypatch.setattr(picture_features, "_compute_chunk", whole)
+    assert done == [16, 16]
+    monkeypatch.setattr(picture_features, "_computed", whole)
     mean_colours.clear()
     resumed = opened(folder, tmp_path)
-    assert len(mean_colours) == 3  # of five chunks
+    assert mean_colours == [16, 16, 16, 16]  # the last eleven in a whole batch
     monkeypatch.setattr(picture_features, "CHUNK", 1000)
     np.testing.assert_array_equal(resumed.features, opened(folder, tmp_path).features)
+
+
+def test_one_new_file_computes_one(folder, tmp_path, mean_colours, monkeypatch):
+    before = opened(folder, tmp_path)
+    mean_colours.clear()
+    read = []
+    decode = picture_reading.decode
+    monkeypatch.setattr(
+        picture_reading, "decode", lambda *given: read.append(given) or decode(*given)
+    )
+    Image.new("RGB", (40, 40), "white").save(folder / "aaa.png")
+    run = opened(folder, tmp_path)
+    assert run.image_names[0] == "aaa.png" and (run.features[0] == 255).all()
+    np.testing.assert_array_equal(run.features[1:], before.features)
+    assert mean_colours == [16]  # a batch with one picture in it
+    assert len(read) == 2  # and the one that is none
+
+
+def test_content_counts_and_neither_names_nor_times(folder, tmp_path, mean_colours, monkeypatch):
+    before = opened(folder, tmp_path)
+    mean_colours.clear()
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    os.utime(moved / "blue/00.png", (0, 0))
+    (moved / "blue/copy.png").write_bytes((moved / "red/00.png").read_bytes())
+    run = opened(moved, tmp_path)
+    assert mean_colours == []
+    names = run.image_names
+    np.testing.assert_array_equal(
+        run.features[names.index("blue/copy.png")], run.features[names.index("red/00.png")]
+    )
+    assert len(run.features) == len(before.features) + 1
+    # From now on not even the bytes are read.
+    monkeypatch.setattr(picture_reading, "content_of", lambda path: pytest.fail(str(path)))
+    (moved / "red/bad.png").unlink()
+    opened(moved, tmp_path)
+
+
+def test_a_damaged_store_is_computed_again(folder, tmp_path, mean_colours):
+    before = opened(folder, tmp_path)
+    (shard,) = (tmp_path / "cache").glob("pictures-*/*.safetensors")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 255
+    shard.write_bytes(content)
+    mean_colours.clear()
+    after = opened(folder, tmp_path)
+    assert sum(mean_colours) == 96
+    np.testing.assert_array_equal(before.features, after.features)
+
+
+def test_what_is_collected_besides_features(folder, tmp_path, mean_colours):
+    Image.new("RGB", (300, 100), "red").save(folder / "red/wide.png")
+    (folder / "red/wide-copy.png").write_bytes((folder / "red/wide.png").read_bytes())
+    Image.new("RGB", (300, 100), "red").save(folder / "red/wide.bmp")
+    run = opened(folder, tmp_path)
+    found = run.collected
+    assert found.small.shape == (94, 64, 64, 3) and isinstance(found.small, np.memmap)
+    copy, bmp, png = (
+        run.image_names.index(f"red/wide{end}") for end in ("-copy.png", ".bmp", ".png")
+    )
+    assert (found.small[[copy, bmp, png]] == (255, 0, 0)).all()
+    assert (found.width[png], found.height[png]) == (300, 100)
+    assert (found.file_digest[png] == found.file_digest[copy]).all()
+    assert (found.file_digest[png] != found.file_digest[bmp]).any()
+    assert (found.pixel_digest[[copy, bmp]] == found.pixel_digest[png]).all()
+    assert len(np.unique(found.pixel_digest, axis=0)) == 92
+
+
+def test_features_of_a_file_instead_of_a_network(folder, tmp_path, mean_colours):
+    random = np.random.default_rng(0)
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*/*.png"))]
+    names = [name for name in names if name not in ("red/bad.png", "red/05.png")]
+    values = random.normal(size=(len(names) + 1, 8)).astype(np.float32)
+    values[:, 0] += [20 * list(COLOURS).index(name.split("/")[0]) for name in names] + [0]
+    values[3, 4] = np.nan
+    np.savez(tmp_path / "own.npz", paths=[*names, "gone.png"], features=values)
+    run = opened(folder, tmp_path, own_features=str(tmp_path / "own.npz"))
+    assert mean_colours == []
+    assert run.features.shape == (88, 8)
+    np.testing.assert_array_equal(run.features[0], values[0])
+    assert run.backbone["backbone"] == "own features"
+    reasons = run.skipped.set_index("path")["reason"]
+    assert reasons["red/05.png"] == "no row in the file of --features"
+    assert reasons["blue/03.png"] == "its features are not finite numbers"
+    assert any("without a picture: 1 (gone.png" in note for note in run.record.notes)
+    assert run.model.n_clusters_ == 3
 
 
 def test_a_changed_file_is_read_again(folder, tmp_path, mean_colours):
@@ -185,26 +339,21 @@ def test_a_sheet_goes_from_the_prototype_out(folder, tmp_path, mean_colours):
         assert inside.min() == 0 and (inside == 0).sum() == 1
 
 
-def test_a_file_that_vanished_meanwhile_is_named(folder, tmp_path, mean_colours):
-    run = opened(folder, tmp_path)
-    (folder / "blue/00.png").unlink()
-    with pytest.raises(UserError, match=r"00\.png: was readable before"):
-        run.pictures([0])
-
-
 def test_what_other_programs_can_use_is_written(folder, tmp_path, mean_colours):
     run = opened(folder, tmp_path)
     run.write_outputs(run.near_duplicates())
     table = pd.read_csv(tmp_path / "run/assignments.csv")
     assert list(table.columns) == [
-        *("path", "cluster", "confidence", "distance_to_prototype", "x", "y", "label")
+        *("path", "cluster", "confidence", "distance_to_prototype", "x", "y"),
+        *("width", "height", "bytes", "taken", "camera", "label"),
     ]
     assert len(table) == 91
     model, about = estimator.load(tmp_path / "run/model.safetensors")
     assert about["backbone"] == "colours"
     np.testing.assert_array_equal(model.predict(run.features), run.model.labels_)
     counts = json.loads((tmp_path / "run/counts.json").read_text())
-    assert counts == {"found": 92, "skipped": 1}
+    assert (counts["found"], counts["skipped"]) == (92, 1)
+    assert counts["files"].startswith("92 files: 91 pictures read, 1 left out")
 
 
 def test_names_of_any_bytes_are_kept_apart(folder, tmp_path, mean_colours):
@@ -247,5 +396,5 @@ def test_long_tables_end_with_how_many_more():
 
 def test_the_example_is_a_folder_for_each_class(tmp_path, monkeypatch, elsewhere):
     elsewhere(runs=tmp_path)
-    found = picture_files.find(own_images.example_folder(), "folders")
+    found = picture_files.find(picture_folder.example_folder(), "folders")
     assert len(found.names) == 200 and len(set(found.labels)) == 5

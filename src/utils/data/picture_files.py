@@ -1,47 +1,50 @@
-"""A person's own pictures: found in a folder, read in one form, or left out with a reason."""
+"""The files of a folder of pictures: which are to be read, and what becomes of all others."""
 
 from __future__ import annotations
 
-import csv
-import io
+import fnmatch
 import os
-import threading
 import unicodedata
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-import numpy as np
-
+from utils.data import picture_bytes
+from utils.data.picture_labels import read_labels
 from utils.errors import UserError
-from utils.store.files import is_inside
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jpg_large", ".mpo", ".png", ".apng", ".webp"),
+        *(".gif", ".tif", ".tiff", ".bmp", ".dib", ".avif", ".heic", ".heif", ".hif"),
+        *(".jp2", ".j2k", ".jpx", ".jpf", ".jpc"),
+    }
 )
-# Pillow's names of these formats; no other is tried, whatever a file is called.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
-MOST_PIXELS = 100_000_000
-MOST_BYTES = 500_000_000
-LARGEST_16_BIT = 65_535
-# Memory of all pictures that are decoded at the same time. A picture that needs more is decoded
-# while no other one is.
-MEMORY_BUDGET = 2**30
-# What decoding, turning and converting one pixel takes at most, measured over all modes.
-BYTES_PER_PIXEL = 32
-# A progressive JPEG is held as coefficients of its full size: two bytes for each of three colours.
-BYTES_PER_COEFFICIENT_PIXEL = 6
-STRIP_PIXELS = 2**20
+# What systems and programs leave between pictures; the first is what is hidden.
+EXCLUDED = (
+    *(".*", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"),
+    *("__MACOSX", "Thumbs.db", "desktop.ini"),
+)
+_HINTS = {
+    **dict.fromkeys(("svg", "ai", "eps", "pdf"), "export it as PNG"),
+    **dict.fromkeys(("psd", "xcf", "kra", "clip"), "export it as PNG or TIFF"),
+    **dict.fromkeys(
+        ("cr2", "cr3", "nef", "arw", "dng", "raf", "orf", "rw2", "pef", "srw"),
+        "a camera's raw data: export it as JPEG or TIFF",
+    ),
+    "jxl": "JPEG XL: convert it to JPEG or PNG",
+}
+_KINDS_SHOWN = 6
 
 
-class Unreadable(Exception):
-    """A file that is not a picture one can use; the message says why."""
+class Excluded(NamedTuple):
+    """A file or folder that a pattern excludes, and the number of files that are in it."""
+
+    name: str
+    pattern: str
+    n_files: int
 
 
 @dataclass(frozen=True)
@@ -53,36 +56,103 @@ class Found:
     root : Path
         The folder that `names` are relative to.
     names : tuple of str
-        Paths of the files, in a fixed order; characters that are not UTF-8 are kept as Python
-        keeps them (surrogates).
-    labels : tuple of str, or None
-        The class of each file, where one was given. For scoring only.
+        Paths of the files that may be pictures, in a fixed order; characters that are not UTF-8 are
+        kept as Python keeps them (surrogates).
+    labels : tuple of str or None, or None
+        The class of each file; None for a file without one, and if there are none at all. For
+        scoring only.
     unlisted : dict of str to str
-        Folders in it that could not be listed, with the reason.
+        Folders in it that were not looked into, with the reason.
+    others : dict of str to str
+        The other files by name, with the reason why they are not read.
+    excluded : tuple of Excluded
+    missing : tuple of str
+        Paths in the table of labels that are none of the pictures.
+    notes : tuple of str
+        What a person should know about the table of labels.
     """
 
     root: Path
     names: tuple[str, ...]
-    labels: tuple[str, ...] | None = None
+    labels: tuple[str | None, ...] | None = None
     unlisted: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    excluded: tuple[Excluded, ...] = ()
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def path(self, row: int) -> Path:
         """Return the path of a file by its number."""
         return self.root / self.names[row]
 
+    def not_read(self) -> dict[str, str]:
+        """Return everything that is not read, by name, with the reason."""
+        excluded = {
+            one.name: f"excluded by the pattern {one.pattern}: {_files(one.n_files)}"
+            for one in self.excluded
+        }
+        missing = dict.fromkeys(self.missing, "has a label, but is none of the pictures")
+        return self.unlisted | excluded | self.others | missing
 
-def find(folder: Path, labels: str | None = None) -> Found:
+    def summary(self, unreadable: Mapping[int, str] | None = None) -> str:
+        """Say in one line what became of all files.
+
+        Parameters
+        ----------
+        unreadable : mapping of int to str, optional
+            The files among `names` that could not be used, by number. Without it nothing was read
+            yet.
+        """
+        bad = [self.names[row] for row in unreadable or ()]
+        n_pictures = len(self.names) - len(bad)
+        kinds = Counter(map(_kind, self.others))
+        kinds.update(f"{_kind(name)} that cannot be used" for name in bad)
+        words = "picture" if n_pictures == 1 else "pictures"
+        read = f"{n_pictures:,} {words} {'to read' if unreadable is None else 'read'}"
+        text = f"{_files(len(self.names) + len(self.others))}: {read}"
+        if kinds:
+            text += f", {kinds.total():,} left out: {_counts(kinds)}"
+        if self.excluded:
+            counts: Counter[str] = Counter()
+            for one in self.excluded:
+                counts[f"by {one.pattern}"] += one.n_files
+            text += f"; {counts.total():,} more excluded: {_counts(counts)}"
+        if self.unlisted:
+            text += f"; folders not looked into: {len(self.unlisted):,}"
+        return text
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file" if number == 1 else f"{number:,} files"
+
+
+def _counts(kinds: Counter[str]) -> str:
+    """List the commonest kinds with their numbers, and all others as one."""
+    ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{count:,} {kind}" for kind, count in ordered[:_KINDS_SHOWN]]
+    rest = sum(count for _, count in ordered[_KINDS_SHOWN:])
+    return ", ".join([*shown, f"{rest:,} of other kinds"] if rest else shown)
+
+
+def _kind(name: str) -> str:
+    """Name the kind of a file by the end of its name."""
+    return printable(Path(name).suffix.removeprefix(".").upper()[:20]) or "without a suffix"
+
+
+def find(folder: Path, labels: str | None = None, exclude: Iterable[str] = ()) -> Found:
     """List the image files of a folder and of all folders in it.
 
     Parameters
     ----------
     folder : Path
-        Hidden files and folders are left out; links to folders are not followed. Folders in it that
-        cannot be listed are left out as well, and named in the result.
+        Links to folders are not followed. A file may be a picture if its name ends as in `SUFFIXES`
+        or it begins as pictures do. Whatever else there is, is named in the result.
     labels : str, optional
         ``"folders"``: the class of a file is the first folder on its way. Otherwise the path of a
-        CSV file with the columns ``path`` (relative to the folder) and ``label``: then only these
-        files are listed, in the file's order.
+        table, see `picture_labels.read_labels`.
+    exclude : iterable of str
+        Patterns of names or paths, such as ``thumbs`` or ``old/*.png``, that are excluded besides
+        those of `EXCLUDED`. Capitals do not matter.
 
     Returns
     -------
@@ -91,35 +161,54 @@ def find(folder: Path, labels: str | None = None) -> Found:
     Raises
     ------
     UserError
-        If there is no such folder or it holds no image file, a file lies in no class folder, or the
-        CSV file is not as it must be.
+        If there is no such folder or it holds no image file, no file lies in a class folder, or the
+        table is not as it must be.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder: name the folder of your images")
-    if labels is not None and labels != "folders":
-        return _listed(folder, Path(labels).expanduser())
-    names, unlisted = _walk(folder)
-    if not names:
-        left_out = "".join(f"; {printable(name)}: {why}" for name, why in unlisted.items())
-        allowed = ", ".join(sorted(SUFFIXES))
-        raise UserError(f"{folder}: no image file in it: allowed are {allowed}{left_out}")
-    if labels is None:
-        return Found(folder, tuple(names), unlisted=unlisted)
-    loose = [name for name in names if os.sep not in name]
-    if loose:
+    found = _walk(folder, (*EXCLUDED, *exclude))
+    if not found.names:
         raise UserError(
-            f"--labels folders: {printable(loose[0])} and {len(loose) - 1} other files lie in no "
-            f"class folder of {folder}: move them into one, or leave --labels out"
+            f"{folder}: no image file in it; {found.summary()}{_some(found.not_read())}"
         )
-    classes = tuple(Path(name).parts[0] for name in names)
-    return Found(folder, tuple(names), classes, unlisted)
+    if labels is None:
+        return found
+    if labels == "folders":
+        return _labelled(found, _classes(found))
+    table = Path(labels).expanduser()
+    read = read_labels(table, folder, found.names)
+    notes = [read.note] if read.note else []
+    if read.unmatched:
+        notes.append(f"{table.name}: {_files(len(read.unmatched))} in it are none of the pictures")
+    return replace(_labelled(found, read.of_name), missing=read.unmatched, notes=tuple(notes))
 
 
-def _walk(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Return the names of the image files, in order, and why folders could not be listed."""
-    found: list[str] = []
+def _some(not_read: Mapping[str, str]) -> str:
+    """Name the first few files and folders with their reasons."""
+    return "".join(f"; {printable(name)}: {why}" for name, why in list(not_read.items())[:3])
+
+
+def _labelled(found: Found, of_name: Mapping[str, str]) -> Found:
+    return replace(found, labels=tuple(of_name.get(name) for name in found.names))
+
+
+def _classes(found: Found) -> dict[str, str]:
+    classes = {name: Path(name).parts[0] for name in found.names if os.sep in name}
+    if not classes:
+        raise UserError(
+            f"--labels folders: no picture of {found.root} lies in a folder of its own class: move "
+            "them into one, or leave --labels out"
+        )
+    return classes
+
+
+def _walk(folder: Path, patterns: tuple[str, ...]) -> Found:
+    """List everything in a folder, each file once."""
+    names: list[str] = []
     unlisted: dict[str, str] = {}
+    others: dict[str, str] = {}
+    excluded: list[Excluded] = []
 
     def leave_out(error: OSError) -> None:
         if Path(error.filename) == folder:
@@ -128,35 +217,69 @@ def _walk(folder: Path) -> tuple[list[str], dict[str, str]]:
         unlisted[name] = f"the folder cannot be listed: {error.strerror}"
 
     for here, folders, files in os.walk(folder, onerror=leave_out):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            str((Path(here) / name).relative_to(folder))
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
-    return sorted(found), unlisted
+        inside = os.path.relpath(here, folder)
+        prefix = "" if inside == "." else f"{inside}/"
+        entered = []
+        for name in sorted(folders):
+            path = prefix + name
+            if pattern := _excluding(path, patterns):
+                excluded.append(Excluded(path, pattern, _count(folder / path)))
+            elif (folder / path).is_symlink():
+                unlisted[path] = "a link to a folder: links to folders are not followed"
+            else:
+                entered.append(name)
+        folders[:] = entered
+        for name in sorted(files):
+            path = prefix + name
+            if pattern := _excluding(path, patterns):
+                excluded.append(Excluded(path, pattern, 1))
+            elif Path(name).suffix.lower() in SUFFIXES or _begins_as_picture(folder / path):
+                names.append(path)
+            else:
+                others[path] = _reason(path)
+    return Found(
+        folder, tuple(sorted(names)), None, unlisted, dict(sorted(others.items())), tuple(excluded)
+    )
 
 
-def _listed(folder: Path, table: Path) -> Found:
+def _excluding(path: str, patterns: Iterable[str]) -> str | None:
+    """Return the first pattern that fits a name or a path, if one does."""
+    path = path.lower()
+    name = path.rpartition("/")[2]
+    return next(
+        (
+            pattern
+            for pattern in patterns
+            if fnmatch.fnmatchcase(name, pattern.lower())
+            or fnmatch.fnmatchcase(path, pattern.lower().strip("/"))
+        ),
+        None,
+    )
+
+
+def _count(folder: Path) -> int:
+    return sum(len(files) for _, _, files in os.walk(folder))
+
+
+def _begins_as_picture(path: Path) -> bool:
+    if _suffix(path.name) in _HINTS or not path.is_file():
+        return False
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"--labels {table}: {reason}: give a CSV file or 'folders'") from None
-    if not rows:
-        raise UserError(f"--labels {table}: no line below the heading 'path,label'")
-    for number, row in enumerate(rows, start=2):
-        if not row.get("path") or not row.get("label"):
-            raise UserError(f"--labels {table}, line {number}: needs a path and a label")
-    names = [row["path"] for row in rows]
-    outside = next((name for name in names if not is_inside(name)), None)
-    if outside:
-        raise UserError(f"--labels {table}: {outside!r} is not a path inside {folder}")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"--labels {table}: {twice!r} is listed twice")
-    return Found(folder, tuple(names), tuple(row["label"] for row in rows))
+        with path.open("rb") as file:
+            return picture_bytes.picture_format(file.read(picture_bytes.HEAD_BYTES)) is not None
+    except OSError:
+        return False  # whatever it is, nothing can be read of it
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix.lower().removeprefix(".")
+
+
+def _reason(name: str) -> str:
+    hint = _HINTS.get(_suffix(name))
+    kind = _kind(name)
+    words = "a file without a suffix" if kind == "without a suffix" else f"{kind}"
+    return f"not a picture file that is read: {words}{f'; {hint}' if hint else ''}"
 
 
 def printable(name: str) -> str:
@@ -177,166 +300,3 @@ def _is_control(letter: str) -> bool:
 def _escaped(letter: str) -> str:
     # Beyond ASCII in another form than a byte that is not UTF-8.
     return f"\\x{ord(letter):02x}" if letter.isascii() else f"\\u{ord(letter):04x}"
-
-
-def read(path: Path, side: int) -> np.ndarray:
-    """Read a picture as colours of a square.
-
-    Parameters
-    ----------
-    path : Path
-    side : int
-        Pixels of the square's side. The picture is scaled so that its shorter side fills it, and
-        cut to the middle.
-
-    Returns
-    -------
-    ndarray of uint8, shape (side, side, 3)
-        Red, green and blue. Turned as its EXIF entry says; what is transparent is white; of several
-        frames the first; 16 bits and floats scaled to 8 bits.
-
-    Raises
-    ------
-    Unreadable
-        If the file cannot be read, is no picture of `FORMATS`, is cut off or damaged, or has more
-        than `MOST_PIXELS` pixels or `MOST_BYTES` bytes.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        _require_usable(path)
-        # The header alone tells how much memory the picture takes.
-        with path.open("rb") as file, Image.open(file, formats=FORMATS) as opened:
-            needed = path.stat().st_size + _memory_needed(opened, side)
-        with (
-            _BUDGET.taken(needed),
-            Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as opened,
-        ):
-            _memory_needed(opened, side)
-            picture = ImageOps.exif_transpose(opened)
-            return np.asarray(ImageOps.fit(_rgb(picture), (side, side), Image.Resampling.BICUBIC))
-    except Unreadable:
-        raise
-    except MemoryError:
-        raise Unreadable("not enough memory to decode it") from None
-    except Image.UnidentifiedImageError:
-        raise Unreadable("no picture of an allowed format, or its beginning is damaged") from None
-    except Image.DecompressionBombError:
-        raise Unreadable(f"more than {MOST_PIXELS:,} pixels") from None
-    except OSError as error:
-        raise Unreadable(_reason(error)) from None
-    except Exception as error:
-        # SyntaxError, zlib.error, struct.error, …: what decoders say of damaged files has no type
-        # in common.
-        raise Unreadable(f"damaged ({type(error).__name__}: {_reason(error)})") from None
-
-
-class _Budget:
-    """Memory that threads share. What is larger than all of it is taken when nothing else is."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, amount: int) -> Iterator[None]:
-        """Wait until `amount` bytes are free, and hold them during the block."""
-        amount = min(amount, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._used + amount <= self._size)
-            self._used += amount
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._used -= amount
-                self._changed.notify_all()
-
-
-_BUDGET = _Budget(MEMORY_BUDGET)
-
-
-def _memory_needed(opened: Image, side: int) -> int:
-    """Return how many bytes decoding takes, by what the header declares.
-
-    A large JPEG is set to be decoded at a fraction of its size.
-    """
-    declared = opened.width * opened.height
-    if declared > MOST_PIXELS:
-        raise Unreadable(f"{opened.width:,} × {opened.height:,} pixels: more than {MOST_PIXELS:,}")
-    opened.draft("RGB", (2 * side, 2 * side))
-    needed = opened.width * opened.height * BYTES_PER_PIXEL
-    if opened.info.get("progressive"):
-        needed += declared * BYTES_PER_COEFFICIENT_PIXEL
-    return needed
-
-
-def _require_usable(path: Path) -> None:
-    if "\0" in str(path):
-        raise Unreadable("a null character in its name")
-    if not path.is_file():
-        raise Unreadable("there is no such file")
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise Unreadable(f"{size:,} bytes: more than {MOST_BYTES:,}")
-    if size == 0:
-        raise Unreadable("empty")
-
-
-def _reason(error: BaseException) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()[:200]
-
-
-def _rgb(picture):
-    """Turn a picture of any mode into red, green and blue, on white."""
-    from PIL import Image
-
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return Image.fromarray(_eight_bits(picture)).convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _eight_bits(picture: Image) -> np.ndarray:
-    """Scale 16-bit values by a constant; other ranges from their least to their largest value.
-
-    Strip by strip: all values in float64 take several times the memory of the picture.
-    """
-    bounds = [(values.min(), values.max()) for _, values in _strips(picture)]
-    low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
-    scaled = np.empty((picture.height, picture.width), np.uint8)
-    for rows, values in _strips(picture):
-        if low >= 0 and 1 < high <= LARGEST_16_BIT:
-            scaled[rows] = np.round(values * (255 / LARGEST_16_BIT))
-        else:
-            scaled[rows] = np.round((values - low) * (255 / ((high - low) or 1)))
-    return scaled
-
-
-def _strips(picture: Image) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield some rows at a time, with their values as finite numbers in float64."""
-    height = max(1, STRIP_PIXELS // picture.width)
-    for top in range(0, picture.height, height):
-        bottom = min(top + height, picture.height)
-        values = np.asarray(picture.crop((0, top, picture.width, bottom)), dtype=np.float64)
-        yield slice(top, bottom), np.nan_to_num(values, posinf=0, neginf=0)
-
-
-def read_many(paths: Sequence[Path], side: int, threads: int) -> list[np.ndarray | Unreadable]:
-    """Read pictures side by side; a file that cannot be used leaves its reason in its place."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    def attempt(path: Path) -> np.ndarray | Unreadable:
-        try:
-            return read(path, side)
-        except Unreadable as error:
-            return error
-
-    # Pillow warns of odd metadata, and of pictures half as large as it refuses: ours say no first.
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
-        warnings.simplefilter("ignore")
-        return list(pool.map(attempt, paths))

@@ -52,9 +52,12 @@ def open_pictures(
     topic: str,
     seed: int,
     run_dir: str | Path | None = None,
+    **reading: Any,
 ) -> OwnImages:
-    """Open a folder of pictures, or an example if it is None; see `pictures.open_folder`."""
-    from utils.runs.pictures import example_folder, open_folder
+    """Open a folder of pictures, or an example if it is None; see `picture_folder.open_folder`."""
+    from utils.runs.picture_folder import example_folder, open_folder
 
     chosen = example_folder() if folder is None else folder
-    return open_folder(chosen, labels, backbone, clusters, clusterer, topic, seed, run_dir)
+    return open_folder(
+        chosen, labels, backbone, clusters, clusterer, topic, seed, run_dir, **reading
+    )

@@ -6,18 +6,20 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from utils import estimator, places, spaces
-from utils.config.vocabulary import PICTURES_NOTEBOOK
-from utils.data import picture_files
-from utils.data.picture_files import Found, printable
+from utils.data import picture_reading
+from utils.data.picture_files import Found
 from utils.errors import UserError
 from utils.estimator import FeatureClusterer
-from utils.runs.picture_features import CHUNK, SHOWN_SIDE, collect, left_out
+from utils.runs.picture_features import (
+    CHUNK,
+    SHOWN_SIDE,
+    Collected,
+)
 from utils.runs.record import Record
 from utils.runs.stored import stored
 from utils.store.cache import load_or_compute
@@ -37,7 +39,6 @@ DUPLICATE_NEIGHBORS = 5
 DUPLICATE_DIFFERENCE = 6.0  # mean difference of 32 × 32 pixels, of 255
 MISLABEL_NEIGHBORS, MISLABEL_SHARE = 10, 0.8
 MOST_LINES = 50  # of a table in the report; the CSV files have all
-EXAMPLE_CLASSES, EXAMPLE_IMAGES = 5, 40
 
 
 @dataclass(kw_only=True)
@@ -53,7 +54,7 @@ class OwnImages:
         Small copies, with which duplicates are found.
     image_names : list of str, length N
     labels : ndarray of int, shape (N,), or None
-        For scores and pictures only.
+        For scores and pictures only; -1 for a picture without one.
     class_names : tuple of str
     found : Found
         Every file that was found.
@@ -63,6 +64,10 @@ class OwnImages:
         Columns ``path`` and ``reason``: the other files.
     features : ndarray of float32, shape (N, D)
         Of the frozen network.
+    collected : Collected
+        What else was computed of the pictures: copies of the whole, sizes, digests.
+    with_metadata : bool
+        Whether tables have sizes, dates and cameras.
     """
 
     record: Record
@@ -75,6 +80,8 @@ class OwnImages:
     usable: np.ndarray
     skipped: pd.DataFrame
     features: np.ndarray
+    collected: Collected
+    with_metadata: bool
     backbone: dict[str, str]
     clusters: int | str
     clusterer: str
@@ -135,6 +142,16 @@ class OwnImages:
         return distances
 
     @property
+    def odd_files(self) -> pd.DataFrame:
+        """Pictures that are used although something is odd: columns ``path`` and ``note``."""
+        return self.collected.notes(self.found)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """The rows of the pictures that have a label, int ``(m,)``."""
+        return np.flatnonzero(self.labels >= 0)
+
+    @property
     def is_laid_out(self) -> bool:
         """Whether UMAP's layout was clustered; few pictures are clustered in the components."""
         return len(self.usable) >= estimator.LEAST_LAID_OUT
@@ -163,8 +180,10 @@ class OwnImages:
                 "y": self.positions[:, 1].round(3),
             }
         )
+        if self.with_metadata:
+            table = table.join(self.collected.details())
         if self.labels is not None:
-            table["label"] = [self.class_names[code] for code in self.labels]
+            table["label"] = [self.class_names[code] if code >= 0 else "" for code in self.labels]
         return table
 
     def cluster_table(self) -> pd.DataFrame:
@@ -182,25 +201,35 @@ class OwnImages:
                 prototype = part.loc[part["distance_to_prototype"].idxmin(), "path"]
                 row["prototype"] = prototype
             if self.labels is not None:
-                counts = part["label"].value_counts()
-                row["commonest class"] = f"{counts.index[0]} ({counts.iloc[0] / len(part):.0%})"
+                counts = part.loc[part["label"] != "", "label"].value_counts()
+                if len(counts):
+                    share = counts.iloc[0] / counts.sum()
+                    row["commonest class"] = f"{counts.index[0]} ({share:.0%})"
             rows.append(row)
         return pd.DataFrame(rows).fillna("")
 
     def pictures(self, rows: Sequence[int], side: int = SHOWN_SIDE) -> np.ndarray:
         """Read some pictures again, larger: uint8 ``(m, side, side, 3)``.
 
-        Raises
-        ------
-        UserError
-            If a file was changed or removed since its features were computed.
+        For a file that was removed or damaged since its features were computed, its small copy
+        stands in.
         """
+        rows = [int(row) for row in rows]
         paths = [self.found.path(self.usable[row]) for row in rows]
-        read = picture_files.read_many(paths, side, os.cpu_count() or 1)
-        for path, picture in zip(paths, read, strict=True):
-            if isinstance(picture, picture_files.Unreadable):
-                raise UserError(f"{printable(str(path))}: was readable before: {picture}")
-        return np.stack(read)
+        read = picture_reading.read_many(paths, side, os.cpu_count() or 1)
+        return np.stack([self._or_copy(*pair, side) for pair in zip(rows, read, strict=True)])
+
+    def _or_copy(
+        self, row: int, picture: np.ndarray | picture_reading.Unreadable, side: int
+    ) -> np.ndarray:
+        from PIL import Image
+
+        if not isinstance(picture, picture_reading.Unreadable):
+            return picture
+        note = f"{self.image_names[row]}: only its small copy can be shown now: {picture}"
+        if note not in self.record.notes:
+            self.record.note(note)
+        return np.asarray(Image.fromarray(self.images[row]).resize((side, side)))
 
     def sheet(self, cluster: int) -> dict[str, np.ndarray]:
         """Pick pictures of a cluster, from its prototype out to its outliers.
@@ -295,18 +324,21 @@ class OwnImages:
         columns = ["path", "label", "looks like", "share", "row"]
         others = self._nearest[:, :MISLABEL_NEIGHBORS]
         n_classes = len(self.class_names)
-        votes = np.zeros((len(others), n_classes))
+        # The last column is for pictures without a label; they vote for none.
+        votes = np.zeros((len(others), n_classes + 1))
         np.add.at(
             votes, (np.arange(len(others))[:, None], self.labels[others]), 1 / others.shape[1]
         )
-        common = {
-            cluster: np.bincount(self.labels[self.model.labels_ == cluster]).argmax()
-            for cluster in np.unique(self.model.labels_)
-        }
-        of_cluster = np.array([common[cluster] for cluster in self.model.labels_])
+        votes = votes[:, :n_classes]
+        of_cluster = np.full(len(others), -1)
+        for cluster in np.unique(self.model.labels_):
+            given = self.labels[(self.model.labels_ == cluster) & (self.labels >= 0)]
+            if len(given):
+                of_cluster[self.model.labels_ == cluster] = np.bincount(given).argmax()
         seen = votes.argmax(axis=1)
         share = votes.max(axis=1)
-        doubtful = (share >= MISLABEL_SHARE) & (seen != self.labels) & (seen == of_cluster)
+        is_wrong = (self.labels >= 0) & (seen != self.labels)
+        doubtful = (share >= MISLABEL_SHARE) & is_wrong & (seen == of_cluster)
         rows = np.flatnonzero(doubtful)
         rows = rows[np.argsort(-share[rows], kind="stable")]
         content = [
@@ -334,7 +366,11 @@ class OwnImages:
         estimator.save(self.model, self.record.new_file(MODEL), self.backbone)
         write_json(
             self.record.new_file("counts.json"),
-            {"found": len(self.found.names), "skipped": len(self.skipped)},
+            {
+                "found": len(self.found.names),
+                "skipped": len(self.skipped),
+                "files": self.found.summary(self.collected.reasons),
+            },
         )
 
 
@@ -345,104 +381,3 @@ def first_lines(table: pd.DataFrame) -> pd.DataFrame:
     last = dict.fromkeys(table.columns, "")
     last[table.columns[0]] = f"… {len(table) - MOST_LINES:,} more"
     return pd.concat([table.head(MOST_LINES).astype(object), pd.DataFrame([last])])
-
-
-def example_folder() -> Path:
-    """Write some digits as a folder of pictures, in a folder for each class, and return it.
-
-    They are of the 5,000 digits that a package carries, so that no download is needed.
-    """
-    from PIL import Image
-
-    from utils.data import datasets
-
-    folder = places.runs() / "example-images"
-    data = datasets.load("mnist5k")
-    for digit in range(EXAMPLE_CLASSES):
-        for row in np.flatnonzero(data.labels == digit)[:EXAMPLE_IMAGES]:
-            path = folder / f"digit {digit}" / f"{row:04}.png"
-            if not path.is_file():
-                with atomic_path(path) as temporary:
-                    Image.fromarray(data.images[row]).save(temporary, format="PNG")
-    return folder
-
-
-def open_folder(
-    folder: str | Path,
-    labels: str | None,
-    backbone: str,
-    clusters: int | str,
-    clusterer: str,
-    topic: str,
-    seed: int,
-    run_dir: str | Path | None,
-) -> OwnImages:
-    """Read a folder of pictures and compute their features, or take them up where a run stopped.
-
-    Parameters
-    ----------
-    folder : path
-    labels : str or None
-        As in `image_files.find`. For scoring only.
-    backbone : str
-        As in `pretrained.load_backbone`.
-    clusters : int or "auto"
-    clusterer : str
-    topic : str
-        A plain name for the collection.
-    seed : int
-    run_dir : path or None
-        Where results go; None: below ``runs/interactive``.
-
-    Raises
-    ------
-    UserError
-        If the folder has no two readable pictures, or a name is unknown.
-    """
-    from utils.representations.pretrained import load_backbone
-
-    target = places.run_folder(PICTURES_NOTEBOOK, topic, seed, run_dir)
-    found = picture_files.find(Path(folder), labels)
-    network = load_backbone(backbone)
-    print(f"{len(found.names):,} files found; features of {network.name}")
-    usable, unusable, features, thumbs = collect(found, network, topic)
-    skipped = left_out(found, unusable)
-    if len(usable) < 2:
-        reasons = "; ".join(f"{path}: {why}" for path, why in skipped.head(3).to_numpy())
-        raise UserError(
-            f"{folder}: {len(usable)} of {len(found.names)} files can be read, and clusters need "
-            f"two at least{': ' + reasons if reasons else ''}"
-        )
-    class_names, codes = (), None
-    if found.labels is not None:
-        given = [found.labels[row] for row in usable]
-        class_names, codes = np.unique(given, return_inverse=True)
-    record = Record(
-        notebook=PICTURES_NOTEBOOK,
-        topic=topic,
-        dataset=topic,
-        profile=PROFILE,
-        seed=seed,
-        folder=target,
-        labels=codes,
-        class_names=tuple(map(str, class_names)),
-    )
-    if network.note:
-        record.note(network.note)
-    for name, reason in found.unlisted.items():
-        record.note(f"left out: {printable(name)}: {reason}")
-    return OwnImages(
-        record=record,
-        seed=seed,
-        images=thumbs,
-        image_names=[printable(found.names[row]) for row in usable],
-        labels=codes,
-        class_names=record.class_names,
-        found=found,
-        usable=usable,
-        skipped=skipped,
-        features=features,
-        backbone={"backbone": network.name, "weights": network.weights},
-        clusters=clusters,
-        clusterer=clusterer,
-    )
