@@ -157,12 +157,13 @@ sample = np.vstack([points[rows], result.centres])
 positions = run.stored("tsne-latents", spaces.tsne, sample, seed=seed)
 xy, centres_xy = positions[: len(rows)], positions[len(rows) :]
 labels, clusters = run.labels[rows], assignment[rows]
-cluster_names = [str(cluster) for cluster in range(len(result.centres))]
+cluster_names = figures.cluster_names(len(result.centres))
 print(f"{len(xy):,} images and {len(centres_xy)} centres on the map")
 
 # %% [markdown]
 # A number says whether the map shows boundaries: of an image's ten nearest neighbours in the map,
-# the share in the same cluster, and the share of the same class.
+# the share in the same cluster, and the share of the same class. Clusters are called c0, c1, … and
+# have colours of their own: cluster c3 is not class 3.
 
 # %% tags=["nbval-ignore-output"]
 same_cluster = metrics.neighbour_agreement(xy, clusters, k=10)
@@ -202,8 +203,9 @@ run.record.atlas(shown).groupby("wrong")["confidence"].describe().round(3)
 # ## The first three dimensions
 #
 # Only three dimensions of the clustered space can be seen at once; groups that overlap here may be
-# separate in the others. Of thousands of dimensions three say nothing, and a space of one or two
-# has no third: there the view is left out.
+# separate in the others. A dimension that is the same for all images is passed over. Of thousands
+# of dimensions three say nothing, and a space of one or two has no third: there the view is left
+# out.
 
 # %%
 if 3 <= points.shape[1] <= 100:
@@ -246,7 +248,7 @@ if dbscan is not None:
 # %% tags=["nbval-ignore-output"]
 if dbscan is not None:
     published = by_density["dbscan"]
-    dense_names = [str(cluster) for cluster in range(published.max() + 1)]
+    dense_names = figures.cluster_names(published.max() + 1)
     dense_title = f"DBSCAN, eps {dbscan.eps:g}"
     dense_map = figures.map_by_class(xy, published[rows], dense_names, dense_title, "cluster")
     distances = figures.k_distances(curve, knee, dbscan.eps, dbscan.min_samples)

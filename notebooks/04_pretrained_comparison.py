@@ -27,7 +27,8 @@
 #
 # If the weights of a network are not available, EfficientNet-Lite0 (Tan & Le 2019; its weights come
 # with a Python package) is used instead, and the report says so. `resnet50_random` is a control
-# with random weights: it shows what the architecture alone contributes.
+# with random weights: it shows what the architecture alone contributes. The weights of the others
+# were trained with the labels of ImageNet, not with those of these images.
 
 # %% tags=["parameters"]
 # Defaults. A run of the report adds a cell below with its own values, which replace these.
@@ -111,8 +112,9 @@ for representation, found in assignments.items():
     where = space.label if representation == "autoencoder" else "raw"
     scores = metrics.score(found, run.labels[:n], points[representation])
     run.result(scores, representation, where, "kmeans")
-    scored.append(run.record.score(representation, where, "kmeans", found, scores))
-comparison = pd.DataFrame(scored).rename_axis("representation / space / clusterer").reset_index()
+    row = run.record.score(representation, where, "kmeans", found, scores)
+    scored.append(row.rename(figures.name_of(representation, where, "kmeans")))
+comparison = pd.DataFrame(scored).rename_axis("representation, space, clusterer").reset_index()
 run.record.table(
     comparison,
     "comparison",
@@ -137,11 +139,12 @@ for network, vectors in networks:
     )
     spread[network.name] = by_seed.drop(columns="kmeans_seed").std()
     ari = by_seed["ari"]
-    print(f"Result: {network.name}: ARI from {ari.min():.4f} to {ari.max():.4f}")
+    title = figures.name_of(network.name)
+    print(f"Result: {title}: ARI from {ari.min():.4f} to {ari.max():.4f}")
 pd.DataFrame(spread).round(4)
 
 # %%
-drawn = comparison.set_index("representation / space / clusterer")
+drawn = comparison.set_index("representation, space, clusterer")
 compared = figures.comparison(drawn.drop(columns=["homogeneity", "completeness", "v_measure"]))
 run.record.figure(compared, "comparison")
 
@@ -156,8 +159,9 @@ run.record.figure(compared, "comparison")
 by_space = sweeps.internal_by_space(assignments, points)
 space_caption = "Internal indices of every clustering in every space. Compare within a space only."
 in_pixels = by_space[by_space["measured_in"] == "pixels"].set_index("clusters_of")["silhouette"]
-print(f"Result: in the space of the pixels the clusters of {in_pixels.idxmax()} have the highest")
-print(f"silhouette, {in_pixels.max():.4f}")
+best = figures.name_of(in_pixels.idxmax())
+print(f"Result: in the space of the pixels the clusters of {best} have the highest silhouette,")
+print(f"{in_pixels.max():.4f}")
 run.record.table(by_space, "internal_by_space", space_caption).round(4)
 
 # %%
@@ -170,15 +174,16 @@ run.record.figure(figures.internal_by_space(by_space), "internal_by_space")
 
 # %%
 sample = run.map_rows(n)
-cluster_names = [str(cluster) for cluster in range(protocol.n_clusters)]
+cluster_names = figures.cluster_names(protocol.n_clusters)
 for name in assignments:
     if name in ("pixels", "autoencoder", "resnet50_random"):
         continue
     stem = name.replace(":", "-")
     xy = run.stored(f"tsne-{stem}", spaces.tsne, points[name][sample], seed=seed)
     labels, clusters = run.labels[sample], assignments[name][sample]
-    by_class = figures.map_by_class(xy, labels, run.class_names, f"{name}, true labels", "class")
-    by_cluster = figures.map_by_class(xy, clusters, cluster_names, f"{name}, k-means", "cluster")
+    words = figures.name_of(name)
+    by_class = figures.map_by_class(xy, labels, run.class_names, f"{words}, true labels", "class")
+    by_cluster = figures.map_by_class(xy, clusters, cluster_names, f"{words}, k-means", "cluster")
     display(run.record.figure(by_class, f"tsne_{stem}_label"))
     display(run.record.figure(by_cluster, f"tsne_{stem}_cluster"))
 

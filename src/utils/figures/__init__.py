@@ -59,6 +59,7 @@ from utils.figures.style import (
     cluster_names,
     describe,
     description,
+    name_of,
     save,
     use_style,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "map_density",
     "matched_confusion",
     "mean_images",
+    "name_of",
     "pareto",
     "reconstructions",
     "samples",

@@ -31,6 +31,7 @@ from utils.figures.style import (
     _single_axes,
     class_colours,
     describe,
+    name_of,
 )
 
 
@@ -105,8 +106,11 @@ def internal_by_space(frame: pd.DataFrame) -> Figure:
                 color="white" if dark else INK,
             )
         ax.set_title(_with_direction(index))
-        ax.set_xticks(range(len(spaces)), spaces, rotation=30, ha="right", rotation_mode="anchor")
-        ax.set_yticks(range(len(names)), names)
+        ax.set_xticks(
+            *(range(len(spaces)), list(map(name_of, spaces))),
+            **{"rotation": 30, "ha": "right", "rotation_mode": "anchor"},
+        )
+        ax.set_yticks(range(len(names)), list(map(name_of, names)))
         ax.set_xlabel("measured in")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
@@ -137,7 +141,8 @@ def _best_in_each_space(frame: pd.DataFrame) -> list[str]:
     known = frame.dropna(subset="silhouette")
     best = known.loc[known.groupby("measured_in", sort=False)["silhouette"].idxmax()]
     return [
-        f"the space of {row.measured_in}: {row.silhouette:.3f}, clusters of {row.clusters_of}"
+        f"the space of {name_of(row.measured_in)}: {row.silhouette:.3f}, clusters of "
+        f"{name_of(row.clusters_of)}"
         for row in best.itertuples()
     ]
 

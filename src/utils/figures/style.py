@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from utils.config import vocabulary
 from utils.store.files import atomic_path
 
 if TYPE_CHECKING:
@@ -212,6 +213,13 @@ def cluster_colours(n: int) -> list[str]:
 def cluster_names(n: int) -> list[str]:
     """Name clusters 0 to n − 1 so that no name is that of a class: "c0", "c1", …."""
     return [f"c{cluster}" for cluster in range(n)]
+
+
+def name_of(representation: str, space: str = "", clusterer: str = "") -> str:
+    """Name a representation, or with all three parts a clustering, in words for people."""
+    if not clusterer:
+        return vocabulary.NAMES.get(representation, representation)
+    return vocabulary.describe(representation, space, clusterer)
 
 
 def group_colours(kind: str, n: int) -> list[str]:
