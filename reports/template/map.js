@@ -14,12 +14,13 @@ const FAR = 10; // pixels from a point at which the mouse still finds it
 async function readMap(data) {
   const numbers = async (kind, text) => new kind(await (await unpacked(text)).arrayBuffer());
   const texts = async (text) => JSON.parse(await (await unpacked(text)).text());
-  const [xy, names, links, nearest, cells] = await Promise.all([
+  const [xy, names, links, nearest, cells, aspects] = await Promise.all([
     numbers(Float32Array, data.xy),
     data.names && texts(data.names),
     data.links && texts(data.links),
     data.nearest && numbers(Int32Array, data.nearest),
     data.thumbs && numbers(Int32Array, data.thumbs.cells),
+    data.thumbs?.aspects && numbers(Float32Array, data.thumbs.aspects),
   ]);
   const columns = await Promise.all(data.columns.map(async (column) => {
     const values = await numbers(column.groups ? Int16Array : Float32Array, column.values);
@@ -27,7 +28,8 @@ async function readMap(data) {
     const quantile = (share) => sorted[Math.round(share * (sorted.length - 1))];
     return { ...column, values, quantile };
   }));
-  return { ...data, n: xy.length / 2, xy, names, links, nearest, cells, columns };
+  const n = xy.length / 2;
+  return { ...data, n, xy, names, links, nearest, cells, aspects, columns };
 }
 
 function isInside(x, y, corners) {
@@ -133,16 +135,16 @@ class ClusterMap {
     this.keptBox.setAttribute("aria-live", "polite");
     this.filters = new Filters(this.columns, this.n, () => this.filter());
     this.sheet = new Sheet(this);
-    this.place.append(this.tools(), this.filters.box, this.stage, keys, this.legend, this.keptBox,
+    this.place.replaceChildren(this.tools(), this.filters.box, this.stage, keys, this.legend, this.keptBox,
       this.sheet.box);
   }
 
   tools() {
-    const choice = make("select", {}, ...this.columns.map(({ title }, at) => new Option(title, at)));
-    choice.setAttribute("aria-label", "Coloured by");
-    choice.addEventListener("change", () => this.colour(this.columns[choice.value]));
+    this.choice = make("select", {}, ...this.columns.map(({ title }, at) => new Option(title, at)));
+    this.choice.setAttribute("aria-label", "Coloured by");
+    this.choice.addEventListener("change", () => this.colour(this.columns[this.choice.value]));
     this.lasso = make("input", { type: "checkbox" });
-    return make("div", { className: "tools" }, make("label", {}, "Coloured by ", choice),
+    return make("div", { className: "tools" }, make("label", {}, "Coloured by ", this.choice),
       make("label", {}, this.lasso, " Lasso"),
       make("span", { className: "buttons" },
         button("+", "Zoom in", () => this.zoom(1.5)),
@@ -195,6 +197,7 @@ class ClusterMap {
 
   colour(column) {
     this.by = column;
+    this.choice.value = this.columns.indexOf(column);
     const { values, groups, quantile } = column;
     this.paints = groups ? [...column.colours, MISSING].map(visible) : [...SCALE, MISSING];
     const last = this.paints.length - 1;

@@ -43,8 +43,8 @@ function numberInWords(column, value) {
 
 // They lie in sheets, of which those last used are kept; a sheet is loaded when it is needed.
 class Thumbnails {
-  constructor({ thumbs, cells, names, links }) {
-    Object.assign(this, { thumbs, cells, names, links });
+  constructor({ thumbs, cells, aspects, names, links }) {
+    Object.assign(this, { thumbs, cells, aspects, names, links });
     this.sheets = new Map();
   }
 
@@ -74,14 +74,19 @@ class Thumbnails {
     const cell = this.cells[at] % per_row ** 2;
     pen.imageSmoothingEnabled = width >= 48;
     const [left, top] = [(cell % per_row) * width, Math.floor(cell / per_row) * height];
-    pen.drawImage(image, left, top, width, height, x, y, size, size);
+    const aspect = this.aspects?.[at] ?? 1;
+    const [across, down] = [size * Math.min(1, aspect), size * Math.min(1, 1 / aspect)];
+    const [toLeft, toTop] = [x + (size - across) / 2, y + (size - down) / 2];
+    pen.drawImage(image, left, top, width, height, toLeft, toTop, across, down);
   }
 
   element(at, size) {
-    const made = make("canvas", { className: "thumb", width: size, height: size });
+    const pixels = Math.round(size * devicePixelRatio);
+    const made = make("canvas", { width: pixels, height: pixels });
+    made.style.width = `${size}px`;
     made.setAttribute("role", "img");
     made.setAttribute("aria-label", this.name(at));
-    const draw = () => this.draw(made.getContext("2d"), at, 0, 0, size, draw);
+    const draw = () => this.draw(made.getContext("2d"), at, 0, 0, pixels, draw);
     if (this.thumbs) draw();
     return made;
   }

@@ -1,10 +1,11 @@
 """The interactive maps: tables of points turned into what the page's script draws.
 
 A table has a row for each point. ``x`` and ``y`` are its place; ``name``, ``link`` (an address
-relative to the page), ``image`` and ``cell`` (small pictures, as `utils.figures.atlas.table` has
-them) and ``nearest`` (the rows of up to ten others, the nearest first) are optional. Every other
-column is something to colour and filter by: numbers and dates on a scale; words, categories, truth
-values, clusters and levels in groups.
+relative to the page), ``image`` and ``cell`` (small pictures, as `utils.figures.atlas.with_images`
+adds them), ``aspect`` (width by height of the real picture, where the small ones were made square)
+and ``nearest`` (the rows of up to ten others, the nearest first) are optional. Every other column
+is something to colour and filter by: numbers and dates on a scale; words, categories, truth values,
+clusters and levels in groups. An empty word is a missing one.
 
 The page holds one block of JSON for each map:
 
@@ -21,7 +22,8 @@ The page holds one block of JSON for each map:
     Null, or the small pictures, which lie on square sheets with ``per_row`` cells a row: the
     addresses of the ``sheets`` (data of few pictures; files beside the page, loaded when needed, of
     many), and ``cells``, int32: the cell of each point's picture, counted through all sheets. The
-    pictures of a cluster lie together, so that few sheets are loaded for it.
+    pictures of a cluster lie together, so that few sheets are loaded for it. ``aspects``, float32,
+    or null: of pictures that were made square.
 ``columns``
     A list; the first one colours the points. With ``title``, and with ``values``: int16 numbers of
     ``groups`` (−1: none), which have ``colours``; or float32, where NaN is missing and dates
@@ -49,7 +51,7 @@ from utils.store.files import atomic_path
 if TYPE_CHECKING:
     from report.collect import Results
 
-SPECIAL = ("x", "y", "name", "link", "image", "cell", "nearest")
+SPECIAL = ("x", "y", "name", "link", "image", "cell", "aspect", "nearest")
 NEAREST = 10
 TITLES = {"wrong": "mistakes", "confidence": "clarity"}
 WORDS = {
@@ -212,6 +214,7 @@ def _groups(name: str, values: pd.Series) -> dict[str, Any]:
 
 def _in_order(values: pd.Series) -> pd.Series:
     """Make a column of words or numbers categorical, in their order; rare ones become one group."""
+    values = values.mask(values == "")
     sizes = values.value_counts()
     if len(sizes) > MOST_GROUPS:
         values = values.where(values.isin(sizes.index[: MOST_GROUPS - 1]) | values.isna(), "others")
@@ -228,6 +231,9 @@ def _thumbs(points: pd.DataFrame, place: str, folder: Path) -> dict[str, Any]:
     return {
         "per_row": atlas.CELLS_PER_ROW,
         "cells": _packed(points["cell"].to_numpy(dtype="<i4").tobytes()),
+        "aspects": _packed(points["aspect"].to_numpy(dtype="<f4").tobytes())
+        if "aspect" in points
+        else None,
         "sheets": [
             keep(content, folder, f"maps/{place}/{number}.webp")
             for number, content in enumerate(sheets)

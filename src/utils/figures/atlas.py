@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +55,6 @@ def table(
     clusters: np.ndarray,
     confidence: np.ndarray,
     names: Sequence[str] | None = None,
-    further: Mapping[str, Any] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Gather what the map shows of each image.
 
@@ -73,17 +70,14 @@ def table(
         In [0, 1].
     names : sequence of str, optional
         What each image is called.
-    further : dict of str to sequence, optional
-        Other columns, such as the page's script can colour and filter by.
 
     Returns
     -------
     DataFrame
         Columns `COLUMNS`. ``class`` is categorical, in the order of the labels; ``wrong`` says
-        whether the cluster's matched class (Hungarian) is another than the image's. ``image`` holds
-        the `sheets`, one in each row from the first, and None in all others, and ``cell`` says
-        where on them an image is; those of a cluster are together. Without labels there is neither
-        ``class`` nor ``wrong``, with names there is ``name``.
+        whether the cluster's matched class (Hungarian) is another than the image's; ``cell`` and
+        ``image`` are as `with_images` has them. Without labels there is neither ``class`` nor
+        ``wrong``, with names there is ``name``.
     """
     shown = {"x": positions[:, 0], "y": positions[:, 1]}
     if names is not None:
@@ -94,12 +88,29 @@ def table(
     if labels is not None:
         shown["wrong"] = metrics.matched_classes(labels, clusters) != labels
     shown["confidence"] = confidence.round(3)
-    shown |= further
-    order = np.argsort(clusters, kind="stable")
-    shown["cell"] = np.argsort(order).astype(np.int32)
+    return with_images(pd.DataFrame(shown), images)
+
+
+def with_images(points: pd.DataFrame, images: np.ndarray) -> pd.DataFrame:
+    """Add small images to the points of a map.
+
+    Parameters
+    ----------
+    points : DataFrame
+        With ``cluster`` among its columns.
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+
+    Returns
+    -------
+    DataFrame
+        With two more columns: ``image`` holds the `sheets`, one in each row from the first, and
+        None in all others; ``cell`` says where on them an image is. Those of a cluster are
+        together.
+    """
+    order = np.argsort(points["cluster"].to_numpy(), kind="stable")
     made = sheets(images, order)
-    shown["image"] = made + [None] * (len(images) - len(made))
-    return pd.DataFrame(shown)
+    cells = np.argsort(order).astype(np.int32)
+    return points.assign(cell=cells, image=made + [None] * (len(images) - len(made)))
 
 
 def sheets(images: np.ndarray, order: np.ndarray) -> list[bytes]:
