@@ -48,6 +48,7 @@ def report_on(request: PictureRequest) -> pd.DataFrame:
         request.clusterer,
         request.out,
         request.owner,
+        began,
     )
     text = {"path": str, "cluster": str}
     table = pd.read_csv(request.out / ASSIGNMENTS, dtype=text, keep_default_na=False)

@@ -62,7 +62,9 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
     return record
 
 
-def write_pictures(run: NotebookRun, names: Iterable[str], out: Path) -> dict[str, Any]:
+def write_pictures(
+    run: NotebookRun, names: Iterable[str], out: Path, seconds: float
+) -> dict[str, Any]:
     """Copy the files of these names, and the figures, of a run on pictures; write its record.
 
     Returns
@@ -74,7 +76,7 @@ def write_pictures(run: NotebookRun, names: Iterable[str], out: Path) -> dict[st
         shutil.copyfile(run.folder / name, out / name)
     for figure in run.manifest.figures:
         _copy_figure(run.folder, figure, out / "figures" / figure.name)
-    record = provenance.record_of_pictures(run)
+    record = provenance.record_of_pictures(run, seconds)
     files.write_json(out / "run.json", record)
     return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,14 @@ FILES = (ASSIGNMENTS, DUPLICATES, SKIPPED, MODEL)
 
 
 def build(
-    run_dir: Path, study: str, seed: int, title: str, clusterer: str, out: Path, owner: str
+    run_dir: Path,
+    study: str,
+    seed: int,
+    title: str,
+    clusterer: str,
+    out: Path,
+    owner: str,
+    began: float,
 ) -> None:
     """Write the report of one folder of pictures.
 
@@ -34,6 +42,8 @@ def build(
         Folder of the report. Nothing in it changes unless every part could be made.
     owner : str
         Whose the report is, as `ownership.report_on_pictures` names it.
+    began : float
+        When the command began, by `time.monotonic`.
 
     Raises
     ------
@@ -43,7 +53,7 @@ def build(
     run = collect.notebook_run(run_dir / "manifest.json", "images", study, seed)
     _, about = estimator.load(run_dir / MODEL)
     with ownership.replaced_together(out, owner) as folder:
-        record = evidence.write_pictures(run, FILES, folder)
+        record = evidence.write_pictures(run, FILES, folder, time.monotonic() - began)
         text = article(run, record, about, title, clusterer, folder)
         plots = {}
         if run.manifest.atlas is not None:

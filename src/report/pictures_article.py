@@ -61,7 +61,7 @@ def article(
         "score_header": [SCORES[name] for name in scores],
         "score_row": [fixed(value, 3) for value in scores.values()],
         "laid_out": is_laid_out(run),
-        "provenance_rows": run_tables.machine_rows(record),
+        "provenance_rows": run_tables.machine_rows(record, "everything before these pages"),
     }
     return templates.render("images.md.j2", context)
 

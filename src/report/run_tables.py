@@ -78,7 +78,9 @@ def provenance_rows(record: dict[str, Any]) -> list[list[object]]:
     ]
 
 
-def machine_rows(record: dict[str, Any]) -> list[list[object]]:
+def machine_rows(
+    record: dict[str, Any], what_took_time: str = "all notebooks"
+) -> list[list[object]]:
     """List what the record of a run says of commit, machine and versions."""
     machine = record["hardware"]
     changes = "with changes that are not committed" if record["dirty"] else "no other changes"
@@ -86,7 +88,7 @@ def machine_rows(record: dict[str, Any]) -> list[list[object]]:
     return [
         ["Made", record["made"]],
         ["Commit", f"{commit} ({changes})" if commit else f"none: {record['commit_reason']}"],
-        ["Time of all notebooks", duration(record["seconds"])],
+        [f"Time of {what_took_time}", duration(record["seconds"])],
         ["Processor", f"{machine['cpu']}, {machine['cores']} cores"],
         ["Memory", f"{machine['memory_gib']} GiB"],
         ["GPU", machine["gpu"] or "none"],

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 from utils.data.picture_labels import PATH_COLUMNS, finder
 from utils.errors import UserError
 from utils.store.files import sha256_file
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NAME = "own features"
 SUFFIXES = (".npz", ".npy", ".parquet", ".csv")
@@ -61,6 +63,8 @@ def read_embeddings(file: Path, folder: Path, names: Sequence[str]) -> Embedding
     UserError
         If the file cannot be read or is not like this, names a picture twice, or names none.
     """
+    import numpy as np
+
     option = f"--features {file}"
     readers = {".npz": _of_npz, ".npy": _of_npy, ".parquet": _of_table, ".csv": _of_table}
     read = readers.get(file.suffix.lower())
@@ -69,7 +73,7 @@ def read_embeddings(file: Path, folder: Path, names: Sequence[str]) -> Embedding
     try:
         paths, values = read(file)
         values = np.asarray(values, dtype=np.float32)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{option}: {reason}") from None
     if values.ndim != 2 or not values.shape[1] or len(values) != len(paths):
@@ -98,6 +102,8 @@ def read_embeddings(file: Path, folder: Path, names: Sequence[str]) -> Embedding
 
 
 def _of_npz(file: Path) -> tuple[list[str], np.ndarray]:
+    import numpy as np
+
     with np.load(file, allow_pickle=False) as arrays:
         known = {name.lower(): name for name in arrays.files}
         paths, features = (
@@ -112,6 +118,8 @@ def _of_npz(file: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _of_npy(file: Path) -> tuple[list[str], np.ndarray]:
+    import numpy as np
+
     list_of_paths = file.with_suffix(".txt")
     if not list_of_paths.is_file():
         raise ValueError(f"{list_of_paths.name} is needed beside it, with a path on each line")
@@ -119,6 +127,9 @@ def _of_npy(file: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _of_table(file: Path) -> tuple[list[str], np.ndarray]:
+    import numpy as np
+    import pandas as pd
+
     is_text = file.suffix.lower() == ".csv"
     table = pd.read_csv(file, low_memory=False) if is_text else pd.read_parquet(file)
     columns = {str(column).strip().lower(): column for column in table.columns}

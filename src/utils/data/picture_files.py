@@ -169,9 +169,9 @@ def find(folder: Path, labels: str | None = None, exclude: Iterable[str] = ()) -
         raise UserError(f"{folder}: there is no such folder: name the folder of your images")
     found = _walk(folder, (*EXCLUDED, *exclude))
     if not found.names:
-        raise UserError(
-            f"{folder}: no image file in it; {found.summary()}{_some(found.not_read())}"
-        )
+        left_out = found.not_read()
+        what = f"{found.summary()}{_some(left_out)}" if left_out else "it is empty"
+        raise UserError(f"{folder}: no image file in it: {what}")
     if labels is None:
         return found
     if labels == "folders":
