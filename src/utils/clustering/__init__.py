@@ -1,6 +1,7 @@
 """Clusterers: from points of a space to a cluster for each."""
 
 from utils.clustering.centres import kmeans
+from utils.clustering.levels import LEVELS_SETTINGS, Levels, close_groups, find_levels
 from utils.clustering.methods import (
     CLUSTERERS,
     FINDS_K,
@@ -21,11 +22,15 @@ __all__ = [
     "CLUSTERERS",
     "FINDS_K",
     "K_RULE",
+    "LEVELS_SETTINGS",
     "Clustering",
+    "Levels",
     "Result",
     "choose_k",
+    "close_groups",
     "cluster",
     "dbscan",
+    "find_levels",
     "k_distances",
     "kmeans",
     "knee",
