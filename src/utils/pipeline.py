@@ -6,9 +6,11 @@ stage compute it once, and each of them is charged for all of its stages.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +19,11 @@ from utils.clustering import joint, self_labelling
 from utils.config.methods import SELF_LABEL, Method, Space
 from utils.errors import UserError
 from utils.representations import encoders, registry
-from utils.store.files import sha256_array
+from utils.store.files import sha256_array, sha256_arrays
 from utils.store.stages import Stage, load_or_measure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -100,10 +105,10 @@ def run(
     TrainingError
         If the loss of a network is no longer a number.
     """
-    steps = _Steps(images, seed, max_epochs, latents, on_batch, on_epoch)
+    steps = _ImageSteps(images, max_epochs, latents, on_batch, on_epoch, seed=seed)
     features = steps.represent(method.views)
     points = steps.project(method.space, features)
-    clusters = steps.cluster(method, points, k)
+    clusters = steps.run_clusterer(method, points, k)
     if method.self_labelled:
         clusters = steps.label_again(features, clusters["assignment"])
     return Result(
@@ -111,17 +116,115 @@ def run(
     )
 
 
+@dataclass(kw_only=True)
+class Steps:
+    """The steps that start from features; each adds its stage to `stages`.
+
+    Attributes
+    ----------
+    seed : int
+        Not negative.
+    is_stored : bool
+        Whether stages are stored, and taken from the store where they are.
+    stages : dict of str to Stage
+        What was computed, by name, with its cost.
+    """
+
+    seed: int
+    is_stored: bool = True
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    def project(self, space: Space, features: np.ndarray) -> np.ndarray:
+        """Return the points of a space."""
+        if space.kind == "raw":
+            return features
+        kind = spaces.PROJECTIONS[space.kind]
+        if kind.of_neighbours:
+            features = self._reduced(features)
+        recipe = {"features": sha256_array(features), "space": str(space)}
+        return self._stage(
+            f"space-{space}",
+            recipe | ({"seed": self.seed} if kind.is_seeded else {}),
+            ("utils.spaces.registry",),
+            lambda: {"points": spaces.project(space, features, self.seed)},
+            kind.settings(space),
+        )["points"]
+
+    def _reduced(self, features: np.ndarray) -> np.ndarray:
+        """Reduce wide features to those in which nearest neighbours are sought."""
+        return self.project(spaces.reduction(features), features)
+
+    def cluster(
+        self, clusterer: str, points: np.ndarray, n_clusters: int | None
+    ) -> dict[str, np.ndarray]:
+        """Return ``assignment`` and, if the clusterer says how sure it is, ``confidence``.
+
+        Without `n_clusters` the number is chosen, see `clustering.choose_k`.
+        """
+        settings = clustering.CLUSTERERS[clusterer].settings
+        return self._stage(
+            f"clustering-{clusterer}",
+            {"points": sha256_array(points), "n_clusters": n_clusters, "seed": self.seed},
+            ("utils.clustering.methods",),
+            lambda: _arrays(clustering.cluster(clusterer, points, n_clusters, self.seed)),
+            settings + (f", {clustering.K_RULE}" if n_clusters is None else ""),
+        )
+
+    def neighbours(self, points: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """Return ``indices`` and ``distances`` of the k nearest others, see `spaces.knn_graph`."""
+        return self._stage(
+            f"neighbours-{k}",
+            {"points": sha256_array(points), "k": k},
+            ("utils.spaces.neighbours",),
+            lambda: dict(zip(("indices", "distances"), spaces.knn_graph(points, k), strict=True)),
+            f"{k} exact nearest neighbours",
+        )
+
+    def levels(self, neighbours: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return what `clustering.find_levels` finds, by the names of its fields."""
+        return self._stage(
+            "clustering-levels",
+            {"neighbours": sha256_arrays(neighbours), "seed": self.seed},
+            ("utils.clustering.levels",),
+            lambda: _level_arrays(clustering.find_levels(**neighbours, seed=self.seed)),
+            clustering.LEVELS_SETTINGS,
+        )
+
+    def choose_k(self, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the curve of `clustering.choose_k`, ``k`` and ``silhouette``."""
+        return self._stage(
+            "number-of-clusters",
+            {"points": sha256_array(points), "seed": self.seed},
+            ("utils.clustering.methods",),
+            lambda: _curve(clustering.choose_k(points, seed=self.seed)[1]),
+            clustering.K_RULE,
+        )
+
+    def _stage(
+        self,
+        name: str,
+        recipe: dict[str, object],
+        code: tuple[str, ...],
+        compute: Callable[[], dict[str, np.ndarray]],
+        settings: str,
+    ) -> dict[str, np.ndarray]:
+        if self.is_stored:
+            stage = load_or_measure(name, recipe, code, compute, settings)
+        else:
+            stage = _timed(compute, settings)
+        self.stages[name] = stage
+        return stage.arrays
+
+
 @dataclass
-class _Steps:
-    """The steps of one method; each adds its stages to `stages`."""
+class _ImageSteps(Steps):
+    """The steps of one method, from its images."""
 
     images: np.ndarray
-    seed: int
     max_epochs: int | None
     latents: Callable[[str], Stage] | None
     on_batch: registry.OnBatch | None
     on_epoch: OnEpoch | None
-    stages: dict[str, Stage] = field(default_factory=dict)
 
     def represent(self, views: tuple[str, ...]) -> np.ndarray:
         """Return the features of one view, or of several side by side."""
@@ -169,39 +272,11 @@ class _Steps:
             f"{encoder.settings}, {epochs} epochs",
         )["features"]
 
-    def project(self, space: Space, features: np.ndarray) -> np.ndarray:
-        """Return the points of a space."""
-        if space.kind == "raw":
-            return features
-        kind = spaces.PROJECTIONS[space.kind]
-        if kind.of_neighbours:
-            features = self._reduced(features)
-        recipe = {"features": sha256_array(features), "space": str(space)}
-        return self._stage(
-            f"space-{space}",
-            recipe | ({"seed": self.seed} if kind.is_seeded else {}),
-            ("utils.spaces.registry",),
-            lambda: {"points": spaces.project(space, features, self.seed)},
-            kind.settings(space),
-        )["points"]
-
-    def _reduced(self, features: np.ndarray) -> np.ndarray:
-        """Reduce wide features to those in which nearest neighbours are sought."""
-        return self.project(spaces.reduction(features), features)
-
-    def cluster(self, method: Method, points: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    def run_clusterer(self, method: Method, points: np.ndarray, k: int) -> dict[str, np.ndarray]:
         """Return ``assignment`` and, if the clusterer says how sure it is, ``confidence``."""
         if method.is_joint:
             return self._joint(method, points, k)
-        n_clusters = None if method.k_chosen else k
-        settings = clustering.CLUSTERERS[method.clusterer].settings
-        return self._stage(
-            f"clustering-{method.clusterer}",
-            {"points": sha256_array(points), "n_clusters": n_clusters, "seed": self.seed},
-            ("utils.clustering.methods",),
-            lambda: _arrays(clustering.cluster(method.clusterer, points, n_clusters, self.seed)),
-            settings + (f", {clustering.K_RULE}" if method.k_chosen else ""),
-        )
+        return self.cluster(method.clusterer, points, None if method.k_chosen else k)
 
     def _joint(self, method: Method, pixels: np.ndarray, k: int) -> dict[str, np.ndarray]:
         name, seed = method.clusterer, self.seed
@@ -242,22 +317,25 @@ class _Steps:
         """Cut a number of epochs down to what is allowed."""
         return min(epochs, self.max_epochs or epochs)
 
-    def _stage(
-        self,
-        name: str,
-        recipe: dict[str, object],
-        code: tuple[str, ...],
-        compute: Callable[[], dict[str, np.ndarray]],
-        settings: str,
-    ) -> dict[str, np.ndarray]:
-        self.stages[name] = load_or_measure(name, recipe, code, compute, settings)
-        return self.stages[name].arrays
-
     @cached_property
     def _images_hash(self) -> str:
         return sha256_array(self.images)
 
 
+def _timed(compute: Callable[[], dict[str, np.ndarray]], settings: str) -> Stage:
+    started = time.perf_counter()
+    arrays = compute()
+    return Stage(arrays, time.perf_counter() - started, float("nan"), settings)
+
+
 def _arrays(result: clustering.Result) -> dict[str, np.ndarray]:
     arrays = {"assignment": result.assignment, "confidence": result.confidence}
     return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _level_arrays(found: clustering.Levels) -> dict[str, np.ndarray]:
+    return found._asdict() | {"front": np.array(found.front)}
+
+
+def _curve(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    return {name: table[name].to_numpy() for name in table.columns}
