@@ -23,7 +23,7 @@ from report.evidence_tables import MAPS_TABLE
 from report.markdown import duration, fixed, interval
 from report.published import Published
 from report.study_names import short_name
-from report.tally import tally_scores
+from report.tally import OUTSIDE, ScoreTally, tally_scores
 from report.verdict_rows import identity_rows, score_rows
 from utils import config, places
 from utils.store.tables import LOSSES_TABLE
@@ -89,11 +89,12 @@ def article(results: Results, record: dict[str, Any], folder: Path) -> str:
     pictures.append(places.published() / "figures")
     check = this_run.check(results, fullest) if results.profile.reduced else None
     figures = article_figures.draw(fullest, studies, pictures, folder)
-    context = _context(fullest, studies) | {"profile": results.profile, "record": record}
-    return templates.render("article.md.j2", context | {"figures": figures, "check": check})
+    of_run = {"profile": results.profile, "record": record, "check": check, "figures": figures}
+    return templates.render("article.md.j2", context(fullest, studies) | of_run)
 
 
-def _context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, Any]:
+def context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, Any]:
+    """Gather what the template says of the evidence, all but the figures."""
     rule = config.load_verdict_rule()
     tally = tally_scores(fullest.verdicts, rule.confidence)
     sound = fullest.sound
@@ -105,12 +106,13 @@ def _context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, A
         "evidence_made": fullest.record["made"][:10],
         "studies": studies,
         "tally": tally,
+        "verdicts_in_short": verdicts_in_short(tally),
         "statement": rule.statement,
         "n_networks": n_networks(fullest),
         "cite_as": _citation(),
         "findings": findings.sentences(sound, studies, untrained),
         "untrained": [findings.untrained_sentence(best) for best in untrained],
-        "indices": findings.indices_find(sound, studies),
+        "indices": findings.indices_sentence(findings.indices_find(sound, studies)),
         "score_rows": _score_rows(fullest),
         "identity_rows": identity_rows(
             fullest.identities.assign(study=fullest.identities["study"].map(short_name))
@@ -131,6 +133,14 @@ def _context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, A
         "missing": tally.papers["not run"] + tally.papers["failed"],
         "compute": duration(_seconds(fullest)),
     }
+
+
+def verdicts_in_short(tally: ScoreTally) -> str:
+    """Count the papers' values that are consistent with our runs, and those that are not."""
+    shown = {"consistent": "consistent with our runs"} | {word: word for word in OUTSIDE}
+    parts = [f"{tally.papers[word]} {words}" for word, words in shown.items() if tally.papers[word]]
+    rest = tally.scores - sum(tally.papers[word] for word in shown)
+    return ", ".join([*parts, *([f"{rest} undecided or not run"] if rest else [])])
 
 
 def n_networks(fullest: Published) -> int:

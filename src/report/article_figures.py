@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from report.published import Published
 
+# What the figure of the indices calls a network that was never trained.
+RANDOM = "random network"
 # Where the drawing is written; a change there draws anew.
 DRAWING = ("utils.figures.article", "utils.figures.panels")
 STAGES = (
@@ -211,7 +213,7 @@ def indices_of(fullest: Published, studies: Iterable[config.Study]) -> pd.DataFr
             "pixels": "pixels",
             "autoencoder": "autoencoder",
             SUBSTITUTE: "frozen network",
-            "resnet50_random": "random network",
+            "resnet50_random": RANDOM,
         }
         for representation, words in names.items():
             of = same[same["representation"] == representation]

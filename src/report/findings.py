@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from report import board_sections
-from report.article_figures import indices_of
+from report.article_figures import RANDOM, indices_of
 from report.comparisons import Comparison, compare
 from report.markdown import duration
 from report.study_names import short_name
@@ -116,23 +116,32 @@ def best_untrained(fullest: Published, studies: Sequence[config.Study]) -> list[
 
 @dataclass(frozen=True)
 class IndexFinding:
-    """In how many of the studies an index prefers the representation with the best ARI."""
+    """In how many of the studies an index prefers the representation with the best ARI.
+
+    `misled` names the studies whose best representation by both indices is a network with random
+    weights, with its ARI.
+    """
 
     silhouette: int
     davies_bouldin: int
     studies: int
+    misled: dict[str, float] = field(default_factory=dict)
 
 
 def indices_find(fullest: Published, studies: Sequence[config.Study]) -> IndexFinding:
     """Count the studies whose best representation by an internal index is the best by the ARI."""
     by_silhouette = by_davies_bouldin = n = 0
+    misled = {}
     table = indices_of(fullest, studies)
-    for _, rows in table.groupby("study") if len(table) else ():
+    for study, rows in table.groupby("study") if len(table) else ():
         best = rows["ari"].idxmax()
+        chosen = {rows["silhouette"].idxmax(), rows["davies_bouldin"].idxmin()}
         by_silhouette += int(rows["silhouette"].idxmax() == best)
         by_davies_bouldin += int(rows["davies_bouldin"].idxmin() == best)
         n += 1
-    return IndexFinding(by_silhouette, by_davies_bouldin, n)
+        if set(rows.loc[list(chosen), "representation"]) == {RANDOM}:
+            misled[str(study)] = float(rows.loc[chosen.pop(), "ari"])
+    return IndexFinding(by_silhouette, by_davies_bouldin, n, misled)
 
 
 # --- in words ------------------------------------------------------------------------------------
@@ -154,13 +163,12 @@ def sentences(
 def help_sentence(found: Sequence[Beside]) -> str:
     """Say on which datasets the code of the autoencoder beats raw pixels."""
     better, worse, undecided = _by_outcome(found)
-    named = " and ".join(f"{one.title} {_scores(one)}" for one in better)
     parts = [
-        f"the autoencoder's code beats raw pixels on {named}"
+        f"the autoencoder's code beats raw pixels on {_with_scores(better)}"
         if better
         else "on no dataset does the autoencoder's code clearly beat raw pixels"
     ]
-    parts += [f"on {one.title} it is worse {_scores(one)}" for one in worse]
+    parts += [f"it is worse on {_with_scores(worse)}"] if worse else []
     return _sentence("; ".join(parts + _open(undecided)))
 
 
@@ -168,31 +176,54 @@ def frozen_sentence(found: Sequence[Beside], indices: IndexFinding) -> str:
     """Say on which datasets frozen features beat the autoencoder, and whether indices show it."""
     worse, better, undecided = _by_outcome(found)
     network = (
-        f"frozen features of {NAMES[SUBSTITUTE]}, whose weights were trained with the labels of "
-        f"{board_sections.IMAGENET_LABELS},"
+        f"frozen features of {NAMES[SUBSTITUTE]} (trained with {board_sections.IMAGENET_LABELS}'s "
+        "labels)"
     )
-    if better:
-        named = ", ".join(f"{one.title} {_scores(one, turned=True)}" for one in better)
-        parts = [f"{network} beat the autoencoder on {named}"]
-    else:
-        parts = [f"{network} clearly beat the autoencoder on no dataset"]
-    parts += [f"on {one.title} they are worse {_scores(one, turned=True)}" for one in worse]
-    parts += _open(undecided)
-    n = indices.silhouette
+    parts = [
+        f"{network} beat the autoencoder on {_with_scores(better, turned=True)}"
+        if better
+        else f"{network} clearly beat the autoencoder on no dataset"
+    ]
+    parts += [f"they are worse on {_with_scores(worse, turned=True)}"] if worse else []
+    found_of_indices = f" {_index_sentence(indices)}" if indices.studies else ""
+    return f"{_sentence('; '.join(parts + _open(undecided)))}{found_of_indices}"
+
+
+def _index_sentence(found: IndexFinding) -> str:
+    n = found.silhouette
+    if n == found.studies:
+        return f"The best silhouette has the best ARI in each of {_studies(n)}."
     return (
-        f"{_sentence('; '.join(parts))} The representation with the best silhouette has the best "
-        f"ARI in {n or 'none'} of {indices.studies} studies."
+        f"Internal indices are no guide: the best silhouette has the best ARI in "
+        f"{n or 'none'} of {_studies(found.studies)}."
     )
+
+
+def indices_sentence(found: IndexFinding) -> str:
+    """Say whether internal indices rank representations as the ARI does."""
+    counts = (found.silhouette, found.davies_bouldin)
+    silhouette, davies_bouldin = (str(count or "none") for count in counts)
+    verb = "rank" if min(counts) == found.studies else "do not rank"
+    parts = [
+        f"They {verb} representations as the ARI does: the best silhouette has the best ARI "
+        f"in {silhouette} of {_studies(found.studies)}, the best Davies-Bouldin index in "
+        f"{davies_bouldin}."
+    ]
+    parts += [
+        f"On {study} both prefer a network with random weights, whose ARI is {ari:.2f}."
+        for study, ari in found.misled.items()
+    ]
+    return " ".join(parts)
 
 
 def untrained_sentence(best: BestUntrained) -> str:
     """Say what the best method without training reaches, beside the papers' networks."""
     against = " and ".join(f"{ari:.2f}" for ari in best.studies.values())
     networks = "networks" if len(best.studies) > 1 else "network"
-    beside = f" against {against} of the papers' {networks}" if against else ""
+    beside = f", against {against} of the papers' {networks}" if against else ""
     return (
-        f"On {best.title}, a method that trains nothing ({best.method}) reaches ARI "
-        f"{best.row.ari:.2f}{beside}, in {duration(best.row.seconds)}"
+        f"On {best.title}, an untrained method ({best.method}) reaches ARI "
+        f"{best.row.ari:.2f} in {duration(best.row.seconds)}{beside}"
     )
 
 
@@ -206,20 +237,30 @@ def _by_outcome(found: Sequence[Beside]) -> tuple[list[Beside], list[Beside], li
 
 
 def _open(undecided: Sequence[Beside]) -> list[str]:
-    if not undecided:
-        return []
-    return [f"{_names(undecided)} {'is' if len(undecided) == 1 else 'are'} undecided"]
+    """Name the study that is undecided; with several there is more to say than their names."""
+    if len(undecided) > 1:
+        return [f"the other {len(undecided)} studies are undecided"]
+    return [f"{one.title} is undecided" for one in undecided]
 
 
-def _names(found: Sequence[Beside]) -> str:
-    *first, last = [one.title for one in found]
-    return f"{', '.join(first)} and {last}" if first else last
+def _with_scores(found: Sequence[Beside], turned: bool = False) -> str:
+    """Name studies, each with the means of both; `turned` has the other's before ours."""
+    scored = []
+    for one in found:
+        means = [f"{mean:.2f}" for mean in (one.comparison.our_mean, one.comparison.other_mean)]
+        first, second = reversed(means) if turned else means
+        name, bracket, author = one.title.partition(" (")
+        said = f"{author.rstrip(')')}, " if bracket else ""
+        scored.append(f"{name} ({said}ARI {first} against {second})")
+    *others, last = scored
+    return f"{', '.join(others)} and {last}" if others else last
 
 
-def _scores(one: Beside, turned: bool = False) -> str:
-    ours, other = f"{one.comparison.our_mean:.2f}", f"{one.comparison.other_mean:.2f}"
-    return f"(ARI {other} against {ours})" if turned else f"(ARI {ours} against {other})"
+def _studies(n: int) -> str:
+    return "1 study" if n == 1 else f"{n} studies"
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    """Begin with a capital, end with a full stop, and say once what is compared."""
+    first, ari, rest = text.partition("ARI ")
+    return f"{first[:1].upper()}{first[1:]}{ari}{rest.replace('ARI ', '')}."

@@ -2,12 +2,15 @@
 
 import dataclasses
 import re
+from types import SimpleNamespace
 
 import fake_run
 import pytest
+from markupsafe import Markup
 
-from report import article, collect, published, study_names
+from report import article, collect, published, study_names, templates
 from report.evidence import write_results
+from report.notebook_parts import FigureView
 from report.pages import Document, write_all
 from utils import places
 
@@ -108,6 +111,28 @@ def test_the_article_becomes_a_page_and_a_pdf_that_lead_to_the_supplement(full, 
 
 def test_the_same_numbers_give_the_same_article(full, nothing_published):
     assert text_of(full) == text_of(full)
+
+
+def view(name):
+    return FigureView(f"fig-{name}", name, "caption", "words", f"figures/{name}.svg", Markup(""))
+
+
+def test_the_abstract_of_the_published_run_has_at_most_150_words():
+    with places.elsewhere(config=places.root() / "config"):
+        run = LOAD(places.published())
+        studies = [one for one in run.studies if one.study in set(run.metrics["study"])]
+        names = ("all-scores", "pipeline", "slopes", "indices")
+        text = templates.render(
+            "article.md.j2",
+            {
+                **article.context(run, studies),
+                **{"profile": SimpleNamespace(reduced=False), "record": run.record, "check": None},
+                "figures": {name: view(name) for name in names},
+            },
+        )
+    abstract = re.search(r"abstract: \|\n(.+?)\nprovenance:", text, re.DOTALL)[1]
+    words = re.sub(r"^ *\d\. ", "", abstract.replace("\\", ""), flags=re.MULTILINE).split()
+    assert 100 < len([word for word in words if word != "+"]) <= 150
 
 
 def test_every_study_has_a_short_name():

@@ -145,10 +145,7 @@ def beside(title, ours, other):
 BETTER = beside("A", [0.5, 0.51, 0.52], [0.3, 0.31, 0.32])
 WORSE = beside("B", [0.3, 0.31, 0.32], [0.5, 0.51, 0.52])
 OPEN = beside("C", [0.3, 0.5, 0.4], [0.35, 0.45, 0.4])
-FROZEN = (
-    "Frozen features of EfficientNet-Lite0, whose weights were trained with the labels of "
-    "ImageNet-1k,"
-)
+FROZEN = "Frozen features of EfficientNet-Lite0 (trained with ImageNet-1k's labels)"
 INDICES = findings.IndexFinding(silhouette=0, davies_bouldin=1, studies=3)
 
 
@@ -157,12 +154,12 @@ INDICES = findings.IndexFinding(silhouette=0, davies_bouldin=1, studies=3)
     [
         ([BETTER], "The autoencoder's code beats raw pixels on A (ARI 0.51 against 0.31)."),
         ([WORSE], "On no dataset does the autoencoder's code clearly beat raw pixels; "
-                  "on B it is worse (ARI 0.31 against 0.51)."),
+                  "it is worse on B (ARI 0.31 against 0.51)."),
         ([BETTER, WORSE, OPEN], "The autoencoder's code beats raw pixels on A (ARI 0.51 against "
-                                "0.31); on B it is worse (ARI 0.31 against 0.51); C is "
+                                "0.31); it is worse on B (0.31 against 0.51); C is "
                                 "undecided."),
         ([OPEN, OPEN], "On no dataset does the autoencoder's code clearly beat raw pixels; "
-                       "C and C are undecided."),
+                       "the other 2 studies are undecided."),
     ],
 )  # fmt: skip
 def test_the_sentence_on_pixels_says_what_the_comparisons_say(found, sentence):
@@ -174,15 +171,53 @@ def test_the_sentence_on_pixels_says_what_the_comparisons_say(found, sentence):
     [
         ([WORSE, OPEN], f"{FROZEN} beat the autoencoder on B (ARI 0.51 against 0.31); C is "
                         "undecided. "),
-        ([BETTER, WORSE], f"{FROZEN} beat the autoencoder on B (ARI 0.51 against 0.31); on A they "
-                          "are worse (ARI 0.31 against 0.51). "),
+        ([BETTER, WORSE], f"{FROZEN} beat the autoencoder on B (ARI 0.51 against 0.31); they are "
+                          "worse on A (0.31 against 0.51). "),
         ([OPEN], f"{FROZEN} clearly beat the autoencoder on no dataset; C is undecided. "),
     ],
 )  # fmt: skip
 def test_the_sentence_on_frozen_networks_says_what_the_comparisons_say(found, beginning):
     assert findings.frozen_sentence(found, INDICES) == (
-        f"{beginning}The representation with the best silhouette has the best ARI in none of 3 "
-        "studies."
+        f"{beginning}Internal indices are no guide: the best silhouette has the best ARI in "
+        "none of 3 studies."
+    )
+
+
+def test_the_author_of_a_study_stands_with_its_scores():
+    found = [beside("MNIST (Das)", [0.5, 0.51, 0.52], [0.3, 0.31, 0.32]), BETTER]
+    assert findings.help_sentence(found) == (
+        "The autoencoder's code beats raw pixels on MNIST (Das, ARI 0.51 against 0.31) and A "
+        "(0.51 against 0.31)."
+    )
+
+
+def test_indices_that_agree_with_the_ari_are_said_to_do_so():
+    agree = findings.IndexFinding(silhouette=3, davies_bouldin=3, studies=3)
+    assert findings.frozen_sentence([OPEN], agree).endswith(
+        " The best silhouette has the best ARI in each of 3 studies."
+    )
+    assert findings.indices_sentence(agree).startswith("They rank representations as")
+
+
+def test_a_random_network_that_both_indices_prefer_is_named(fashion):
+    values = {
+        "pixels": (0.3, 0.1, 2.0),
+        "autoencoder": (0.2, 0.2, 1.5),
+        SUBSTITUTE: (0.5, 0.2, 3.0),
+        "resnet50_random": (0.01, 0.3, 1.0),
+    }
+    metrics = [
+        row
+        for name, scores in values.items()
+        for metric, value in zip(("ari", "silhouette", "davies_bouldin"), scores, strict=True)
+        for row in metric_rows("fashion-ae", name, "raw", [value], metric)
+    ]
+    found = findings.indices_find(fullest(metrics), [fashion])
+    assert found.misled == {"Fashion-MNIST": 0.01}
+    assert findings.indices_sentence(found) == (
+        "They do not rank representations as the ARI does: the best silhouette has the best ARI "
+        "in none of 1 study, the best Davies-Bouldin index in none. On Fashion-MNIST both "
+        "prefer a network with random weights, whose ARI is 0.01."
     )
 
 
@@ -193,6 +228,6 @@ def test_the_sentence_on_methods_without_training_names_the_papers_networks():
     )
     assert best.gain == pytest.approx(0.505)
     assert findings.untrained_sentence(best) == (
-        "On MNIST, a method that trains nothing (pixels, UMAP 10, k-means) reaches ARI 0.94 "
-        "against 0.39 and 0.44 of the papers' networks, in 1 min 33 s"
+        "On MNIST, an untrained method (pixels, UMAP 10, k-means) reaches ARI 0.94 "
+        "in 1 min 33 s, against 0.39 and 0.44 of the papers' networks"
     )
