@@ -43,7 +43,7 @@ own_features = None  # a file of features with paths, instead of the network's
 from IPython.display import display
 
 from utils import figures, metrics, runs
-from utils.figures import atlas
+from utils.runs.picture_map import map_table
 from utils.runs.pictures import first_lines
 
 run = runs.open_pictures(
@@ -138,18 +138,8 @@ run.record.figure(
 )
 
 # %%
-few = rows[atlas.few(len(rows))]
-shown = atlas.table(
-    run.pictures(few),
-    run.positions[few],
-    None if run.labels is None else run.labels[few],
-    run.class_names,
-    model.labels_[few],
-    model.probabilities_[few],
-    [run.image_names[row] for row in few],
-)
-columns = ", ".join(run.record.atlas(shown).columns)
-print(f"{len(shown):,} pictures on the interactive map of the report, each with {columns}")
+shown = run.record.atlas(map_table(run))
+print(f"{len(shown):,} pictures on the interactive map of the report")
 
 # %% [markdown]
 # ## Contact sheets

@@ -47,7 +47,7 @@ class Manifest(BaseModel):
     peak_memory_mb: float | None = None
     started: str
     finished: str
-    parameters: dict[str, int | float | str | bool | None] = {}
+    parameters: dict[str, int | float | str | bool | list[str] | None] = {}
     figures: list[Figure] = []
     tables: list[Table] = []
     facts: dict[str, int | float | str | bool | None] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pandas as pd
 
 from report import collect, evidence, maps, pages
 from report.pictures_article import article, is_laid_out
+from report.web_pages import WebPage
 from utils import estimator
+from utils.runs.picture_map import address
 from utils.runs.pictures import ASSIGNMENTS, DUPLICATES, MODEL, SKIPPED
 from utils.store import ownership
 
@@ -58,7 +61,17 @@ def build(
         plots = {}
         if run.manifest.atlas is not None:
             place = f"atlas-{study}"
-            points = pd.read_parquet(run_dir / run.manifest.atlas)
+            points = _linked(pd.read_parquet(run_dir / run.manifest.atlas), out)
             axes = "UMAP" if is_laid_out(run) else "principal components"
             plots[place] = maps.plot(points, place, folder, axes)
-        pages.write_all([pages.Document("report", text, plots)], folder, [run], any_script=True)
+        # Not one file, since the originals, to which the map leads, are not in the page either.
+        page = WebPage("report", text, plots, is_one_file=False)
+        document = pages.Document("report", text, pages=[page])
+        pages.write_all([document], folder, [run], any_script=True)
+
+
+def _linked(points: pd.DataFrame, out: Path) -> pd.DataFrame:
+    """Replace the addresses of the pictures by those relative to the folder of the report."""
+    base = address(out)
+    links = [os.path.relpath(file, base) for file in points["file"]]
+    return points.drop(columns="file").assign(link=links)

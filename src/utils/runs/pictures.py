@@ -109,7 +109,7 @@ class OwnImages:
         return self.model.scores_.astype(np.float32)
 
     @cached_property
-    def _nearest(self) -> np.ndarray:
+    def nearest(self) -> np.ndarray:
         """Up to ten nearest others of each picture by its components, the nearest first."""
         k = min(max(DUPLICATE_NEIGHBORS, MISLABEL_NEIGHBORS), len(self._components) - 1)
         return spaces.knn_graph(self._components, k)[0]
@@ -274,7 +274,7 @@ class OwnImages:
             copies' values, of 255; the most alike first. Of each picture the five nearest by
             features are compared with it.
         """
-        others = self._nearest[:, :DUPLICATE_NEIGHBORS]
+        others = self.nearest[:, :DUPLICATE_NEIGHBORS]
         rows = np.repeat(np.arange(len(others)), others.shape[1])
         pairs = np.column_stack([rows, others.ravel()])
         pairs = np.unique(np.sort(pairs, axis=1), axis=0)
@@ -322,7 +322,7 @@ class OwnImages:
             first.
         """
         columns = ["path", "label", "looks like", "share", "row"]
-        others = self._nearest[:, :MISLABEL_NEIGHBORS]
+        others = self.nearest[:, :MISLABEL_NEIGHBORS]
         n_classes = len(self.class_names)
         # The last column is for pictures without a label; they vote for none.
         votes = np.zeros((len(others), n_classes + 1))
