@@ -36,13 +36,16 @@ for (const table of document.querySelectorAll(".sortable table")) {
 function makeSortable(table) {
   const body = table.tBodies[0];
   const headings = [...table.tHead.rows[0].cells];
+  // The first click brings the better end to the top, where there is one.
+  const betterIsMore = [...table.closest(".sortable").dataset.better ?? ""].map((sign) => sign === "+");
   headings.forEach((heading, column) => {
     const sorter = document.createElement("button");
     sorter.type = "button";
     sorter.append(...heading.childNodes);
     heading.append(sorter);
     sorter.addEventListener("click", () => {
-      const falling = heading.getAttribute("aria-sort") === "ascending";
+      const now = heading.getAttribute("aria-sort");
+      const falling = now ? now === "ascending" : betterIsMore[column];
       for (const other of headings) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
       body.append(...sorted([...body.rows], column, falling));
@@ -65,7 +68,8 @@ function sorted(rows, column, falling) {
   return [...present, ...missing];
 }
 
-// Rows stay that have every word of the field somewhere.
+// Rows stay that have every word of the field somewhere, also in the names that methods have in files
+// and commands, which are not shown.
 function makeFilterable(table) {
   const field = document.createElement("input");
   field.type = "search";
@@ -81,7 +85,8 @@ function makeFilterable(table) {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = [...table.tBodies[0].rows];
     for (const row of rows) {
-      const text = row.textContent.toLowerCase();
+      const names = [...row.querySelectorAll("[data-names]")].map((cell) => cell.dataset.names);
+      const text = [row.textContent, ...names].join(" ").toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
     const left = rows.filter((row) => !row.hidden).length;
@@ -93,6 +98,10 @@ function makeFilterable(table) {
 function asCsv(table) {
   const cell = (one) => `"${one.textContent.trim().replaceAll('"', '""')}"`;
   return [...table.rows].map((row) => [...row.cells].map(cell).join(",") + "\r\n").join("");
+}
+
+for (const box of document.querySelectorAll("main .table")) {
+  box.addEventListener("scroll", () => box.classList.toggle("scrolled", box.scrollLeft > 0), { passive: true });
 }
 
 for (const table of document.querySelectorAll("main .table table[id]")) {
@@ -107,6 +116,7 @@ for (const figure of document.querySelectorAll("main figure[id]")) {
   const image = figure.querySelector("img");
   const caption = figure.querySelector("figcaption");
   const name = caption.querySelector("strong").textContent.replace(/\.$/, "");
+  if (!image.src.startsWith("data:")) continue; // its files lie beside the page, and the caption has links
   const made = [button("PNG", `Save ${name} as PNG`, () => savePng(image, figure.id))];
   if (image.src.startsWith("data:image/svg+xml")) {
     const act = () => save(image.src, `${figure.id}.svg`);
@@ -121,6 +131,35 @@ for (const figure of document.querySelectorAll("main figure[id]")) {
 }
 
 // The page holds tables compressed, in base64.
+// What may stand in the place of the figure of all scores: a switch chooses.
+for (const leads of document.querySelectorAll(".leads")) {
+  const whole = document.querySelector("#fig-all-scores img");
+  if (whole) makeSwitch(whole, [...leads.querySelectorAll("img")]);
+  leads.remove();
+}
+
+function makeSwitch(whole, others) {
+  const images = [whole, ...others];
+  const field = document.createElement("fieldset");
+  field.className = "switch";
+  const title = document.createElement("legend");
+  title.textContent = "Show";
+  field.append(title);
+  images.forEach((image, place) => {
+    image.hidden = place > 0;
+    const radio = document.createElement("input");
+    Object.assign(radio, { type: "radio", name: "lead", checked: !place });
+    radio.addEventListener("change", () => {
+      for (const one of images) one.hidden = one !== image;
+    });
+    const label = document.createElement("label");
+    label.append(radio, ` ${image.dataset.words ?? "all studies"}`);
+    field.append(label);
+  });
+  whole.before(field);
+  whole.after(...others);
+}
+
 function unpacked(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -147,19 +186,56 @@ function downloads(caption, buttons) {
   caption.append(" ", line);
 }
 
-// --- citations ------------------------------------------------------------------------------
+// --- previews -------------------------------------------------------------------------------
 
+// What a citation, or a reference to a figure or a table of this page, leads to.
 const card = document.createElement("div");
 Object.assign(card, { id: "citation", className: "card", role: "tooltip", hidden: true });
 document.body.append(card);
 let leaving;
 
-for (const link of document.querySelectorAll("a[role=doc-biblioref]")) {
-  const entry = document.getElementById(link.hash.slice(1));
-  for (const event of ["mouseenter", "focus"]) {
-    link.addEventListener(event, () => showCard(link, entry));
+const KINDS = { "a[role=doc-biblioref]": copied, 'main a[href^="#fig-"]': ofFigure, 'main a[href^="#tbl-"]': ofTable };
+
+for (const [selector, preview] of Object.entries(KINDS)) {
+  for (const link of document.querySelectorAll(selector)) {
+    const target = document.getElementById(link.hash.slice(1));
+    for (const event of ["mouseenter", "focus"]) {
+      link.addEventListener(event, () => showCard(link, preview(target)));
+    }
+    for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hideCardSoon);
   }
-  for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hideCardSoon);
+}
+
+function copied(entry) {
+  return [...entry.childNodes].map((node) => node.cloneNode(true));
+}
+
+function withoutControls(nodes) {
+  for (const node of nodes) {
+    for (const one of node.querySelectorAll?.("[id]") ?? []) one.removeAttribute("id");
+    for (const one of node.querySelectorAll?.(".downloads") ?? []) one.remove();
+  }
+  return nodes.filter((node) => !node.classList?.contains("downloads"));
+}
+
+function ofFigure(figure) {
+  const image = figure.querySelector("img").cloneNode();
+  image.loading = "eager";
+  return [image, ...withoutControls(copied(figure.querySelector("figcaption")))];
+}
+
+// The caption and the beginning.
+function ofTable(table) {
+  const beginning = table.cloneNode();
+  beginning.removeAttribute("id");
+  const body = document.createElement("tbody");
+  body.append(...[...table.tBodies[0]?.rows ?? []].slice(0, 8).map((row) => row.cloneNode(true)));
+  beginning.append(table.tHead.cloneNode(true), body);
+  for (const sorter of beginning.querySelectorAll("button")) sorter.replaceWith(sorter.textContent);
+  const cut = document.createElement("div");
+  cut.className = "cut";
+  cut.append(beginning);
+  return [...withoutControls(copied(table.caption)), cut];
 }
 
 // The card stays while the mouse is on it, and goes with Escape.
@@ -169,11 +245,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") card.hidden = true;
 });
 
-function showCard(link, entry) {
+function showCard(link, content) {
   clearTimeout(leaving);
   document.querySelector("[aria-describedby=citation]")?.removeAttribute("aria-describedby");
   link.setAttribute("aria-describedby", card.id);
-  card.replaceChildren(...[...entry.childNodes].map((node) => node.cloneNode(true)));
+  card.replaceChildren(...content);
   card.hidden = false;
   const line = link.getClientRects()[0];
   const room = document.documentElement.clientWidth - card.offsetWidth - 16;
@@ -187,3 +263,30 @@ function hideCardSoon() {
   clearTimeout(leaving);
   leaving = setTimeout(() => { card.hidden = true; }, 200);
 }
+
+// --- contents -------------------------------------------------------------------------------
+
+// The entry of the section that is being read: the last whose heading is above the middle.
+const entries = [...document.querySelectorAll('nav[aria-label="Contents"] a')].map((link) => (
+  { link, heading: document.getElementById(link.hash.slice(1)) }));
+let waiting = false;
+
+function markEntry() {
+  waiting = false;
+  const above = entries.filter(({ heading }) => heading.getBoundingClientRect().top < innerHeight / 2);
+  const now = above.at(-1)?.link;
+  for (const { link } of entries) {
+    if (link === now) link.setAttribute("aria-current", "location");
+    else link.removeAttribute("aria-current");
+  }
+  const nav = now?.closest("nav");
+  if (nav && nav.scrollHeight > nav.clientHeight) {
+    nav.scrollTop = now.offsetTop - nav.clientHeight / 2;
+  }
+}
+
+addEventListener("scroll", () => {
+  if (!waiting) requestAnimationFrame(markEntry);
+  waiting = true;
+}, { passive: true });
+markEntry();

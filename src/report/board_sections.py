@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from report.board_tables import read_tables
 from report.leaderboards import pareto_front
-from report.markdown import MARK, duration, fixed, number
+from report.markdown import MARK, duration, escape, fixed, number
 from report.notebook_parts import INTERNAL, FigureView, Page, own_figure, page_of
 from report.significance import IMAGE_RESAMPLES
 from utils import config
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
 # Methods of a leaderboard in its section; the table at the end has all.
 TOP_METHODS = 12
 PUBLISHED_METHODS = 5
+# Heads of the columns of the table of all methods; by each the sign of the better end, if any.
+ALL_METHODS = {
+    **{"Method": 0, "Labels": 0, "Seeds": 0},
+    **{METRICS[key].short: METRICS[key].sign for key in ("acc", "ari", "nmi", "ami")},
+    "Silh.": METRICS["silhouette"].sign,
+    "Dav.-B.": METRICS["davies_bouldin"].sign,
+    "Cal.-H.": METRICS["calinski_harabasz"].sign,
+    **{"k": 0, "Cov.": 1, "Stab.": 1, "Seconds": -1, "MB": -1},
+}
 # With their 1,000 kinds; those of ResNet50 and EfficientNet-Lite were trained with them.
 IMAGENET_LABELS = "ImageNet-1k"
 
@@ -86,6 +97,16 @@ class BoardView:
     pages: list[Page] = field(default_factory=list)
 
     @property
+    def all_header(self) -> list[str]:
+        """Heads of the table of all methods."""
+        return list(ALL_METHODS)
+
+    @property
+    def all_better(self) -> str:
+        """Of each column of that table, whether more or less is better, or neither."""
+        return "".join({1: "+", -1: "-", 0: "."}[sign] for sign in ALL_METHODS.values())
+
+    @property
     def is_one_seed(self) -> bool:
         """Whether no method has more than one seed."""
         return self.n_seeds == 1
@@ -133,7 +154,7 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         found_rows=[_found_row(row) for row in found],
         all_rows=[_board_row(row) for row in listed],
         settings_rows=[
-            [method_name(row), row.recipe or "–", _with_reason(row, board)] for row in listed
+            [_with_names(row), row.recipe or "–", _with_reason(row, board)] for row in listed
         ],
         picks=list(rankings.itertuples(index=False)),
         front=list(on_front.itertuples(index=False)),
@@ -262,6 +283,12 @@ def labels_behind(row: Any) -> str:
     return IMAGENET_LABELS if method.weights_trained_with else "none"
 
 
+def _with_names(row: Any) -> Markup:
+    """Name a method in words, with the names of its parts in files and commands to be searched."""
+    names = escape(" ".join([row.representation, row.space, row.clusterer]))
+    return Markup(f'[{escape(method_name(row))}]{{names="{names}"}}')
+
+
 def _top_row(row: Any) -> list[object]:
     return [
         *describe_parts(row.representation, row.space, row.clusterer),
@@ -322,7 +349,7 @@ def _board_row(row: Any) -> list[object]:
     chosen = fixed(row.calinski_harabasz, 0)
     memory = "–" if math.isnan(row.peak_memory_mb) else number(round(row.peak_memory_mb))
     return [
-        *(method_name(row), labels_behind(row), number(row.n_seeds)),
+        *(_with_names(row), labels_behind(row), number(row.n_seeds)),
         *(fixed(value, 3) for value in scores),
         *(chosen, _clusters_of(row), fixed(row.coverage, 2), fixed(row.stability, 2)),
         *(_seconds(row), memory),

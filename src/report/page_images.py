@@ -23,9 +23,9 @@ POINT = 4 / 3  # CSS pixels
 def prepare(text: str, folder: Path, is_one_file: bool) -> str:
     """Let a page's images say what they are, and take the lightest file of each.
 
-    Drawings, which have no pixels in them, are told apart: a dark page may turn them over. Images
-    beside the page are loaded when they come near, keep their place until then, and have links to
-    their files.
+    Drawings of numbers are told apart from pictures, which show images: a dark page may turn
+    drawings over. Images beside the page are loaded when they come near, keep their place until
+    then, and have links to their files.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def prepare(text: str, folder: Path, is_one_file: bool) -> str:
 
     def prepared(found: re.Match[str]) -> str:
         shown = folder / found[1]
-        kind = "picture" if _has_pixels(shown) else "drawing"
-        lightest = _lightest(shown) if kind == "picture" else shown
+        kind = "picture" if _has_pixels(shown) and not _has_numbers(shown) else "drawing"
+        lightest = _lightest(shown) if _has_pixels(shown) else shown
         attributes = f"#{found[2]} .{kind}"
         links = ""
         if not is_one_file:
@@ -54,6 +54,11 @@ def prepare(text: str, folder: Path, is_one_file: bool) -> str:
 
 def _has_pixels(path: Path) -> bool:
     return path.suffix != ".svg" or PIXELS in path.read_bytes()
+
+
+def _has_numbers(path: Path) -> bool:
+    """Whether a figure draws numbers, which lie beside it, such as points that became pixels."""
+    return path.with_suffix(".csv").is_file()
 
 
 def _lightest(shown: Path) -> Path:

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from report.notebook_parts import FigureView, TableView
 
 
-def environment(numbering: Numbering) -> jinja2.Environment:
+def environment(
+    numbering: Numbering, runs: Mapping[str, str] = MappingProxyType({})
+) -> jinja2.Environment:
     """Make an environment that escapes every value that is not marked as Markdown.
 
-    Its templates have functions for figures, tables, references to them, and citations.
+    Its templates have functions for figures, tables, references to them, and citations. `runs` has
+    what the captions of tables say of the run that their numbers are of.
     """
     import jinja2
 
@@ -55,16 +58,19 @@ def environment(numbering: Numbering) -> jinja2.Environment:
         "describe": describe,
         "duration": duration,
     }
-    made.globals |= _markup_functions(numbering)
+    made.globals |= _markup_functions(numbering, runs)
     return made
 
 
 def render(
-    name: str, context: dict[str, Any], filters: Mapping[str, Callable] = MappingProxyType({})
+    name: str,
+    context: dict[str, Any],
+    filters: Mapping[str, Callable] = MappingProxyType({}),
+    runs: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Fill in the template `name`; twice, since a reference may stand before what it refers to."""
     numbering = Numbering()
-    made = environment(numbering)
+    made = environment(numbering, runs)
     made.filters |= filters
     template = made.get_template(name)
     template.render(context)
@@ -72,7 +78,7 @@ def render(
     return template.render(context)
 
 
-def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
+def _markup_functions(numbering: Numbering, runs: Mapping[str, str]) -> dict[str, Callable]:
     def figure(view: FigureView) -> Markup:
         label = numbering.define("Figure", view.id)
         caption = f"**{label}.** {escape(_sentence(view.caption))} {view.origin}"
@@ -86,14 +92,18 @@ def _markup_functions(numbering: Numbering) -> dict[str, Callable]:
         rows: list[list[object]],
         origin: str = "",
         sortable: bool = False,
+        better: str = "",
+        of: str = "this",
     ) -> Markup:
         label = numbering.define("Table", name)
         classes = ".table .sortable" if sortable else ".table"
+        said = f"{escape(runs[of])} " if runs.get(of) else ""
+        signs = f' better="{better}"' if better else ""
         lines = (
-            f'::: {{{classes} role="region" tabindex="0" aria-label="{label}"}}',
+            f'::: {{{classes} role="region" tabindex="0" aria-label="{label}"{signs}}}',
             markdown_table(header, rows),
             "",
-            f": **{label}.** {escape(_sentence(caption))} {origin} {{#{identifier(name)}}}",
+            f": **{label}.** {escape(_sentence(caption))} {said}{origin} {{#{identifier(name)}}}",
             ":::",
         )
         return Markup("\n".join(lines))

@@ -34,6 +34,7 @@ from report import (
     published,
     significance,
     stale_numbers,
+    study_tables,
 )
 from report import pandoc as pandoc_module
 from report import supplement as supplement_module
@@ -283,15 +284,15 @@ def test_numbers_of_the_table_stand_in_the_text(page, out):
             assert f"{value:.4f}" in page.text
     assert "ARI: runs 0.4100, 0.4200" in page.text  # each run's own value
     assert "0.375 ± 0.010" in page.text  # the baseline, over seeds of k-means
-    assert "56,321 parameters" in page.text
-    assert "Final loss: 0.07123 (seed 0), 0.08123 (seed 1)." in page.text
+    assert "parameters of the network 56,321" in page.text
+    assert "loss after the last epoch 0.07123 (seed 0), 0.08123 (seed 1)" in page.text
 
 
 def test_every_claim_has_its_reading_and_its_outcome(page, collected, out):
     assert "“the digits 0 and 1 form distinct groups”" in page.text
     assert "Tested as: more than half of the digit lies in one cluster" in page.text
     assert "The claim is not tested: a reduced run tests no claim." in page.text
-    assert "it shows how a claim is tested and does not test it" in page.text
+    assert "A reduced run tests no claim." in page.text
     assert "The claim holds." not in page.text
     assert "**" not in page.text
     # In the made-up run the classes are the clusters.
@@ -306,7 +307,7 @@ def test_every_claim_has_its_reading_and_its_outcome(page, collected, out):
 
 
 def test_spread_of_networks_and_of_kmeans_stand_apart(page):
-    assert "The seed affects a result in two ways" in page.text
+    assert "Standard deviations of the scores of k-means on the code" in page.text
     # The means of two networks differ by 0.01, three starts on each by 0.01 from one to the next.
     of_networks = (0.01**2 / 2 - 0.01**2 / 3) ** 0.5
     row = (
@@ -331,8 +332,8 @@ def test_a_variant_stands_beside_the_study(collected, out):
 @pytest.mark.parametrize(
     ("silhouettes", "said"),
     [
-        ((0.9, 0.1), "both indices happen to rank the representations as the labels do"),
-        ((0.1, 0.9), "one of the two indices ranks the representations"),
+        ((0.9, 0.1), "own space ranks 1 as the labels do, the Davies-Bouldin index 1."),
+        ((0.1, 0.9), "own space ranks 0 as the labels do, the Davies-Bouldin index 1."),
     ],
 )
 def test_the_conclusion_on_internal_indices_follows_the_numbers(collected, out, silhouettes, said):
@@ -349,7 +350,7 @@ def test_the_conclusion_on_internal_indices_follows_the_numbers(collected, out, 
     others = collected.metrics[collected.metrics["n"] != 500]
     text = article(collected, out, metrics=pd.concat([others, rows]))
     assert said in text
-    assert "EfficientNet-Lite0 (adjusted Rand index 0.5000" in text
+    assert f"| EfficientNet-Lite0 | 0.5000 | {silhouettes[0]:.4f} | 1.0000 |" in text
 
 
 def test_the_published_run_is_shown_beside_this_one_and_told_apart(collected, out, monkeypatch):
@@ -417,6 +418,15 @@ def test_notebook_pages_need_no_network_and_no_script(out):
         assert "print('a < b <script>1</script>')" in notebook.text
         assert ("math", True) in [(tag, "display" in a) for tag, a in notebook.tags]
         assert "../report.html" in notebook.values("href")
+
+
+def test_every_caption_of_a_table_says_of_which_run_it_is(board_page):
+    captions = re.findall(r"<caption>(.*?)</caption>", board_page.source, re.DOTALL)
+    without = [
+        text for text in captions if not re.search("[Tt]his run|at full scale|At full", text)
+    ]
+    assert len(captions) > 20
+    assert all("leaves open or contradicts" in text for text in without)  # it has no numbers
 
 
 # --- leaderboards ------------------------------------------------------------------------------
@@ -544,7 +554,7 @@ TWO = (("a", 0.9, 2.0, 5.0), ("b", 0.8, 1.0, 1.0))
             "It cannot be distinguished from the next method, b, raw",
         ),
         (("b", 2, -0.1, -0.2, -0.05), "the next method, b, raw, k-means, is better"),
-        (("b", 1, 0.1, 0.05, 0.15), "another seed may reverse the order"),
+        (("b", 1, 0.1, 0.05, 0.15), "One seed does not decide which of the two is better."),
         (("b", 0, math.nan, math.nan, math.nan), "shares no seed with it"),
     ],
 )
@@ -552,8 +562,8 @@ def test_whether_the_best_method_is_better_follows_the_interval(tmp_path, differ
     text = board_section(tmp_path, TWO, [difference])
     assert "The best method by mean ARI is **a, raw, k-means**: ARI 0.9000" in text
     assert said in text
-    assert ("another seed may" in text) == (difference[1] == 1)
-    assert ("It is better" in text) == (difference[3] > 0)
+    assert ("One seed does not decide" in text) == (difference[1] == 1)
+    assert ("It is better" in text) == (difference[1] > 1 and difference[3] > 0)
     assert ("cannot be distinguished" in text) == (difference[3] < 0 < difference[4])
 
 
@@ -561,10 +571,20 @@ def test_whether_the_best_method_is_better_follows_the_interval(tmp_path, differ
 def test_how_many_methods_the_best_one_beats(tmp_path, lows, said):
     tested = [(name, 2, 2.0, low, 3.0) for name, low in zip("bc", lows, strict=True)]
     text = board_section(tmp_path, (*TWO, ("c", 0.7, 0.5, 9.0)), tested)
-    assert (
-        f"Of the 2 methods compared with it, the best method is significantly better than {said} ("
-        in text
-    )
+    found = "Of the 2 methods that follow it and share several seeds with it, the best method is "
+    assert f"{found}better than {said} (" in text
+    assert "were not tested" not in text
+    assert "minus that of each of the next 2 on as many images" in text
+
+
+def test_methods_that_were_not_compared_are_counted_and_one_seed_decides_nothing(tmp_path):
+    rows = (*TWO, ("c", 0.7, 0.5, 9.0), ("d", 0.6, 0.5, 9.0), ("e", 0.5, 0.5, 9.0))
+    tested = [("b", 2, 2.0, 1, 3.0), ("c", 2, 2.0, 1, 3.0), ("d", 1, 2.0, 1, 3.0)]
+    text = board_section(tmp_path, rows, tested)
+    assert "Of the 2 methods that follow it and share several seeds with it, the best" in text
+    assert "is better than all (" in text
+    assert "The other 1 method has a lower mean and was not tested." in text
+    assert "| one seed |" in text
 
 
 def test_a_leaderboard_of_one_method_and_one_without_scores(tmp_path):
@@ -633,7 +653,7 @@ def test_indices_that_differ_are_counted(tmp_path):
             (9, 11),
             "has 0.9000, which is 0.0500 more.",
         ),
-        (0.95, (10, 10), "No method that was given the number is better"),
+        (0.95, (10, 10), "No method that was given the number has a higher mean"),
     ],
 )
 def test_what_is_found_without_k(tmp_path, ari, k, said):
@@ -665,9 +685,11 @@ def test_the_section_has_the_best_methods_and_the_end_all_of_them(tmp_path):
     rows = [(f"r{i:02}", 0.9 - i / 100, 0.5, 1.0) for i in range(15)]
     text = board_section(tmp_path, rows)
     section, end = text.split("## All methods")
-    assert "| r11 | raw | k-means | 0.500 (0.500 to 0.500) | 0.790 (" in section
+    assert "| r11 | raw | k-means | none | 0.500 (0.500 to 0.500) | 0.790 (" in section
     assert "| r12 |" not in section
-    assert all(f"| r{i:02}, raw, k-means | 2 |" in end for i in range(15))
+    named = '| [r{0:02}, raw, k-means]{{names="r{0:02} raw kmeans"}} | none | 2 |'
+    assert all(named.format(i) in end for i in range(15))
+    assert ' better="...++++' in end and "Dav.-B. | Cal.-H." in end
 
 
 def test_attempts_and_purposes_are_listed_at_the_end(tmp_path):
@@ -724,7 +746,7 @@ def test_the_published_run_shows_its_best_rows_and_the_named_ones():
     kept = published.Published(*[pd.DataFrame()] * 2, {}, {}, {"leaderboard": table})
     shown = board_sections._published_rows("beyond-mnist", kept)
     assert [row[0][:2] for row in shown] == ["r0", "r1", "r2", "r3", "r4", "r7"]
-    assert shown[0][1:3] == ["70,000", 5]
+    assert shown[0][1:4] == ["none", "70,000", 5]
     assert board_sections._published_rows("beyond-fashion", kept) == []
     assert board_sections._published_rows("beyond-mnist", None) == []
 
@@ -766,14 +788,20 @@ def shifted(metrics, representation, by, n=5000):
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        (0.0, "k-means on the autoencoder's code scores higher than k-means on raw pixels"),
-        (-0.2, "k-means on the autoencoder's code scores lower than k-means on raw pixels"),
-        (-0.045, "it is undecided which of k-means on the autoencoder's code and k-means on raw"),
+        (0.0, "better"),
+        (-0.2, "worse"),
+        (-0.045, "undecided"),
     ],
 )
 def test_autoencoder_against_pixels_in_every_direction(collected, out, by, said):
     text = article(collected, out, metrics=shifted(collected.metrics, "autoencoder", by))
-    assert text.count(said) == 1
+    assert outcome_beside(text, "pixels | 5,000").split(",")[0] == said
+
+
+def outcome_beside(text, other):
+    """Return how the code does beside another representation, by the table of comparisons."""
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {other} |")]
+    return line.split("|")[study_tables.BESIDE_HEADER.index("The code is") + 1].strip()
 
 
 def full(collected, out, **changes):
@@ -781,6 +809,10 @@ def full(collected, out, **changes):
     data = {name: {**one, "substituted": False} for name, one in collected.data.items()}
     whole = collected.profile.model_copy(update={"reduced": False})
     return article(collected, out, profile=whole, data=data, **changes)
+
+
+def certainty(text):
+    return text[text.index("## Certainty") : text.index("## What was easy")]
 
 
 def abstract(text):
@@ -805,7 +837,7 @@ def test_the_abstract_counts_the_verdicts(collected, out, by, said):
     assert said in found
     assert "This run is reduced" not in found
     beyond = sum(int(n) for n in re.findall(r"(\d) (?:is|are) too", said))
-    assert f"Singly, {beyond} value" in found
+    assert f"Singly, {beyond} value" in certainty(text)
     # Text and table agree.
     row = r"^\| (?:mnist|cifar10)-cae \| [^|]+ \| [\d.]+ \|.* \| ([a-z ]+) \|$"
     table = re.findall(row, text, re.MULTILINE)
@@ -814,10 +846,10 @@ def test_the_abstract_counts_the_verdicts(collected, out, by, said):
         assert counted[verdict] == int(n)
 
 
-def test_the_abstract_says_what_rests_on_a_single_run(collected, out, made_up):
-    assert "single run, so that" not in abstract(full(collected, out))
+def test_the_discussion_says_what_rests_on_a_single_run(collected, out, made_up):
+    assert "single run, so that" not in certainty(full(collected, out))
     one = collect.collect("quick", STUDIES, [0], made_up)
-    text = " ".join(abstract(full(one, out)).split())
+    text = " ".join(certainty(full(one, out)).split())
     assert "2 of the 2 verdicts are uninformative" in text
     assert "2 of the 2 verdicts rest on a single run, so that the spread is unknown" in text
 
@@ -842,7 +874,7 @@ def test_a_reduced_run_leaves_the_verdict_to_the_published_one(collected, out, m
     monkeypatch.setattr(published, "load", lambda _: None)
     text = article(collected, out)
     assert "no run is published yet" in abstract(text)
-    assert "This run gives no verdict" in abstract(text)
+    assert "This run gives no verdict" in certainty(text)
     assert "Counts that a protocol fixes" not in text
     run = published.Published(collected.metrics, collected.facts, KEPT, NO_EVIDENCE)
     monkeypatch.setattr(published, "load", lambda _: run)
@@ -945,9 +977,8 @@ def test_text_and_table_agree_on_a_comparison(collected, out, by, outcome, count
     assert f"[“t”](#claim-mnist-cae-1) | s | {outcome} |" in text
     verb = "is " if outcome == "undecided" else ""
     assert f"**The claim {verb}{outcome}.**" in text
-    said = {"holds": "higher", "does not hold": "lower", "undecided": "undecided which"}
-    section = text[text.index("## Clusters {#clusters-mnist-cae}") :]
-    assert said[outcome] in section[section.index("By the adjusted Rand index") :][:120]
+    said = {"holds": "better", "does not hold": "worse", "undecided": "undecided"}
+    assert outcome_beside(text, "pixels | 5,000").split(",")[0] == said[outcome]
     if substitute:
         assert "that the papers make in words" not in found
         assert "## Statements about a substitute {#substitutes-mnist-cae}" in text
@@ -1011,24 +1042,76 @@ def test_one_seed_gives_no_spread_but_that_of_kmeans_where_nothing_is_trained(ma
 
 
 def test_contradiction_of_labels_and_silhouette_is_said_only_where_there_is_one(collected, out):
-    said = "the two would be in the wrong order"
+    other = "EfficientNet-Lite0 | 500"
     # With a single network it is undecided which is better.
-    assert said not in article(collected, out)
+    assert outcome_beside(article(collected, out), other) == "undecided"
     rows = collected.metrics
     one = rows[(rows["representation"] == "autoencoder") & (rows["n"] == 500)]
-    other = one.assign(seed=1, value=one["value"] + 0.001)
-    collected = dataclasses.replace(collected, metrics=pd.concat([rows, other]))
-    assert said in article(collected, out)
+    second = one.assign(seed=1, value=one["value"] + 0.001)
+    collected = dataclasses.replace(collected, metrics=pd.concat([rows, second]))
+    said = outcome_beside(article(collected, out), other)
+    assert said in ("better, but by the silhouette worse", "worse, but by the silhouette better")
     lowered = shifted(collected.metrics, "efficientnet_lite0", -0.3, n=500)
-    assert said not in article(collected, out, metrics=lowered)
+    assert outcome_beside(article(collected, out, metrics=lowered), other) == "better"
+
+
+def sentences_of(text):
+    """List the sentences of running text, without numbers: no captions, tables and lists."""
+    lines = [line for line in text.splitlines() if line[:1].isalpha()]
+    found = re.split(r"(?<=[.:!?]) +(?=[A-Z*])", " ".join(lines))
+    return [re.sub(r"\[[^]]*\]\(#[^)]*\)|[\d,.]+", "N", one) for one in found]
+
+
+@pytest.fixture
+def twins(collected, tmp_path):
+    """Two studies of the same numbers and figures, and the Markdown of their supplement."""
+    first, second = "mnist-cae", "cifar10-cae"
+    study = collected.studies[first]
+    tables = {
+        name: pd.concat([table, table.assign(study=second)])
+        for name in ("metrics", "confusion", "starts")
+        if len(table := getattr(collected, name))
+    }
+    results = dataclasses.replace(
+        collected,
+        studies={first: study, second: study.model_copy(update={"study": second, "claims": []})},
+        data=dict.fromkeys((first, second), collected.data[first]),
+        not_run={},
+        notebooks=[
+            *collected.notebooks,
+            *(dataclasses.replace(run, study=second) for run in collected.notebooks),
+        ],
+        **tables,
+    )
+    (tmp_path / "figures").mkdir()
+    record = evidence.write_results(results, tmp_path)
+    return results, supplement_module.supplement(results, record, tmp_path).replace("\\", "")
+
+
+def test_no_sentence_stands_twice_with_other_names(twins):
+    """What is true of all studies stands once, what differs in tables."""
+    _, text = twins
+    summary = sentences_of(twins[0].studies["mnist-cae"].summary)
+    counts = Counter(one for one in sentences_of(text) if len(one) > 40 and one not in summary)
+    assert [one for one, count in counts.items() if count > 1] == []
+
+
+def test_a_figure_that_two_studies_share_is_shown_once(twins):
+    results, text = twins
+    shown = re.findall(r"\(figures/mnist-cae-(\S+?)\.\w+\)", text)
+    again = re.findall(r"\(figures/cifar10-cae-(\S+?)\.\w+\)", text)
+    drawn = {figure.name for run in results.notebooks for figure in run.manifest.figures}
+    assert len(shown) >= len(drawn) > 0
+    assert not drawn & set(again)
+    assert "*The same as for another study:* [" in text
 
 
 @pytest.mark.parametrize(
     ("by", "verdict", "said"),
     [
-        (0.0, "consistent", "Of 2 reported scores, 1 is consistent; 1 is too high."),
-        (0.3, "too low", "Of 2 reported scores, 1 is too high; 1 is too low."),
-        (-0.2, "too high", "Of 2 reported scores, 2 are too high."),
+        (0.0, "consistent", "Of 4 reported scores, 1 is consistent; 1 is too high; 2 are not run."),
+        (0.3, "too low", "Of 4 reported scores, 1 is too high; 1 is too low; 2 are not run."),
+        (-0.2, "too high", "Of 4 reported scores, 2 are too high; 2 are not run."),
     ],
 )
 def test_verdicts_of_a_full_run_on_the_right_data(collected, out, by, verdict, said):
@@ -1054,7 +1137,7 @@ def test_a_study_whose_training_alone_finished_has_no_scores(made_up, tmp_path):
     part = collect.collect("quick", STUDIES, [0, 1], runs)
     evidence.write_results(part, tmp_path / "out")
     text = article(part, tmp_path / "out")
-    assert "56,321 parameters" in text
+    assert "| parameters of the network | 56,321 |" in text
     assert "The baseline left no results." in text
     assert "| mnist-cae | ARI | 0.4296 | – | – | – | not run |" in text
 

@@ -102,13 +102,20 @@ def folder(tmp_path):
     for name, inside in (("drawn", "<path/>"), ("grid", f"<image/>{'x' * 200_000}")):
         (tmp_path / "figures" / f"{name}.svg").write_text(SVG.format(inside))
         Image.fromarray(noise).save(tmp_path / "figures" / f"{name}.png")
-    (tmp_path / "figures" / "grid.csv").write_text("a\n1\n")
     return tmp_path
 
 
 def test_a_drawing_stays_and_is_called_one(folder):
     text = page_images.prepare(IN_TEXT.format("drawn.svg"), folder, is_one_file=True)
     assert text == '![**Figure 1.** What.](figures/drawn.svg){#fig-f .drawing alt="f"}'
+
+
+def test_points_that_became_pixels_are_a_drawing_too(folder):
+    text = page_images.prepare(IN_TEXT.format("grid.svg"), folder, is_one_file=True)
+    assert ".picture" in text
+    (folder / "figures" / "grid.csv").write_text("a\n1\n")
+    text = page_images.prepare(IN_TEXT.format("grid.svg"), folder, is_one_file=True)
+    assert text == '![**Figure 1.** What.](figures/grid.webp){#fig-f .drawing alt="f"}'
 
 
 def test_pixels_become_a_lighter_copy_beside_the_files(folder):
@@ -125,8 +132,10 @@ def test_pixels_become_a_lighter_copy_beside_the_files(folder):
 def test_images_beside_the_page_are_loaded_late_keep_their_place_and_lead_to_their_files(folder):
     text = page_images.prepare(IN_TEXT.format("grid.svg"), folder, is_one_file=False)
     assert 'loading="lazy" width="400" height="200" alt="f"' in text
-    for kind in ("svg", "png", "csv"):
+    for kind in ("svg", "png"):
         assert f'[{kind.upper()}](figures/grid.{kind}){{download="grid.{kind}"}}' in text
+    assert "CSV" not in text
+    (folder / "figures" / "drawn.csv").write_text("a\n1\n")
     (folder / "figures" / "drawn.svg").unlink()
     text = page_images.prepare(IN_TEXT.format("drawn.png"), folder, is_one_file=False)
-    assert 'width="300" height="150"' in text and "SVG" not in text
+    assert 'width="300" height="150"' in text and "SVG" not in text and "[CSV]" in text
