@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from report.markdown import cell, each, escape
 from utils import errors
 from utils.config import facts
 from utils.config.metrics_table import METRICS as METRICS_TABLE
+from utils.store.files import sha256_file
 
 if TYPE_CHECKING:
     from report.collect import NotebookRun, Results, Table
@@ -83,7 +84,8 @@ class Page:
     """What one notebook left.
 
     `facts` has every fact that is declared for the notebook; one that was not recorded is None, so
-    that a misspelt name is an error.
+    that a misspelt name is an error. `repeats` has, by name, the figures of an earlier page that
+    are this page's too, byte for byte.
     """
 
     notebook: str
@@ -93,6 +95,7 @@ class Page:
     figures: list[FigureView]
     tables: list[TableView]
     facts: dict[str, FactView | None]
+    repeats: dict[str, FigureView] = field(default_factory=dict)
 
     @property
     def fact_rows(self) -> list[list[object]]:
@@ -179,6 +182,28 @@ def page(
         ],
         facts=_facts(run.notebook, seeds),
     )
+
+
+def shown_once(page: Page, out: Path, seen: dict[str, FigureView]) -> Page:
+    """Leave out the figures of a page that an earlier one has under the same name, byte for byte.
+
+    Parameters
+    ----------
+    page : Page
+    out : Path
+        Folder of the report, which holds the figures.
+    seen : dict of str to FigureView
+        The figures of earlier pages by name and hash of their file; those of this page are added.
+    """
+    own, repeats = [], {}
+    for figure in page.figures:
+        content = f"{figure.name} {sha256_file(out / figure.file)}"
+        first = seen.setdefault(content, figure)
+        if first is figure:
+            own.append(figure)
+        else:
+            repeats[figure.name] = first
+    return replace(page, figures=own, repeats=repeats)
 
 
 def _origin(run: NotebookRun, cell: int | None) -> Markup:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import maps, verdict_rows
+from report import maps, study_tables, verdict_rows
 from report.comparisons import (
     compare,
     rank_representations,
@@ -22,10 +22,10 @@ from report.notebook_parts import (
     Page,
     own_figure,
     page_of,
+    shown_once,
 )
 from report.reproduction import sensitivity
 from report.score_tables import score_rows
-from report.tally import tally_scores
 from report.variances import of_protocol
 from utils import config
 
@@ -36,23 +36,6 @@ if TYPE_CHECKING:
     from report.collect import NotebookRun, Results
     from report.comparisons import Comparison, Ranking
     from report.published import Published
-    from report.tally import ScoreTally
-
-
-@dataclass(frozen=True)
-class Pretrained:
-    """The autoencoder beside a frozen network on the same images."""
-
-    representation: str
-    external: Comparison
-    internal: Comparison | None
-
-    @property
-    def contradiction(self) -> bool:
-        """Whether labels and silhouette put the two in opposite order."""
-        if self.internal is None:
-            return False
-        return {self.external.outcome, self.internal.outcome} == {"better", "worse"}
 
 
 @dataclass(frozen=True)
@@ -68,14 +51,14 @@ class StudyView:
     verdict_rows: list[list[object]] = field(default_factory=list)
     verdict_notes: list[str] = field(default_factory=list)
     forest: FigureView | None = None
-    tally: ScoreTally | None = None
     external_names: list[str] = field(default_factory=list)
     internal_names: list[str] = field(default_factory=list)
     scores: list[list[object]] = field(default_factory=list)
     internal: list[list[object]] = field(default_factory=list)
-    baseline: Comparison | None = None
-    pretrained: list[Pretrained] = field(default_factory=list)
+    protocol: list[list[object]] = field(default_factory=list)
+    beside: list[list[object]] = field(default_factory=list)
     ranking: Ranking | None = None
+    ranking_rows: list[list[object]] = field(default_factory=list)
     claims: list[TestedClaim] = field(default_factory=list)
     claims_are_published: bool = False
     sensitivity: list[list[object]] = field(default_factory=list)
@@ -91,7 +74,17 @@ class StudyView:
     @property
     def figure_ids(self) -> dict[str, str]:
         """Identifier of each figure by its name in its notebook."""
-        return {item.name: item.id for page in self.all_pages for item in page.figures}
+        shown = {item.name: item.id for page in self.all_pages for item in page.figures}
+        return shown | {
+            name: first.id for page in self.all_pages for name, first in page.repeats.items()
+        }
+
+    def with_each_figure_once(self, out: Path, seen: dict[str, FigureView]) -> StudyView:
+        """Leave out figures that an earlier study has shown; see `notebook_parts.shown_once`."""
+        pages: dict[str, Page | None] = defaultdict(lambda: None)
+        for name, page in self.pages.items():
+            pages[name] = shown_once(page, out, seen) if page else None
+        return replace(self, pages=pages)
 
 
 def study_view(
@@ -112,6 +105,7 @@ def study_view(
     external, internal = score_rows(results.metrics, name)
     use_published = results.profile.reduced and published is not None
     claims = published.tested_claims.get(name, []) if use_published else []
+    ranking = _ranking(results.metrics, study)
     return StudyView(
         study=study,
         not_run=None,
@@ -123,14 +117,14 @@ def study_view(
         verdict_notes=verdict_rows.notes(own),
         forest=_forest_view(study, own, out),
         atlas_points=maps.n_points(results, name),
-        tally=tally_scores(own, config.load_verdict_rule().confidence),
         external_names=list(EXTERNAL.values()),
         internal_names=list(INTERNAL.values()),
         scores=external,
         internal=internal,
-        baseline=baseline_of(results.metrics, study, results.starts),
-        pretrained=_pretrained(results.metrics, study, results.starts),
-        ranking=_ranking(results.metrics, study),
+        protocol=study_tables.protocol_rows(study, pages),
+        beside=study_tables.beside_rows(_beside(results.metrics, study, results.starts)),
+        ranking=ranking,
+        ranking_rows=study_tables.ranking_rows(ranking),
         claims=claims or results.tested_claims[name],
         claims_are_published=bool(claims),
         sensitivity=_sensitivity_rows(results, study),
@@ -230,18 +224,21 @@ def baseline_of(
     return compare(metrics, study, ours, ("pixels", "raw", "kmeans"), "ari", n, starts)
 
 
-def _pretrained(
+def _beside(
     metrics: pd.DataFrame, study: config.Study, starts: pd.DataFrame
-) -> list[Pretrained]:
-    """Compare k-means on the code with k-means on each frozen network's features."""
+) -> list[study_tables.Beside]:
+    """Compare k-means on the code with k-means on the pixels and on frozen networks' features."""
     ours = ("autoencoder", study.space.label, "kmeans")
     found = []
-    for name in _frozen(metrics, study):
-        n, other = _largest(metrics, study.study, name), (name, "raw", "kmeans")
+    for name in ("pixels", *_frozen(metrics, study)):
+        largest_of = "autoencoder" if name == "pixels" else name
+        n, other = _largest(metrics, study.study, largest_of), (name, "raw", "kmeans")
+        if n is None:
+            continue
         external = compare(metrics, study, ours, other, "ari", n, starts)
         internal = compare(metrics, study, ours, other, "silhouette", n, starts)
         if external is not None:
-            found.append(Pretrained(name, external, internal))
+            found.append(study_tables.Beside(name, n, external, internal))
     return found
 
 

@@ -15,12 +15,21 @@ from report import (
     run_tables,
     sections,
     stale_numbers,
+    study_tables,
     templates,
 )
 from utils import places
 
 if TYPE_CHECKING:
     from report.collect import Results
+    from report.notebook_parts import FigureView
+
+# What captions say of the numbers in a table.
+RUNS = {
+    "this": "This run, at full scale.",
+    "published": "At full scale.",
+    "none": "",
+}
 
 
 def supplement(results: Results, record: dict[str, Any], out: Path) -> str:
@@ -44,7 +53,11 @@ def supplement(results: Results, record: dict[str, Any], out: Path) -> str:
     published_run = published.load(places.published())
     stale = stale_numbers.of_other_code(published_run) if published_run else {}
     marked = stale_numbers.marked_scores(published_run, stale) if published_run else set()
-    views = [sections.study_view(results, name, out, published_run) for name in results.studies]
+    seen: dict[str, FigureView] = {}
+    views = [
+        sections.study_view(results, name, out, published_run).with_each_figure_once(out, seen)
+        for name in results.studies
+    ]
     context = {
         "profile": results.profile,
         "seeds": results.seeds,
@@ -55,6 +68,8 @@ def supplement(results: Results, record: dict[str, Any], out: Path) -> str:
         "claim_id": sections.claim_id,
         "short_name": article_figures.short_name,
         "external_metrics": tuple(sections.EXTERNAL),
+        "beside_header": study_tables.BESIDE_HEADER,
+        "ranking_header": study_tables.RANKING_HEADER,
         "has_mark": stale_numbers.has_mark,
         "stale_note": Markup(stale_numbers.NOTE),
         **run_tables.context(results, record, published_run, marked),
@@ -63,4 +78,5 @@ def supplement(results: Results, record: dict[str, Any], out: Path) -> str:
         ),
         **overall.context(results, views, published_run, out),
     }
-    return templates.render("supplement.md.j2", context, board_sections.FILTERS)
+    runs = RUNS | ({"this": "This run, reduced."} if results.profile.reduced else {})
+    return templates.render("supplement.md.j2", context, board_sections.FILTERS, runs)
