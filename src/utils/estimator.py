@@ -1,8 +1,7 @@
-"""The pipeline behind `run_all.sh images` as an estimator of scikit-learn's kind."""
+"""The line behind `run_all.sh images` as an estimator of scikit-learn's kind."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,23 +10,39 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from utils import clustering, spaces
+from utils.config.methods import Space
 from utils.errors import UserError
+from utils.pipeline import Steps
 from utils.store.files import atomic_path, sha256_arrays
 
-AUTO = "auto"
+AUTO, LEVELS = "auto", "levels"
+# What finds the groups of a given number, if nothing else is asked for.
+OF_A_NUMBER = "gmm"
 # Fewer points have no neighbourhoods to lay out: they are clustered as they are projected.
 LEAST_LAID_OUT = 50
+# Fewer different points have no groups to find.
+LEAST_DIFFERENT = 10
+# The distance to this nearest other says how far off a point lies; of few points to the farthest.
+FAR_NEIGHBOR = 50
+# Beyond this quantile of the points of `fit`, a new point belongs to nothing.
+FAR_QUANTILE = 0.99
 _ARRAYS = (
     "mean_",
     "components_",
     "scores_",
+    "residuals_",
     "layout_",
+    "levels_",
+    "resolutions_",
+    "agreements_",
+    "front_",
     "labels_",
     "probabilities_",
+    "outlier_scores_",
     "k_candidates_",
     "k_silhouettes_",
 )
-_FORMAT = "feature-clusterer-1"
+_FORMAT, _EARLIER_FORMATS = "feature-clusterer-2", ("feature-clusterer-1",)
 # Numbers in the largest table of votes or neighbours that is made at once: 512 MB.
 _BLOCK = 2**26
 # A model is about 1 kB a picture.
@@ -35,47 +50,74 @@ MOST_BYTES = 2**32
 
 
 class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
-    """Cluster features: principal components, UMAP, and a clusterer on the layout.
+    """Cluster features, by default at several levels.
+
+    Each point is scaled to length 1 and projected to principal components. There either groups at
+    several levels are found (`clustering.find_levels`), or UMAP lays the points out and a clusterer
+    of `clustering.CLUSTERERS` finds the clusters.
 
     Parameters
     ----------
     n_clusters : int or "auto"
-        Number of clusters k. ``"auto"`` takes that of the highest silhouette of k-means on the
-        layout among 2 to 20 (`clusterers.choose_k`); no label is involved.
+        Number of clusters k. With ``"auto"`` there are levels or, for a `clusterer` that needs a
+        number, it is that of the highest silhouette of k-means on the layout among 2 to 20
+        (`clustering.choose_k`). No label is involved.
     n_components : int
         Principal components to keep; fewer where there are fewer features or points.
     layout_components : int
         Dimensions of the UMAP layout.
     n_neighbors : int
-        Neighbours of a point that its layout, and the placing of a new point, look at.
+        Neighbours of a new point that place it.
     clusterer : str
-        One of `clusterers.CLUSTERERS`. ``"hdbscan"`` and the others that find k themselves do not
-        look at `n_clusters`.
+        ``"levels"``, or one of `clustering.CLUSTERERS`; ``"auto"`` is ``"levels"``, or ``"gmm"``
+        if there is a number. ``"hdbscan"`` and the others that find k themselves do not look at
+        `n_clusters`.
+    level : int or "auto"
+        Level in front, from 1, the coarsest; ``"auto"`` is that of the rule of `find_levels`.
     random_state : int
         Seed of all that is drawn at random.
 
     Attributes
     ----------
     labels_ : ndarray of int32, shape (N,)
-        Cluster of each point, from 0; -1 is noise.
+        Cluster of each point, from 0; -1 is noise. Of levels, those of the one in front.
+    levels_ : ndarray of int32, shape (N, L)
+        Cluster of each point at each level, coarse to fine; a single level if only one number of
+        clusters was found.
+    resolutions_ : ndarray of float64, shape (L,)
+        Resolution of each level, see `clustering.Levels`; empty without levels.
+    agreements_ : ndarray of float64, shape (c,)
+        What the rule for the level in front measured, see `clustering.Levels`; else empty.
+    front_ : int
+        Position of the level in front.
     probabilities_ : ndarray of float32, shape (N,)
-        How surely each point belongs to its cluster, in [0, 1]: the clusterer's own word or, where
-        it has none, the share of its nearest points that are in the same cluster.
+        Confidence, by a point's nearest different points in the components; see
+        `clustering.confidence`.
+    outlier_scores_ : ndarray of float32, shape (N,)
+        Cosine distance to the 50th nearest different point, of few points to the farthest; the
+        part outside the components is added as if it were independent.
     n_clusters_ : int
+    n_different_ : int
+        Different points.
     layout_ : ndarray of float64, shape (N, d)
-        What was clustered: the UMAP layout; below 50 points the principal components.
+        What was clustered: the principal components or the UMAP layout.
     scores_ : ndarray of float64, shape (N, p)
         The principal components.
+    residuals_ : ndarray of float64, shape (N,)
+        Squared distance of each point to the plane of the components.
     components_, mean_ : ndarray of float64, shapes (p, D) and (D,)
         Directions of the components, and what is taken off the features before.
     k_candidates_ : ndarray of int, shape (c,)
     k_silhouettes_ : ndarray of float, shape (c,)
         The curve by which k was chosen; empty if it was not.
+    stages_ : dict of str to Stage
+        What was computed and what it cost; empty of a model that was read from a file.
     n_features_in_ : int
 
     Notes
     -----
-    Points that are equal are in one cluster: that of most of them.
+    Points that are equal are in one cluster. Of fewer than 10 different points no groups are
+    sought: each is a cluster if every one has copies, otherwise all are one.
 
     A new point is placed by its nearest points among those of `fit`, weighted by the inverse of
     their distances: `transform` is the mean of their positions, `predict` their vote.
@@ -87,7 +129,8 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         n_components: int = 50,
         layout_components: int = 10,
         n_neighbors: int = 10,
-        clusterer: str = "gmm",
+        clusterer: str = AUTO,
+        level: int | str = AUTO,
         random_state: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
@@ -95,6 +138,7 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         self.layout_components = layout_components
         self.n_neighbors = n_neighbors
         self.clusterer = clusterer
+        self.level = level
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: object = None) -> FeatureClusterer:
@@ -109,35 +153,139 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or a value is not as it must be, or there are fewer points than clusters.
+            If a parameter or a value is invalid, or there are fewer points than clusters.
         """
+        return self._fit(X, Steps(seed=self.random_state, is_stored=False))
+
+    def fit_stored(self, X: np.ndarray) -> FeatureClusterer:
+        """Do what `fit` does; each stage is stored, or taken from the store."""
+        return self._fit(X, Steps(seed=self.random_state))
+
+    def _fit(self, X: np.ndarray, steps: Steps) -> FeatureClusterer:
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         try:
-            self._fit(X)
+            self._require_parameters(len(X))
+            self._find(spaces.unit_rows(X), steps)
         except UserError as error:
             raise ValueError(str(error)) from None
+        self.stages_ = steps.stages
         return self
 
-    def _fit(self, X: np.ndarray) -> None:
-        self._require_parameters(len(X))
+    def _find(self, unit: np.ndarray, steps: Steps) -> None:
+        same = spaces.equal_rows(unit)
+        _, first = np.unique(same, return_index=True)
+        self.n_different_ = len(first)
+        points = self._project(unit, steps)
+        self.layout_ = self.scores_
+        self.resolutions_, self.agreements_ = np.empty(0), np.empty(0)
         self.k_candidates_, self.k_silhouettes_ = np.empty(0, int), np.empty(0)
-        self._project(X)
-        all_alike = np.ptp(self.scores_, axis=0).max() == 0
-        self.layout_ = self.scores_ if all_alike else self._lay_out(self.scores_)
-        layout = self.layout_.astype(np.float32)
-        k = 1 if all_alike else self._choose_k(layout)
-        if all_alike or (k == 1 and self.clusterer not in clustering.FINDS_K):
-            result = clustering.Result(np.zeros(len(X), np.int32), np.ones(len(X), np.float32))
+        near = None
+        if self.n_different_ > 1:
+            near = steps.neighbours(points[first], min(FAR_NEIGHBOR, self.n_different_ - 1))
+        found, front = self._cluster(points, same, near, steps)
+        self.levels_ = np.ascontiguousarray(found, dtype=np.int32)
+        self._put_in_front(front)
+        self._judge(same, first, near)
+
+    def _project(self, unit: np.ndarray, steps: Steps) -> np.ndarray:
+        """Find the components, and return the points in them, float32 ``(N, p)``."""
+        n_components = min(self.n_components, unit.shape[1], len(unit) - 1)
+        self.mean_ = unit.mean(axis=0, dtype=np.float64)
+        if self.n_different_ == 1:
+            points = np.zeros((len(unit), n_components), np.float32)
         else:
-            result = clustering.cluster(self.clusterer, layout, k, self.random_state)
-            result = clustering.with_equal_points_together(result, equal_rows(X))
-        self.labels_ = result.assignment
+            points = steps.project(Space("pca", n_components), unit)
+        self.components_ = spaces.directions(points, unit, self.mean_)
+        self.scores_, self.residuals_ = self._place(unit)
+        return points
+
+    def _cluster(
+        self,
+        points: np.ndarray,
+        same: np.ndarray,
+        near: dict[str, np.ndarray] | None,
+        steps: Steps,
+    ) -> tuple[np.ndarray, int]:
+        """Return the cluster of each point at each level ``(N, L)``, and the level in front."""
+        if self.n_different_ == 1:
+            return np.zeros((len(points), 1)), 0
+        if self.clusterer_ != LEVELS:
+            return self._at_one_level(points, same, steps)[:, None], 0
+        if self.n_different_ < LEAST_DIFFERENT:
+            has_copies = np.bincount(same).min() > 1
+            return (same if has_copies else np.zeros(len(points)))[:, None], 0
+        found = steps.levels(near)
+        self.resolutions_, self.agreements_ = found["resolutions"], found["agreements"]
+        return found["assignments"][same], int(found["front"])
+
+    def _at_one_level(self, points: np.ndarray, same: np.ndarray, steps: Steps) -> np.ndarray:
+        """Lay the points out by UMAP and return what the clusterer finds there."""
+        layout = points
+        if len(points) >= LEAST_LAID_OUT:
+            n_dimensions = min(self.layout_components, LEAST_LAID_OUT // 2)
+            layout = steps.project(Space("umap", n_dimensions), points)
+            self.layout_ = layout.astype(np.float64)
+        k = 0 if self.clusterer_ in clustering.FINDS_K else self._number(layout, steps)
+        if k == 1:
+            return np.zeros(len(points), int)
+        if k >= self.n_different_:
+            return same
+        found = clustering.Result(steps.cluster(self.clusterer_, layout, k or None)["assignment"])
+        return clustering.with_equal_points_together(found, same).assignment
+
+    def _number(self, layout: np.ndarray, steps: Steps) -> int:
+        if self.n_clusters != AUTO:
+            return int(self.n_clusters)
+        if len(layout) < 3:
+            return 1
+        curve = steps.choose_k(layout)
+        self.k_candidates_, self.k_silhouettes_ = curve["k"], curve["silhouette"]
+        return int(curve["k"][curve["silhouette"].argmax()])
+
+    def _put_in_front(self, front: int) -> None:
+        n_levels = self.levels_.shape[1]
+        if self.level != AUTO and self.level > n_levels:
+            asked = f"level {self.level} of {n_levels}"
+            raise UserError(f"{asked}: ask for 1, the coarsest, to {n_levels}")
+        self.front_ = front if self.level == AUTO else int(self.level) - 1
+        self.labels_ = np.ascontiguousarray(self.levels_[:, self.front_])
         self.n_clusters_ = int(self.labels_.max()) + 1
-        self.probabilities_ = self._agreement() if result.confidence is None else result.confidence
+
+    def _judge(
+        self, same: np.ndarray, first: np.ndarray, near: dict[str, np.ndarray] | None
+    ) -> None:
+        """Say how surely each point belongs to its cluster, and how far off it lies."""
+        if near is None:
+            self.probabilities_ = np.ones(len(same), np.float32)
+            self.outlier_scores_ = np.zeros(len(same), np.float32)
+            return
+        confidence = clustering.confidence(self.labels_[first], near["indices"])
+        self.probabilities_ = confidence[same]
+        squares = near["distances"][:, -1].astype(np.float64) ** 2
+        self.outlier_scores_ = self._far(squares, self.residuals_[first])[same].astype(np.float32)
+
+    def _far(self, squares: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+        """Return cosine distances from squared distances in the components and beside them.
+
+        Of points of length 1 the cosine distance is half the squared distance.
+        """
+        return (squares + residuals + self.residuals_.mean()) / 2
+
+    @property
+    def clusterer_(self) -> str:
+        """What finds the clusters."""
+        if self.clusterer != AUTO:
+            return self.clusterer
+        return LEVELS if self.n_clusters == AUTO else OF_A_NUMBER
+
+    @property
+    def far_threshold_(self) -> float:
+        """Outlier score above which new points belong to nothing: 1 % of `fit` exceed it."""
+        return float(np.quantile(self.outlier_scores_, FAR_QUANTILE))
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Place points in the layout: float64, shape (M, d)."""
-        rows, weights = self._nearest(self._scores_of(X))
+        rows, weights = self._nearest(self._place_valid(X)[0])
         return np.einsum("mk,mkd->md", weights, self.layout_[rows])
 
     def fit_transform(self, X: np.ndarray, y: object = None) -> np.ndarray:
@@ -150,7 +298,7 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
     def vote(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the cluster of each point, and the share of the vote that it got, in [0, 1]."""
-        scores = self._scores_of(X)
+        scores, _ = self._place_valid(X)
         width = max(self.n_clusters_ + 1, min(self.n_neighbors, len(self.scores_)))
         height = max(1, _BLOCK // width)
         parts = [
@@ -165,78 +313,55 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         np.add.at(votes, (np.arange(len(rows))[:, None], self.labels_[rows] + 1), weights)
         return votes.argmax(axis=1).astype(np.int32) - 1, votes.max(axis=1).astype(np.float32)
 
-    def _require_parameters(self, n_points: int) -> None:
-        k = self.n_clusters
-        if k != AUTO and (not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1):
-            raise UserError(f"n_clusters must be 'auto' or a whole number from 1, not {k!r}")
-        finds_k = self.clusterer in clustering.FINDS_K
-        if k != AUTO and k > n_points and not finds_k:
-            raise UserError(f"{k} clusters of {n_points} points: ask for {n_points} at most")
-        if self.clusterer not in clustering.CLUSTERERS:
-            allowed = ", ".join(clustering.CLUSTERERS)
-            raise UserError(f"unknown clusterer {self.clusterer!r}: allowed are {allowed}")
-        for name in ("n_components", "layout_components", "n_neighbors"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise UserError(f"{name} must be a whole number from 1, not {value!r}")
+    def score_outliers(self, X: np.ndarray) -> np.ndarray:
+        """Return how far new points lie from those of `fit`, float32 ``(M,)``.
 
-    def _project(self, X: np.ndarray) -> None:
+        As `outlier_scores_`; points above `far_threshold_` belong to nothing. Of the points of
+        `fit`, copies count here.
+        """
+        from sklearn.neighbors import NearestNeighbors
         from threadpoolctl import threadpool_limits
 
-        n_points, n_features = X.shape
-        n_components = min(self.n_components, n_features, n_points - 1)
-        if not np.ptp(X, axis=0).any():
-            self.mean_ = X[0].astype(np.float64)
-            self.components_ = np.eye(n_components, n_features)
-        else:
-            with threadpool_limits(limits=1, user_api="openmp"):
-                model = spaces.exact_pca(n_components, X.shape).fit(X)
-            self.mean_ = model.mean_.astype(np.float64)
-            # In one order of memory, so that a model that was read from a file has the same bits.
-            self.components_ = np.ascontiguousarray(model.components_, dtype=np.float64)
-        self.scores_ = self._scores_of_valid(X)
+        scores, residuals = self._place_valid(X)
+        k = min(FAR_NEIGHBOR, len(self.scores_))
+        with threadpool_limits(limits=1, user_api="blas"):
+            distances, _ = NearestNeighbors(n_neighbors=k).fit(self.scores_).kneighbors(scores)
+        return self._far(distances[:, -1] ** 2, residuals).astype(np.float32)
 
-    def _scores_of(self, X: np.ndarray) -> np.ndarray:
+    def _require_parameters(self, n_points: int) -> None:
+        k = self.n_clusters
+        if k != AUTO and not _is_whole(k):
+            raise UserError(f"n_clusters must be 'auto' or a whole number from 1, not {k!r}")
+        if self.level != AUTO and not _is_whole(self.level):
+            raise UserError(f"level must be 'auto' or a whole number from 1, not {self.level!r}")
+        allowed = (AUTO, LEVELS, *clustering.CLUSTERERS)
+        if self.clusterer not in allowed:
+            raise UserError(
+                f"unknown clusterer {self.clusterer!r}: allowed are {', '.join(allowed)}"
+            )
+        finds_k = self.clusterer_ == LEVELS or self.clusterer_ in clustering.FINDS_K
+        if k != AUTO and k > n_points and not finds_k:
+            raise UserError(f"{k} clusters of {n_points} points: ask for {n_points} at most")
+        for name in ("n_components", "layout_components", "n_neighbors"):
+            if not _is_whole(getattr(self, name)):
+                value = getattr(self, name)
+                raise UserError(f"{name} must be a whole number from 1, not {value!r}")
+
+    def _place_valid(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
         dtypes = [np.float64, np.float32]
-        return self._scores_of_valid(validate_data(self, X, dtype=dtypes, reset=False))
+        return self._place(spaces.unit_rows(validate_data(self, X, dtype=dtypes, reset=False)))
 
-    def _scores_of_valid(self, X: np.ndarray, block: int = 4096) -> np.ndarray:
-        # In blocks: a copy of all features in float64 would be large.
-        scores = np.empty((len(X), len(self.components_)))
-        for start in range(0, len(X), block):
-            rows = slice(start, start + block)
-            scores[rows] = (X[rows].astype(np.float64) - self.mean_) @ self.components_.T
-        return scores
-
-    def _lay_out(self, scores: np.ndarray) -> np.ndarray:
-        if len(scores) < LEAST_LAID_OUT:
-            return scores
-        n_neighbors = max(2, min(self.n_neighbors, len(scores) - 1))
-        layout = spaces.umap(
-            scores.astype(np.float32),
-            min(self.layout_components, LEAST_LAID_OUT // 2),
-            n_neighbors,
-            self.random_state,
-        )
-        return layout.astype(np.float64)
-
-    def _choose_k(self, layout: np.ndarray) -> int:
-        if self.n_clusters != AUTO:
-            return int(self.n_clusters)
-        if len(layout) < 3 or self.clusterer in clustering.FINDS_K:
-            return 1
-        k, curve = clustering.choose_k(layout, seed=self.random_state)
-        self.k_candidates_ = curve["k"].to_numpy()
-        self.k_silhouettes_ = curve["silhouette"].to_numpy()
-        return k
-
-    def _agreement(self) -> np.ndarray:
-        """Say of each point which share of its nearest others is in the same cluster."""
-        k = min(self.n_neighbors, len(self.layout_) - 1)
-        rows, _ = spaces.knn_graph(self.layout_.astype(np.float32), k)
-        agree = (self.labels_[rows] == self.labels_[:, None]).mean(axis=1)
-        return np.where(self.labels_ < 0, 0, agree).astype(np.float32)
+    def _place(self, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the components of points, and their squared distances to the components' plane."""
+        scores = np.empty((len(unit), len(self.components_)))
+        residuals = np.empty(len(unit))
+        for rows in spaces.blocks(len(unit)):
+            centred = unit[rows].astype(np.float64) - self.mean_
+            scores[rows] = centred @ self.components_.T
+            beside = (centred**2).sum(axis=1) - (scores[rows] ** 2).sum(axis=1)
+            residuals[rows] = np.maximum(beside, 0)
+        return scores, residuals
 
     def _nearest(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest points of `fit`, and their weights, which sum to 1."""
@@ -252,12 +377,8 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         return rows, weights / weights.sum(axis=1, keepdims=True)
 
 
-def equal_rows(X: np.ndarray) -> np.ndarray:
-    """Give each row of an array a number from 0, equal rows the same one: int ``(N,)``."""
-    numbers: dict[bytes, int] = {}
-    # Adding 0 makes one zero of the two.
-    digests = (hashlib.blake2b((row + 0).tobytes(), digest_size=16).digest() for row in X)
-    return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests])
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
 
 
 def arrays_of(model: FeatureClusterer) -> dict[str, np.ndarray]:
@@ -271,8 +392,11 @@ def from_arrays(parameters: dict[str, object], arrays: dict[str, np.ndarray]) ->
     model = FeatureClusterer(**parameters)
     for name in _ARRAYS:
         setattr(model, name, arrays[name])
+    model.front_ = int(arrays["front_"].item())
     model.n_clusters_ = int(model.labels_.max()) + 1
+    model.n_different_ = len(np.unique(model.scores_, axis=0))
     model.n_features_in_ = len(model.mean_)
+    model.stages_ = {}
     return model
 
 
@@ -317,6 +441,11 @@ def load(path: Path) -> tuple[FeatureClusterer, dict[str, str]]:
     try:
         with safe_open(path, "numpy") as file:
             head = file.metadata() or {}
+            if head.get("format") in _EARLIER_FORMATS:
+                raise UserError(
+                    f"{path}: by an earlier version of this program, which found no levels: make "
+                    "it again with ./run_all.sh images"
+                )
             content = json.loads(head["content"]) if head.get("format") == _FORMAT else None
             if content is None or set(file.keys()) != set(_ARRAYS):
                 raise UserError(
@@ -349,17 +478,20 @@ def _checked(
         "components_": (p, len(model.mean_)),
         "mean_": (len(model.mean_),),
         "layout_": (n, model.layout_.shape[-1]),
-        "labels_": (n,),
-        "probabilities_": (n,),
+        "levels_": (n, model.levels_.shape[-1]),
+        **dict.fromkeys(("residuals_", "labels_", "probabilities_", "outlier_scores_"), (n,)),
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape or 0 in shape:
             raise UserError(f"{name} has the shape {arrays[name].shape}, which does not fit")
-    for name in ("scores_", "components_", "mean_", "layout_"):
+    for name in ("scores_", "components_", "mean_", "layout_", "residuals_", "outlier_scores_"):
         if not np.isfinite(arrays[name]).all():
             raise UserError(f"{name} has values that are not finite numbers")
     labels = model.labels_
     if labels.dtype.kind != "i" or labels.min() < -1 or labels.max() >= n:
         raise UserError(f"labels_ are not whole numbers from -1 to {n - 1}")
+    is_level = 0 <= model.front_ < model.levels_.shape[1]
+    if not is_level or not np.array_equal(model.levels_[:, model.front_], labels):
+        raise UserError("labels_ are not those of the level in front")
     model._require_parameters(n)
     return model, about

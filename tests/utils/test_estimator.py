@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from utils import estimator
+from utils import estimator, spaces
+from utils.config.methods import Space
 from utils.errors import UserError
 from utils.estimator import FeatureClusterer
 
@@ -39,8 +40,69 @@ def fitted(blobs):
 def test_clear_groups_and_their_number_are_found(blobs, fitted):
     assert fitted.n_clusters_ == 4
     assert adjusted_rand_score(blobs[1], fitted.labels_) == 1
-    assert fitted.k_candidates_[fitted.k_silhouettes_.argmax()] == 4
-    assert fitted.layout_.shape == (300, 10)
+    assert fitted.layout_.shape == (300, 20)
+    assert fitted.levels_.dtype == np.int32 and len(fitted.levels_) == 300
+    np.testing.assert_array_equal(fitted.levels_[:, fitted.front_], fitted.labels_)
+    assert fitted.resolutions_.shape == (fitted.levels_.shape[1],)
+
+
+def test_a_number_is_chosen_for_a_clusterer_that_needs_one(blobs):
+    model = FeatureClusterer(clusterer="gmm").fit(blobs[0])
+    assert adjusted_rand_score(blobs[1], model.labels_) == 1
+    assert model.k_candidates_[model.k_silhouettes_.argmax()] == model.n_clusters_ == 4
+    assert model.layout_.shape == (300, 10) and model.levels_.shape == (300, 1)
+
+
+def test_another_level_can_be_in_front(blobs, fitted):
+    n_levels = fitted.levels_.shape[1]
+    model = FeatureClusterer(level=n_levels).fit(blobs[0])
+    np.testing.assert_array_equal(model.labels_, fitted.levels_[:, -1])
+    with pytest.raises(ValueError, match=f"level 9 of {n_levels}: ask for 1"):
+        FeatureClusterer(level=9).fit(blobs[0])
+
+
+def test_the_stages_are_those_of_the_pipeline(blobs, tmp_path, elsewhere):
+    elsewhere(runs=tmp_path)
+    stored = FeatureClusterer(4).fit_stored(blobs[0].astype(np.float32))
+    assert set(stored.stages_) == {"space-pca20", "neighbours-50", "space-umap10", "clustering-gmm"}
+    points = spaces.pca(spaces.unit_rows(blobs[0].astype(np.float32)), 20)[0]
+    layout = spaces.project(Space("umap", 10), points, 0)
+    np.testing.assert_array_equal(stored.layout_, layout)
+    n_files = len(list(tmp_path.rglob("*.safetensors")))
+    again = FeatureClusterer(4).fit_stored(blobs[0].astype(np.float32))
+    np.testing.assert_array_equal(again.labels_, stored.labels_)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == n_files == 4
+    assert again.stages_["space-umap10"].seconds == stored.stages_["space-umap10"].seconds
+
+
+def test_bare_features_leave_nothing_on_the_disk(blobs, tmp_path, elsewhere):
+    elsewhere(runs=tmp_path)
+    FeatureClusterer().fit(blobs[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_lies_far_off_scores_high(blobs, fitted):
+    foreign = np.random.default_rng(0).normal(0, 5, (20, 20))
+    scores = fitted.score_outliers(foreign)
+    assert scores.min() > fitted.far_threshold_
+    own = fitted.score_outliers(blobs[0] * 1.01)
+    assert (own > fitted.far_threshold_).mean() < 0.03
+    np.testing.assert_allclose(own, fitted.outlier_scores_, atol=0.01)
+
+
+def test_an_outlier_among_the_points_scores_highest(blobs):
+    X = np.vstack([blobs[0], np.random.default_rng(0).normal(0, 5, (1, 20))])
+    assert FeatureClusterer().fit(X).outlier_scores_.argmax() == 300
+
+
+def test_points_between_groups_are_less_sure(blobs):
+    X, labels = make_blobs(400, 20, centers=2, cluster_std=4, center_box=(-3, 3), random_state=1)
+    model = FeatureClusterer(2).fit(X)
+    wrong = model.labels_ != labels
+    if wrong.mean() > 0.5:
+        wrong = ~wrong
+    assert 0 < wrong.sum() < 100
+    assert model.probabilities_[wrong].mean() < model.probabilities_[~wrong].mean()
 
 
 def test_new_points_get_the_cluster_of_their_group(blobs, fitted):
@@ -49,7 +111,7 @@ def test_new_points_get_the_cluster_of_their_group(blobs, fitted):
     assert adjusted_rand_score(y[300:], found) == 1
     assert ((share >= 0) & (share <= 1.0001)).all()
     placed = fitted.transform(X[300:])
-    assert placed.shape == (100, 10)
+    assert placed.shape == (100, 20)
 
 
 def test_the_points_of_fit_stay_where_they_are(blobs, fitted):
@@ -76,7 +138,27 @@ def test_few_points_have_a_defined_result(n):
     X = np.random.default_rng(n).normal(size=(n, 30))
     model = FeatureClusterer().fit(X)
     assert len(model.labels_) == n and 1 <= model.n_clusters_ <= n
-    assert model.layout_.shape[1] == (10 if n >= 50 else min(30, n - 1))
+    assert model.levels_.shape[0] == n
+
+
+@pytest.mark.parametrize("clusterer", ["auto", "gmm"])
+def test_three_different_points_among_sixty_are_three_clusters(clusterer):
+    X = np.random.default_rng(0).normal(size=(3, 8))[np.arange(60) % 3]
+    model = FeatureClusterer(clusterer=clusterer).fit(X)
+    assert (model.n_different_, model.n_clusters_) == (3, 3)
+    assert (model.labels_ == model.labels_[np.arange(60) % 3]).all()
+
+
+def test_more_clusters_than_different_points_are_one_for_each():
+    X = np.random.default_rng(0).normal(size=(3, 8))[np.arange(60) % 3]
+    assert FeatureClusterer(10).fit(X).n_clusters_ == 3
+
+
+def test_copies_are_in_one_cluster_at_every_level():
+    X = np.random.default_rng(0).normal(size=(300, 8))
+    X[:200] = X[0]
+    model = FeatureClusterer().fit(X)
+    assert (model.levels_[:200] == model.levels_[0]).all()
 
 
 @pytest.mark.parametrize("n", [2, 10, 100])
@@ -148,6 +230,13 @@ def test_a_damaged_model_is_refused(tmp_path, fitted, place):
         estimator.load(path)
 
 
+def test_a_model_of_an_earlier_version_is_refused_by_name(tmp_path):
+    head = {"format": "feature-clusterer-1", "content": "{}"}
+    save_file({"a": np.zeros(3)}, tmp_path / "m.safetensors", head)
+    with pytest.raises(UserError, match="by an earlier version of this program"):
+        estimator.load(tmp_path / "m.safetensors")
+
+
 def test_another_file_is_no_model(tmp_path):
     save_file({"a": np.zeros(3)}, tmp_path / "m.safetensors")
     with pytest.raises(UserError, match="not a model of this program"):
@@ -177,6 +266,9 @@ def crafted(path, fitted, parameters=None, **arrays):
         (lambda m: {"scores_": m.scores_[:, :1]}, "scores_ has the shape"),
         (lambda m: {"mean_": m.mean_[:2]}, "components_ has the shape"),
         (lambda m: {"layout_": m.layout_[:, 0]}, "layout_ has the shape"),
+        (lambda m: {"levels_": m.levels_[:-1]}, "levels_ has the shape"),
+        (lambda m: {"levels_": m.levels_ + 1}, "not those of the level in front"),
+        (lambda m: {"front_": 99}, "not those of the level in front"),
         (lambda m: {"mean_": np.array(1.0)}, "cannot be used"),
         (lambda m: {"labels_": m.labels_[:0]}, "cannot be used"),
         (lambda m: {"mean_": m.mean_ * np.nan}, "mean_ has values"),
@@ -198,7 +290,7 @@ def test_a_model_that_asks_for_memory_is_refused_before_it_is_read(tmp_path):
         name: {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for name in estimator._ARRAYS
     }
     names["scores_"] = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
-    head = json.dumps(names | {"__metadata__": {"format": "feature-clusterer-1", "content": "{}"}})
+    head = json.dumps(names | {"__metadata__": {"format": "feature-clusterer-2", "content": "{}"}})
     path = tmp_path / "m.safetensors"
     path.write_bytes(len(head).to_bytes(8, "little") + head.encode())
     os.truncate(path, 8 + len(head) + size)

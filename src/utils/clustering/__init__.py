@@ -1,7 +1,7 @@
 """Clusterers: from points of a space to a cluster for each."""
 
 from utils.clustering.centres import kmeans
-from utils.clustering.levels import LEVELS_SETTINGS, Levels, close_groups, find_levels
+from utils.clustering.levels import LEVELS_SETTINGS, Levels, close_groups, confidence, find_levels
 from utils.clustering.methods import (
     CLUSTERERS,
     FINDS_K,
@@ -29,6 +29,7 @@ __all__ = [
     "choose_k",
     "close_groups",
     "cluster",
+    "confidence",
     "dbscan",
     "find_levels",
     "k_distances",

@@ -27,6 +27,7 @@ LEAST_MEAN_SIZE = 5
 # Groups that are too small for the graph: every member's nearest points are the other members, and
 # those are on average nearer than the next point, by this factor.
 SMALLEST, CLOSENESS = 3, 0.8
+CONFIDENCE_NEIGHBORS = 20
 ONE_GROUP, CLOSE_GROUPS = 0.0, np.inf
 LEVELS_SETTINGS = (
     f"Leiden on the graph of {NEIGHBORS} neighbours; in front the finest resolution of "
@@ -150,12 +151,39 @@ def close_groups(indices: np.ndarray, distances: np.ndarray) -> np.ndarray:
     return found
 
 
+def confidence(assignment: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Say how surely each point belongs to its cluster, from the clusters of its nearest points.
+
+    Parameters
+    ----------
+    assignment : ndarray of int, shape (N,)
+        Cluster of each point, from 0; −1 is noise.
+    indices : ndarray of int, shape (N, k)
+        Nearest others of each point, the nearest first.
+
+    Returns
+    -------
+    ndarray of float32, shape (N,)
+        The share of walks of two steps, each to one of the nearest points, that stay in the
+        cluster, in [0, 1]; 0 for noise. At most `CONFIDENCE_NEIGHBORS` nearest points count, and
+        an eighth of few points.
+    """
+    nearest = indices[:, : _few_neighbors(len(indices), CONFIDENCE_NEIGHBORS)]
+    stays = assignment[nearest] == assignment[:, None]
+    once = stays.mean(axis=1)
+    twice = (stays * once[nearest]).mean(axis=1)
+    return np.where(assignment < 0, 0, twice).astype(np.float32)
+
+
+def _few_neighbors(n_points: int, most: int) -> int:
+    return min(most, max(LEAST_NEIGHBORS, int(NEIGHBORS_SHARE * n_points)))
+
+
 def _graph(indices: np.ndarray) -> Graph:
     """Link every point with its nearest ones; a link of both directions is one."""
     import igraph
 
-    k = min(NEIGHBORS, max(LEAST_NEIGHBORS, int(NEIGHBORS_SHARE * len(indices))))
-    nearest = indices[:, :k]
+    nearest = indices[:, : _few_neighbors(len(indices), NEIGHBORS)]
     ends = np.column_stack([np.repeat(np.arange(len(nearest)), nearest.shape[1]), nearest.ravel()])
     graph = igraph.Graph(n=len(nearest), edges=np.unique(np.sort(ends, axis=1), axis=0))
     graph.vs["degree"] = graph.degree()

@@ -1,5 +1,11 @@
 """Spaces in which a representation is clustered, scored or drawn."""
 
+from utils.spaces.components import (
+    blocks,
+    directions,
+    equal_rows,
+    unit_rows,
+)
 from utils.spaces.neighbours import (
     knn_graph,
     require_features,
@@ -23,6 +29,9 @@ from utils.spaces.views import (
 __all__ = [
     "PROJECTIONS",
     "VIEWS_SETTINGS",
+    "blocks",
+    "directions",
+    "equal_rows",
     "exact_pca",
     "knn_graph",
     "pca",
@@ -31,5 +40,6 @@ __all__ = [
     "require_features",
     "tsne",
     "umap",
+    "unit_rows",
     "views",
 ]
