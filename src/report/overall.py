@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
-from report import board_sections, sections
+from report import board_sections, provenance, sections
 from report.board_sections import best_first
 from report.markdown import duration, escape, fixed, interval, of_kind
 from report.reproduction import CONTRADICTED
@@ -87,8 +87,24 @@ def context(
         "spread_rows": [spread.cells for spread in compared],
         "spread_counts": Counter(spread.wider for spread in compared),
         "spreads_are_published": use_published,
-        "longest": max(results.notebooks, key=lambda run: run.manifest.seconds, default=None),
+        "longest": _longest(results, published),
+        "longest_is_published": is_reduced,
     }
+
+
+def _longest(results: Results, published: Published | None) -> dict[str, Any] | None:
+    """Return the longest notebook at full scale, as in `provenance.durations`.
+
+    A reduced run says nothing of the time that a study takes: the published run does, with its
+    parts on the studies and leaderboards of this run.
+    """
+    found = provenance.durations(results)
+    if results.profile.reduced:
+        records = [] if published is None else [published.record]
+        records += [part for record in records for part in record.get("earlier", [])]
+        listed = [run for record in records for run in record.get("notebooks", [])]
+        found = [run for run in listed if run["study"] in results.topics]
+    return max(found, key=lambda run: run["seconds"], default=None)
 
 
 @dataclass(frozen=True)

@@ -34,19 +34,24 @@ def record(results: Results) -> dict[str, Any]:
         "evidence": [schema.file for schema in EVIDENCE],
         "data": results.data,
         "seconds": sum(run.manifest.seconds for run in results.notebooks),
-        "notebooks": [
-            {
-                "study": run.study,
-                "seed": run.seed,
-                "notebook": run.notebook,
-                "seconds": run.manifest.seconds,
-                "peak_memory_mb": run.manifest.peak_memory_mb,
-                "started": run.manifest.started,
-                "finished": run.manifest.finished,
-            }
-            for run in results.notebooks
-        ],
+        "notebooks": durations(results),
     }
+
+
+def durations(results: Results) -> list[dict[str, Any]]:
+    """List when each notebook of a run ran, how long, and its peak of memory."""
+    return [
+        {
+            "study": run.study,
+            "seed": run.seed,
+            "notebook": run.notebook,
+            "seconds": run.manifest.seconds,
+            "peak_memory_mb": run.manifest.peak_memory_mb,
+            "started": run.manifest.started,
+            "finished": run.manifest.finished,
+        }
+        for run in results.notebooks
+    ]
 
 
 def record_of_pictures(run: NotebookRun, seconds: float) -> dict[str, Any]:

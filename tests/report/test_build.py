@@ -1005,7 +1005,7 @@ def test_the_discussion_follows_the_run(collected, out, made_up):
     text = " ".join(article(collected, out).split())
     assert "The data were not easy to get: 1 of 1 study used a substitute." in text
     assert "2 points had to be decided: 2 for `mnist-cae`" in text
-    assert "took 2 min 22 s for one seed, in a reduced run" in text
+    assert "The longest notebook" not in text  # of a reduced run, of which none is published
     differ = "the networks differ more than the starts of k-means in"
     assert f"{differ} none of 1 study and less in none; in 1 it is undecided" in text
     noise = collected.starts["kmeans_seed"] * 1e-4
@@ -1013,8 +1013,26 @@ def test_the_discussion_follows_the_run(collected, out, made_up):
     text = " ".join(full(collected, out, starts=steady).split())
     assert f"{differ} 1 of 1 study and less in none." in text
     assert "their SHA-256 confirms that they are the published ones" in text
-    assert "in a reduced run" not in text
+    assert "longest notebook, 02_train_autoencoder of `mnist-cae`, took 2 min 22 s for one" in text
     assert "This run compared no other methods." in text
+
+
+def test_the_longest_notebook_of_a_reduced_run_is_that_of_the_published_one(
+    collected, out, monkeypatch
+):
+    notebooks = [
+        {"study": "mnist-cae", "notebook": "02_train_autoencoder", "seconds": 60.0},
+        {"study": "another", "notebook": "02_train_autoencoder", "seconds": 9_000.0},
+    ]
+    earlier = {"notebooks": [{"study": "mnist-cae", "notebook": "01_baseline", "seconds": 900.0}]}
+    record = {**KEPT, "notebooks": notebooks, "earlier": [{**KEPT, **earlier}]}
+    run = published.Published(collected.metrics, collected.facts, record, NO_EVIDENCE)
+    monkeypatch.setattr(published, "load", lambda _: run)
+    text = article(collected, out)
+    said = (
+        "Of the published run, the longest notebook, 01_baseline of `mnist-cae`, took 15 min 00 s"
+    )
+    assert said in text
 
 
 def test_the_limitations_name_studies_that_were_trained_in_bfloat16(collected, out):
