@@ -66,7 +66,7 @@ def _by_profile(picture: Image, profile: bytes | None) -> Image:
         transform = _transform(profile, picture.mode)
         if transform is not None:
             return ImageCms.applyTransform(picture, transform)
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 @lru_cache(maxsize=64)

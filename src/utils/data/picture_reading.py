@@ -29,6 +29,7 @@ MOST_PIXELS = 100_000_000
 # declare so many pixels that going through them takes minutes.
 MOST_DECLARED = 20
 MOST_BYTES = 500_000_000
+DIGEST_BYTES = 16
 # Memory of all pictures that are decoded at the same time. A picture that needs more is decoded
 # while no other one is.
 MEMORY_BUDGET = 2**30
@@ -40,6 +41,7 @@ BYTES_PER_COEFFICIENT_PIXEL = 6
 MOST_FRAMES = 100
 # Of a JPEG that stops early at least this share must be there.
 LEAST_SHARE = 0.5
+_MOVING = ("GIF", "WEBP", "PNG", "TIFF", "AVIF")
 _REDUCED_MODES = ("L", "RGB", "CMYK", "RGBA", "LA", "YCbCr")
 
 Result = TypeVar("Result")
@@ -269,7 +271,6 @@ def _decode(content: bytes, least_side: int, most_pixels: int) -> Decoded:
             profile = opened.info.get("icc_profile")
             digest = _pixel_digest(opened, profile, metadata.orientation)
             shown = picture_colours.rgb(_reduced(opened, least_side), profile)
-            # What decoders leave in a picture about its file would be carried along.
             shown = turned(_reduced(shown, least_side), metadata.orientation)
             return Decoded(
                 picture=shown,
@@ -309,7 +310,7 @@ def _note_of_cut(loaded: Image) -> str:
 
 def _shown_frame(opened: Image, least_side: int, most_pixels: int) -> int:
     """Go to the first frame that is not of one colour, to the first if there is none."""
-    if opened.format == "MPO" or not _is_of_one_colour(opened):
+    if opened.format not in _MOVING or not _is_of_one_colour(opened):
         return 0
     n_frames = min(getattr(opened, "n_frames", 1), MOST_FRAMES)
     for frame in range(1, n_frames):
@@ -331,16 +332,17 @@ def _is_of_one_colour(loaded: Image) -> bool:
 
 
 def _pixel_digest(loaded: Image, profile: bytes | None, orientation: int) -> bytes:
-    digest = hashlib.blake2b(
-        f"{loaded.size} {orientation} {picture_colours.is_deep(loaded)} ".encode(), digest_size=16
+    # SHA-256, because processors have instructions for it.
+    digest = hashlib.sha256(
+        f"{loaded.size} {orientation} {picture_colours.is_deep(loaded)} ".encode()
     )
     # Palettes and grey are other ways to say the same colours; deep values are not scaled for this.
     is_plain = loaded.mode in ("RGB", "RGBA", "CMYK", "LAB") or picture_colours.is_deep(loaded)
     has_alpha = "A" in loaded.getbands() or "transparency" in loaded.info
     plain = loaded if is_plain else loaded.convert("RGBA" if has_alpha else "RGB")
-    digest.update(plain.mode.encode() + hashlib.blake2b(profile or b"").digest())
+    digest.update(plain.mode.encode() + hashlib.sha256(profile or b"").digest())
     digest.update(plain.tobytes())
-    return digest.digest()
+    return digest.digest()[:DIGEST_BYTES]
 
 
 def _reduced(picture: Image, least_side: int) -> Image:

@@ -19,8 +19,8 @@ import pandas as pd
 from utils import places
 from utils.data import picture_reading
 from utils.data.picture_files import Found, printable
-from utils.data.picture_reading import MOST_PIXELS, Unreadable
-from utils.runs.picture_store import DIGEST_BYTES, PictureStore, digest_of, state_of
+from utils.data.picture_reading import DIGEST_BYTES, MOST_PIXELS, Unreadable
+from utils.runs.picture_store import PictureStore, digest_of, state_of
 from utils.store.fingerprints import fingerprint, library_versions, source_fingerprint
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.data.picture_reading import DIGEST_BYTES
 from utils.store.files import sha256_file, temporary_place
 
-DIGEST_BYTES = 16
 _STATES, _FILES = "states", "file_digest"
 
 
 def digest_of(content: bytes) -> bytes:
     """Return 16 bytes that stand for a file's content."""
-    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+    return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
 def state_of(path: Path) -> bytes | None:
