@@ -65,7 +65,7 @@ function makeMatrix(map, classes, clusters, { classes: columns, clusters: rows, 
   const head = make("tr", {}, make("th", { scope: "col", textContent: "cluster \\ class" }),
     ...columns.map((name, c) => make("th", { scope: "col" }, chooser(name, -1, c, "all images of"))));
   const lines = rows.map((name, r) => make("tr", {},
-    make("th", { scope: "row" }, chooser(name, r, -1, "images of"),
+    make("th", { scope: "row" }, chooser(name, r, -1, "all images of"),
       ...(matched[r] === null ? [] : [` ${matched[r]}`])), ...cells[r]));
   const grid = make("table", {}, make("thead", {}, head), make("tbody", {}, ...lines));
   oneTabStop(grid);

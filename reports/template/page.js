@@ -186,6 +186,13 @@ function downloads(caption, buttons) {
   caption.append(" ", line);
 }
 
+// --- formulas -------------------------------------------------------------------------------
+
+// What is wider than the page scrolls, by keyboard too.
+for (const formula of document.querySelectorAll('math[display="block"]')) {
+  if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+}
+
 // --- previews -------------------------------------------------------------------------------
 
 // What a citation, or a reference to a figure or a table of this page, leads to.
@@ -194,17 +201,22 @@ Object.assign(card, { id: "citation", className: "card", role: "tooltip", hidden
 document.body.append(card);
 let leaving;
 
-const KINDS = { "a[role=doc-biblioref]": copied, 'main a[href^="#fig-"]': ofFigure, 'main a[href^="#tbl-"]': ofTable };
+const PREVIEWS = { "#ref-": copied, "#fig-": ofFigure, "#tbl-": ofTable };
 
-for (const [selector, preview] of Object.entries(KINDS)) {
-  for (const link of document.querySelectorAll(selector)) {
-    const target = document.getElementById(link.hash.slice(1));
-    for (const event of ["mouseenter", "focus"]) {
-      link.addEventListener(event, () => showCard(link, preview(target)));
-    }
-    for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hideCardSoon);
+// Of all links in the text, also of those that a script puts there later.
+function onLinks(events, act) {
+  const links = Object.keys(PREVIEWS).map((start) => `main a[href^="${start}"]`).join();
+  for (const event of events) {
+    document.addEventListener(event, ({ target }) => {
+      const link = target.closest?.(links);
+      if (link) act(link);
+    });
   }
 }
+
+onLinks(["mouseover", "focusin"], (link) => (
+  showCard(link, PREVIEWS[link.hash.slice(0, 5)](document.getElementById(link.hash.slice(1))))));
+onLinks(["mouseout", "focusout"], hideCardSoon);
 
 function copied(entry) {
   return [...entry.childNodes].map((node) => node.cloneNode(true));

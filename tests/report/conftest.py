@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from urllib.parse import urljoin
 
 import pytest
 
@@ -26,17 +27,17 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, address):
-    """Open the page; at the end nothing may have gone wrong in it."""
+    """Open the page, or another one beside it; at the end nothing may have gone wrong in it."""
     contexts, complaints = [], []
 
-    def opened(**options):
+    def opened(name="", **options):
         context = browser.new_context(offline=True, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if is_bad(line) else None)
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(address)
+        page.goto(urljoin(address, name))
         return page
 
     def is_bad(line):
