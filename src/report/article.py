@@ -29,6 +29,8 @@ from utils import config, places
 from utils.store.tables import LOSSES_TABLE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from report.collect import Results
     from report.comparisons import Comparison
 
@@ -89,8 +91,21 @@ def article(results: Results, record: dict[str, Any], folder: Path) -> str:
     pictures.append(places.published() / "figures")
     check = this_run.check(results, fullest) if results.profile.reduced else None
     figures = article_figures.draw(fullest, studies, pictures, folder)
-    of_run = {"profile": results.profile, "record": record, "check": check, "figures": figures}
+    reduced = _sound_metrics(results) if results.profile.reduced else None
+    leads = article_figures.draw_leads(fullest, studies, reduced, folder)
+    of_run = {
+        "leads": leads,
+        "profile": results.profile,
+        "record": record,
+        "check": check,
+        "figures": figures,
+    }
     return templates.render("article.md.j2", context(fullest, studies) | of_run)
+
+
+def _sound_metrics(results: Results) -> pd.DataFrame:
+    networks = soundness.collapsed(results.metrics, results.studies.values())
+    return soundness.without(results.metrics, networks)
 
 
 def context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, Any]:

@@ -107,6 +107,58 @@ def draw(
     return drawn
 
 
+def draw_leads(
+    fullest: Published,
+    studies: Sequence[config.Study],
+    reduced: pd.DataFrame | None,
+    folder: Path,
+) -> list[tuple[str, FigureView]]:
+    """Draw what a page may show in the place of the figure of all scores.
+
+    Parameters
+    ----------
+    fullest : Published
+    studies : sequence of Study
+    reduced : DataFrame or None
+        Metrics of a reduced run, of sound networks; None without such a run.
+    folder : Path
+        The report's.
+
+    Returns
+    -------
+    list of (str, FigureView)
+        Words for a switch, and the figure: the scores of each study, with their numbers, and all
+        scores with those of the reduced run.
+    """
+    leads = []
+    for study in studies:
+        scores = all_scores(fullest.verdicts, fullest.sound.metrics, [study])
+        if any(score.runs for score in scores):
+            numbered = [score._replace(score=_with_numbers(score)) for score in scores]
+            leads.append((short_name(study.study), f"all-scores-{study.study}", numbered))
+    if reduced is not None:
+        scores = [
+            score._replace(reduced=list(values_of(reduced, study, reported).values()))
+            for study in studies
+            for score, reported in zip(
+                all_scores(fullest.verdicts, fullest.sound.metrics, [study]),
+                study.reported,
+                strict=True,
+            )
+        ]
+        leads.append(("with this reduced run", "all-scores-reduced", scores))
+    return [
+        (words, _saved(name, [list(one) for one in of], partial(figures.all_scores, of), folder))
+        for words, name, of in leads
+    ]
+
+
+def _with_numbers(score: figures.ScoreOfPaper) -> str:
+    """Name a score with the paper's value and the mean of ours."""
+    ours = f", ours {np.mean(score.runs):.3f}" if score.runs else ""
+    return f"{score.score} {score.paper:.3f}{ours}"
+
+
 def _saved(name: str, made_of: Any, make: Callable[[], Figure], folder: Path) -> FigureView:
     """Draw a figure, or take it from the cache if it was drawn of the same numbers."""
 

@@ -24,8 +24,8 @@ def prepare(text: str, folder: Path, is_one_file: bool) -> str:
     """Let a page's images say what they are, and take the lightest file of each.
 
     Drawings of numbers are told apart from pictures, which show images: a dark page may turn
-    drawings over. Images beside the page are loaded when they come near, keep their place until
-    then, and have links to their files.
+    drawings over. Images keep their place until they are loaded, which is when they come near,
+    but for the first one of a page of one file. Those beside the page have links to their files.
 
     Parameters
     ----------
@@ -36,17 +36,17 @@ def prepare(text: str, folder: Path, is_one_file: bool) -> str:
     is_one_file : bool
         Whether the page has its images in itself.
     """
+    first = min((found.start() for found in IMAGE.finditer(text)), default=0)
 
     def prepared(found: re.Match[str]) -> str:
         shown = folder / found[1]
         kind = "picture" if _has_pixels(shown) and not _has_numbers(shown) else "drawing"
         lightest = _lightest(shown) if _has_pixels(shown) else shown
-        attributes = f"#{found[2]} .{kind}"
-        links = ""
-        if not is_one_file:
-            width, height = _size(shown)
-            attributes += f' loading="lazy" width="{width}" height="{height}"'
-            links = _links(shown)
+        width, height = _size(shown)
+        is_late = not is_one_file or found.start() > first
+        attributes = f"#{found[2]} .{kind}" + (' loading="lazy"' if is_late else "")
+        attributes += f' width="{width}" height="{height}"'
+        links = "" if is_one_file else _links(shown)
         return f"{links}](figures/{lightest.name}){{{attributes} "
 
     return IMAGE.sub(prepared, text)

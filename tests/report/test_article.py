@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import fake_run
+import pandas as pd
 import pytest
 from markupsafe import Markup
 
@@ -89,6 +90,19 @@ def test_a_reduced_run_has_the_numbers_of_the_published_one(reduced, full, publi
     assert all(verdict in text for verdict in verdicts)
 
 
+def test_a_page_may_show_the_scores_of_one_study_and_those_of_a_reduced_run(
+    reduced, full, published_is
+):
+    published_is(full[2])
+    words = re.compile(r'data-words="(.+?)"')
+    # Of the other study nothing could be run.
+    assert words.findall(text_of(full)) == ["MNIST (Das)"]
+    assert words.findall(text_of(reduced)) == ["MNIST (Das)", "with this reduced run"]
+    drawn = reduced[2] / "figures" / "all-scores-reduced.csv"
+    table = pd.read_csv(drawn)
+    assert len(table) and table["reduced"].notna().all()
+
+
 def test_a_reduced_run_without_a_published_one_tests_nothing(reduced, nothing_published):
     text = text_of(reduced)
     assert "not tested" in text
@@ -127,7 +141,7 @@ def test_the_abstract_of_the_published_run_has_at_most_150_words():
             {
                 **article.context(run, studies),
                 **{"profile": SimpleNamespace(reduced=False), "record": run.record, "check": None},
-                "figures": {name: view(name) for name in names},
+                **{"figures": {name: view(name) for name in names}, "leads": []},
             },
         )
     abstract = re.search(r"abstract: \|\n(.+?)\nprovenance:", text, re.DOTALL)[1]

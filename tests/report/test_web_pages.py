@@ -88,6 +88,7 @@ def test_a_text_that_cannot_be_split_is_an_error(text, said):
 # --- images -------------------------------------------------------------------------------------
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="300pt" height="150pt">{}</svg>'
+FIRST = '![**Figure 1.** What.](figures/{}){{#fig-f {} width="400" height="200" alt="f"}}'
 IN_TEXT = '![**Figure 1.** What.](figures/{}){{#fig-f alt="f"}}'
 
 
@@ -107,7 +108,12 @@ def folder(tmp_path):
 
 def test_a_drawing_stays_and_is_called_one(folder):
     text = page_images.prepare(IN_TEXT.format("drawn.svg"), folder, is_one_file=True)
-    assert text == '![**Figure 1.** What.](figures/drawn.svg){#fig-f .drawing alt="f"}'
+    assert text == FIRST.format("drawn.svg", ".drawing")
+
+
+def test_all_but_the_first_image_of_a_page_of_one_file_are_loaded_late(folder):
+    text = page_images.prepare("\n".join([IN_TEXT.format("drawn.svg")] * 3), folder, True)
+    assert [line.count('loading="lazy"') for line in text.splitlines()] == [0, 1, 1]
 
 
 def test_points_that_became_pixels_are_a_drawing_too(folder):
@@ -115,12 +121,12 @@ def test_points_that_became_pixels_are_a_drawing_too(folder):
     assert ".picture" in text
     (folder / "figures" / "grid.csv").write_text("a\n1\n")
     text = page_images.prepare(IN_TEXT.format("grid.svg"), folder, is_one_file=True)
-    assert text == '![**Figure 1.** What.](figures/grid.webp){#fig-f .drawing alt="f"}'
+    assert text == FIRST.format("grid.webp", ".drawing")
 
 
 def test_pixels_become_a_lighter_copy_beside_the_files(folder):
     text = page_images.prepare(IN_TEXT.format("grid.svg"), folder, is_one_file=True)
-    assert text == '![**Figure 1.** What.](figures/grid.webp){#fig-f .picture alt="f"}'
+    assert text == FIRST.format("grid.webp", ".picture")
     copy = folder / "figures" / "grid.webp"
     assert copy.stat().st_size < 0.5 * (folder / "figures" / "grid.svg").stat().st_size
     assert (folder / "figures" / "grid.svg").is_file()

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from utils.figures import NUMBERS, article, description, save
+from utils.figures import GREY, NUMBERS, article, description, save
 
 
 def score(study="A", name="ARI", runs=(0.3, 0.32, 0.34), low=0.2, high=0.44, **changes):
@@ -39,6 +39,18 @@ def test_a_value_far_away_is_an_arrow_at_the_edge():
     markers = [line.get_marker() for line in fig.axes[0].lines]
     assert ">" in markers and "<" in markers
     assert fig.axes[0].get_xlim()[1] == pytest.approx(article.FARTHEST)
+
+
+def test_values_of_a_reduced_run_are_grey_crosses_that_stay_on_the_axis():
+    fig = article.all_scores([score(reduced=[0.42, -9.0]), score(name="NMI")])
+    crosses = [line for line in fig.axes[0].lines if line.get_marker() == "x"]
+    assert {line.get_color() for line in crosses} == {GREY}
+    places = [float(line.get_xdata()[0]) for line in crosses]
+    assert places == pytest.approx([1.0, -article.FARTHEST])
+    words = [text.get_text() for text in fig.legends[0].texts]
+    assert words[-1] == "this reduced run"
+    without = article.all_scores([score()]).legends[0].texts
+    assert "this reduced run" not in [text.get_text() for text in without]
 
 
 def test_a_single_run_has_no_interval():

@@ -52,6 +52,8 @@ class ScoreOfPaper(NamedTuple):
     margin : float
         Margin of interest, positive.
     verdict : str
+    reduced : sequence of float
+        Values of a reduced run, which count for nothing.
     """
 
     study: str
@@ -63,6 +65,7 @@ class ScoreOfPaper(NamedTuple):
     saved: float | None
     margin: float
     verdict: str
+    reduced: Sequence[float] = ()
 
 
 def all_scores(scores: Sequence[ScoreOfPaper]) -> Figure:
@@ -74,7 +77,7 @@ def all_scores(scores: Sequence[ScoreOfPaper]) -> Figure:
         From top to bottom, those of a study together; at least one.
     """
     names, heights = _rows_of(scores)
-    fig = _figure(0.85 + 0.2 * len(names), layout="constrained")
+    fig = _figure(max(2.0, 0.95 + 0.2 * len(names)), layout="constrained")
     ax = fig.subplots()
     blue, orange = class_colours(2)
     farthest = _farthest(scores)
@@ -100,18 +103,24 @@ def all_scores(scores: Sequence[ScoreOfPaper]) -> Figure:
         Patch(color="#f2f2f2"),
     ]
     names = ["paper", "authors' saved run", "our runs", "95 % interval for one more run", "margin"]
-    fig.legend(marks, names, loc="outside lower center", ncols=len(names), columnspacing=1.2)
+    if any(len(row.reduced) for row in scores):
+        marks.append(Line2D([], [], linestyle="", marker="x", ms=6, color=GREY, mew=1.6))
+        names.append("this reduced run")
+    in_a_row = 5 if len(names) == 5 else 3
+    fig.legend(marks, names, loc="outside lower center", ncols=in_a_row, columnspacing=1.2)
     shown = pd.DataFrame(scores)
-    shown["runs"] = ["; ".join(map(str, values)) for values in shown["runs"]]
+    for column in ("runs", "reduced"):
+        shown[column] = ["; ".join(map(str, values)) for values in shown[column]]
     counts = pd.Series([row.verdict for row in scores]).value_counts()
     words = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    studies = dict.fromkeys(row.study for row in scores)
     return describe(
         _keep(fig, shown),
         "All reported scores beside our runs. Each row is shifted to the mean of our runs and "
         "divided by its margin of interest, so that the grey band is the margin. The bar is the "
         "95 % prediction interval for one more run or, where the paper leaves settings open, the "
         "envelope over all plausible settings.",
-        f"Forest plot of {len(scores)} scores: {words}.",
+        f"Forest plot of {len(scores)} scores of {', '.join(studies)}: {words}.",
     )
 
 
@@ -137,7 +146,7 @@ def _farthest(scores: Sequence[ScoreOfPaper]) -> float:
         abs(_in_margins(row, value))
         for row in scores
         if len(row.runs)
-        for value in (*row.runs, row.low, row.high, row.paper, row.saved)
+        for value in (*row.runs, row.low, row.high, row.paper, row.saved, *row.reduced)
         if value is not None and not math.isnan(value)
     ]
     return min(FARTHEST, max([1.1, *(1.08 * place for place in places)]))
@@ -153,6 +162,9 @@ def _draw_score(
         ax.plot(ends, [height, height], color=blue, linewidth=5, alpha=0.3, solid_capstyle="butt")
     places = [_in_margins(row, value) for value in row.runs]
     ax.plot(places, np.full(len(places), height), "o", color=blue, ms=3, alpha=0.5)
+    for value in row.reduced:
+        place = np.clip(_in_margins(row, value), -farthest, farthest)
+        ax.plot(place, height, "x", color=GREY, ms=6, mew=1.6, clip_on=False)
     for value, look in (
         (row.saved, {"color": "white", "mec": orange, "mew": 1.4}),
         (row.paper, {"color": orange, "mec": INK, "mew": 0.8}),
