@@ -17,8 +17,8 @@
 # # 6. Your own images
 #
 # The same pipeline on a folder of your pictures: features of a **frozen network**, **principal
-# components**, **UMAP**, and a **clusterer** on the layout. `./run_all.sh images DIR` runs this
-# notebook and makes a report of it; here it runs with an example, some digits as files.
+# components**, and groups at several **levels**, from coarse to fine. `./run_all.sh images DIR`
+# runs this notebook and makes a report of it; here it runs with an example, some digits as files.
 #
 # No result depends on labels. If you have labels (a folder for each class, or a CSV file), they are
 # used at the end, to score the clusters.
@@ -33,7 +33,8 @@ folder = None  # the folder of your pictures; None: an example
 labels = "folders"  # "folders", a CSV file with the columns path and label, or None
 clusters = "auto"  # number of clusters, or "auto"
 backbone = "efficientnet_lite0"  # the frozen network
-clusterer = "gmm"  # "gmm", "hdbscan", or another one of utils.clustering.CLUSTERERS
+clusterer = "auto"  # "levels" without a number, else "gmm"; or one of utils.clustering.CLUSTERERS
+level = "auto"  # level in front, 1 for the coarsest, or "auto"
 exclude = []  # patterns of names that are left out, besides the usual ones
 largest_megapixels = 100  # larger pictures are left out
 with_metadata = True  # whether dates, cameras and sizes are shown
@@ -43,6 +44,7 @@ own_features = None  # a file of features with paths, instead of the network's
 from IPython.display import display
 
 from utils import figures, metrics, runs
+from utils.runs import picture_levels
 from utils.runs.picture_map import map_table
 from utils.runs.pictures import first_lines
 
@@ -59,6 +61,7 @@ run = runs.open_pictures(
     largest_megapixels=largest_megapixels,
     with_metadata=with_metadata,
     own_features=own_features,
+    level=level,
 )
 
 # %% [markdown]
@@ -88,35 +91,57 @@ run.record.figure(
 )
 
 # %% [markdown]
-# ## The number of clusters
+# ## Levels
 #
-# If no number is given, k-means is tried with 2 to 20 clusters on the layout, and the number with
-# the highest **silhouette** is taken: how much nearer a picture is to its own cluster than to the
-# next one. This rule needs no label. It prefers few, well separated groups; look at the curve, and
-# give another number if the contact sheets suggest it. Clusterers that find the number themselves
-# do not use the rule.
+# One number of groups suits no two folders. **Leiden**'s communities are therefore found on the
+# graph of the 15 nearest neighbours in the principal components, at several resolutions, each level
+# within the one before. In front is the finest of four resolutions whose groups **come again**:
+# those of parts of 80 % of the pictures agree with those of all (adjusted Rand index at least 0.85,
+# without labels). If none comes again, all pictures are one group. The finest level sets small
+# groups of very similar pictures apart. `--level N` puts another level in front. `--clusters K`
+# asks for K clusters, by a Gaussian mixture on a layout by **UMAP**; a clusterer that needs a
+# number and has none takes that of the highest **silhouette** of k-means.
 
 # %% tags=["nbval-ignore-output"]
 model = run.model
-is_chosen = bool(len(model.k_candidates_))
+levels = picture_levels.level_table(model)
 run.record.fact("clusters", model.n_clusters_)
-run.record.fact("clusters chosen without labels", is_chosen)
-print(f"Result: {model.n_clusters_} clusters")
+run.record.fact("levels", len(levels))
+run.record.fact("level in front", model.front_ + 1)
+run.record.fact("clusters chosen without labels", bool(len(model.k_candidates_)))
+for remark in picture_levels.remarks(model):
+    print(remark)
+print(f"Result: {model.n_clusters_} groups in front, at level {model.front_ + 1} of {len(levels)}")
+display(run.record.table(levels, "levels", "The levels: number of groups, and their sizes"))
 
-# %%
-if is_chosen:
+# %% tags=["nbval-ignore-output"]
+if len(model.agreements_):
+    coming_again = picture_levels.agreement_table(model)
+    words = "How well the groups of parts agree with those of all pictures, from fine to coarse"
+    display(run.record.table(coming_again, "agreement", words))
+if len(model.resolutions_):
+    display(run.record.figure(figures.level_sizes(model.levels_, model.front_), "level_sizes"))
+if len(model.k_candidates_):
     curve = figures.k_curve(model.k_candidates_, model.k_silhouettes_, model.n_clusters_)
     display(run.record.figure(curve, "k_curve"))
 
+# %% tags=["nbval-ignore-output"]
+costs = picture_levels.cost_table(model)
+print(f"Result: {costs['seconds'].sum():.1f} s from the features to the groups")
+display(costs)
+
 # %% [markdown]
-# ## The clusters
+# ## The groups in front
+#
+# The **confidence** of a picture is the share of walks of two steps, each to one of its 20 nearest
+# pictures, that stay in its group.
 
 # %% tags=["nbval-ignore-output"]
 run.record.table(
     run.cluster_table(),
     "clusters",
-    "The clusters: number and share of the pictures, mean confidence, and the prototype, which "
-    "is the picture nearest to the cluster's mean",
+    "The groups: number and share of the pictures, mean confidence, and the prototype, which "
+    "is the picture nearest to the group's mean",
 )
 
 # %%
@@ -144,15 +169,39 @@ print(f"{len(shown):,} pictures on the interactive map of the report")
 # %% [markdown]
 # ## Contact sheets
 #
-# Each cluster from its **prototypes**, the pictures nearest to its middle, to its **outliers**, the
-# farthest ones. Within a row from near to far.
+# Each group of the level in front: its **prototypes**, the pictures nearest to its middle, some
+# between, and the **least clear** ones, of the lowest confidence.
 
 # %% tags=["nbval-ignore-output"]
 for cluster, sheet in run.sheets():
     size = int((model.labels_ == cluster).sum())
-    contact_sheet = figures.image_rows(sheet, f"Cluster {cluster}: {size:,} pictures")
-    caption = f"Cluster {cluster}, {size:,} pictures: prototypes first, outliers last."
+    contact_sheet = figures.contact_sheet(sheet, f"Cluster {cluster}: {size:,} pictures")
+    caption = f"Cluster {cluster}, {size:,} pictures: prototypes first, the least clear last."
     display(run.record.figure(contact_sheet, f"sheet_{cluster}", caption))
+
+# %% tags=["nbval-ignore-output"]
+unclear = run.least_clear()
+print(f"Result: the lowest confidence is {model.probabilities_[unclear[0]]:.2f}")
+sheet = figures.contact_sheet({"least clear": run.named(unclear)}, "The least clear pictures")
+run.record.figure(sheet, "least_clear", "The pictures of the lowest confidence, from all groups.")
+
+# %% [markdown]
+# ## Outliers
+#
+# The **outlier score** of a picture is its cosine distance to the 50th nearest one. Listed are
+# those above the upper fence of all scores, 1.5 interquartile ranges above the third quartile. A
+# new picture above it (`--model`) belongs to no group.
+
+# %% tags=["nbval-ignore-output"]
+outliers = run.outliers()
+run.record.fact("outliers", len(outliers))
+print(f"Result: {len(outliers):,} outliers, with scores above {model.far_threshold_:.3f}")
+if len(outliers):
+    listed = first_lines(outliers.drop(columns="row"))
+    farthest = {"farthest": run.named(outliers["row"].head(figures.SHEET_COLUMNS))}
+    display(run.record.table(listed, "outliers", "Pictures far from all others"))
+    sheet = figures.contact_sheet(farthest, "Outliers")
+    display(run.record.figure(sheet, "outliers", "The pictures farthest from all others."))
 
 # %% [markdown]
 # ## Near duplicates
@@ -179,12 +228,13 @@ if len(duplicates):
 
 # %% tags=["nbval-ignore-output"]
 if run.labels is not None:
-    space = "umap" if run.is_laid_out else "pca"
     some = run.labelled  # pictures without a label are clustered, but not scored
     scores = metrics.score(model.labels_[some], run.labels[some], model.layout_[some])
     print(f"Result: ARI {scores['ari']:.4f}, ACC {scores['acc']:.4f}")
     display(
-        run.record.score(run.backbone["backbone"], space, clusterer, model.labels_[some], scores)
+        run.record.score(
+            run.backbone["backbone"], run.space, model.clusterer_, model.labels_[some], scores
+        )
     )
 
 # %% tags=["nbval-ignore-output"]

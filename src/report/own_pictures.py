@@ -57,13 +57,12 @@ def build(
     _, about = estimator.load(run_dir / MODEL)
     with ownership.replaced_together(out, owner) as folder:
         record = evidence.write_pictures(run, FILES, folder, time.monotonic() - began)
-        text = article(run, record, about, title, clusterer, folder)
-        plots = {}
-        if run.manifest.atlas is not None:
-            place = f"atlas-{study}"
-            points = _linked(pd.read_parquet(run_dir / run.manifest.atlas), out)
-            axes = "UMAP" if is_laid_out(run) else "principal components"
-            plots[place] = maps.plot(points, place, folder, axes)
+        points = _linked(pd.read_parquet(run_dir / run.manifest.atlas), out)
+        links = dict(zip(points["name"], points["link"], strict=True))
+        text = article(run, record, about, title, clusterer, folder, links)
+        place = f"atlas-{study}"
+        axes = "UMAP" if is_laid_out(run) else "principal components"
+        plots = {place: maps.plot(points, place, folder, axes)}
         # Not one file, since the originals, to which the map leads, are not in the page either.
         page = WebPage("report", text, plots, is_one_file=False)
         document = pages.Document("report", text, pages=[page])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import maps, notebook_parts, run_tables, templates
+import pandas as pd
+from markupsafe import Markup
+
+from report import notebook_parts, run_tables, templates
 from report.markdown import fixed
 from utils import clustering, estimator
 from utils.store.tables import METRICS_TABLE
@@ -23,6 +27,7 @@ def article(
     title: str,
     clusterer: str,
     folder: Path,
+    links: Mapping[str, str],
 ) -> str:
     """Return the article on a folder of pictures as pandoc Markdown.
 
@@ -39,6 +44,8 @@ def article(
     clusterer : str
     folder : Path
         Folder of the report, which holds the copied figures.
+    links : dict of str to str
+        The address of each picture's file, relative to the report, by the picture's name.
     """
     manifest = run.manifest
     stems = {(run.study, run.notebook, figure.name): figure.name for figure in manifest.figures}
@@ -49,7 +56,7 @@ def article(
         "title": title,
         "clusterer": clusterer,
         "finds_k": clusterer in clustering.FINDS_K,
-        "atlas_points": maps.n_points_in(run.folder / manifest.atlas) if manifest.atlas else 0,
+        "named": {figure.name: _named(run, figure.csv, links) for figure in manifest.figures},
         "study": run.study,
         "record": record,
         "facts": facts,
@@ -64,6 +71,22 @@ def article(
         "provenance_rows": run_tables.machine_rows(record, "everything before these pages"),
     }
     return templates.render("images.md.j2", context)
+
+
+def _named(
+    run: NotebookRun, csv: str | None, links: Mapping[str, str]
+) -> list[tuple[str, list[tuple[str, Markup]]]]:
+    """Return the names on a contact sheet with their links, by its parts; nothing for others."""
+    if csv is None:
+        return []
+    shown = pd.read_csv(run.folder / csv, dtype=str, keep_default_na=False)
+    if list(shown.columns) != ["part", "name"]:
+        return []
+    # The addresses consist of letters, digits and what means nothing in Markdown.
+    return [
+        (part, [(name, Markup(links[name])) for name in names])
+        for part, names in shown.groupby("part", sort=False)["name"]
+    ]
 
 
 def is_laid_out(run: NotebookRun) -> bool:

@@ -141,6 +141,15 @@ FIGURES = {
         labels(60), labels(60, 7), NAMES, "$majority$"
     ),
     "image_rows": lambda: figures.image_rows({"a": images(3), "b": images(2)}, "$rows$"),
+    "contact_sheet": lambda: figures.contact_sheet(
+        {
+            "near": figures.Named(images(9, True), [f"a$_{{{i}}}$/W{i}.jpg" for i in range(9)]),
+            "far": figures.Named(
+                images(2, True), ["写真.jpg", "a/a very long name of a picture.jpeg"]
+            ),
+        },
+        "$sheet$",
+    ),
     "k_curve": lambda: figures.k_curve(np.array([2, 3, 4]), np.array([0.1, 0.4, 0.2]), 3),
     "internal_by_space": lambda: figures.internal_by_space(spaces_frame()),
     "map_by_class": lambda: figures.map_by_class(points(60), labels(60), NAMES, "$map$", "class_$"),
@@ -239,6 +248,15 @@ def test_the_numbers_of_a_confusion_matrix_are_its_counts(tmp_path):
     fig = figures.confusion(np.array([[5, 0], [1, 7]]), ["a", "a"], ["x", "y"], "title")
     lines = figures.save(fig, tmp_path, "table").csv.read_text().splitlines()
     assert lines == ["cluster \\ class,x,y", "a,5,0", "a,1,7"]
+
+
+def test_a_contact_sheet_has_the_name_of_each_picture(tmp_path):
+    fig = FIGURES["contact_sheet"]()
+    table = pd.read_csv(figures.save(fig, tmp_path, "sheet").csv)
+    assert table["part"].tolist() == ["near"] * 9 + ["far"] * 2
+    assert table["name"].iloc[-1] == "a/a very long name of a picture.jpeg"
+    shown = all_texts(fig)
+    assert {"W0.jpg", "□□.jpg", "a very lo\n…ure.jpeg", "near", "far", "$sheet$"} <= set(shown)
 
 
 def test_a_long_curve_is_thinned(tmp_path):

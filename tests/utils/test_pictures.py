@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from utils import estimator
+from utils import estimator, figures
 from utils.data import picture_files, picture_reading
 from utils.errors import UserError
 from utils.representations.pretrained import Backbone
@@ -333,7 +333,9 @@ def test_a_sheet_goes_from_the_prototype_out(folder, tmp_path, mean_colours):
     run = opened(folder, tmp_path)
     for cluster, rows in run.sheets():
         size = (run.model.labels_ == cluster).sum()
-        assert sum(map(len, rows.values())) == size
+        shown = sum(len(part.names) for part in rows.values())
+        assert shown == min(size, 3 * figures.SHEET_COLUMNS)
+        assert all(len(part.images) == len(part.names) for part in rows.values())
         assert list(rows) == ["prototypes", "between", "outliers"]
         inside = run.distances[run.model.labels_ == cluster]
         assert inside.min() == 0 and (inside == 0).sum() == 1
@@ -384,7 +386,7 @@ def test_two_pictures_are_enough(tmp_path, mean_colours):
     run = opened(tmp_path / "two", tmp_path, labels=None, clusters=2)
     assert sorted(run.model.labels_) == [0, 1]
     assert run.positions.shape == (2, 2) and run.near_duplicates().empty
-    assert [len(rows["all"]) for _, rows in run.sheets()] == [1, 1]
+    assert [len(rows["all"].names) for _, rows in run.sheets()] == [1, 1]
 
 
 def test_long_tables_end_with_how_many_more():

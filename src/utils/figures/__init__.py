@@ -21,6 +21,7 @@ from utils.figures.images import (
     samples,
     to_images,
 )
+from utils.figures.levels import level_sizes
 from utils.figures.networks import (
     BLOCK_PITCH,
     BLOCK_SPACE,
@@ -36,6 +37,7 @@ from utils.figures.scores import (
     internal_by_space,
     pareto,
 )
+from utils.figures.sheets import SHEET_COLUMNS, Named, contact_sheet
 from utils.figures.style import (
     CLASS_COLOURS,
     CLUSTER_COLOURS,
@@ -83,10 +85,12 @@ __all__ = [
     "PNG_DPI",
     "POINTS_PER_INCH",
     "RASTER_DPI",
+    "SHEET_COLUMNS",
     "SMALL",
     "WIDTH",
     "Description",
     "Estimate",
+    "Named",
     "Saved",
     "architecture",
     "class_balance",
@@ -95,6 +99,7 @@ __all__ = [
     "cluster_names",
     "comparison",
     "confusion",
+    "contact_sheet",
     "describe",
     "description",
     "eps_strip",
@@ -103,6 +108,7 @@ __all__ = [
     "internal_by_space",
     "k_curve",
     "k_distances",
+    "level_sizes",
     "loss_curve",
     "majority_confusion",
     "map_by_class",

@@ -10,30 +10,32 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from utils import estimator, places, spaces
+from utils import estimator, spaces
+from utils.config.methods import Space
 from utils.data import picture_reading
 from utils.data.picture_files import Found
-from utils.errors import UserError
 from utils.estimator import FeatureClusterer
+from utils.figures import SHEET_COLUMNS, Named
+from utils.pipeline import Steps
+from utils.runs import picture_levels
 from utils.runs.picture_features import (
     CHUNK,
     SHOWN_SIDE,
     Collected,
 )
 from utils.runs.record import Record
-from utils.runs.stored import stored
-from utils.store.cache import load_or_compute
-from utils.store.files import atomic_path, sha256_array, write_json
+from utils.store.files import atomic_path, write_json
 
-SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES = (
+SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES, OUTLIERS = (
     "skipped.csv",
     "assignments.csv",
     "model.safetensors",
     "near_duplicates.csv",
+    "outliers.csv",
 )
 PROFILE = "images"
 MAP_POINTS = 5000
-SHEET_COLUMNS, MOST_SHEETS = 12, 60
+MOST_SHEETS = 60
 # Nearest pictures that each picture is compared with, pixel by pixel.
 DUPLICATE_NEIGHBORS = 5
 DUPLICATE_DIFFERENCE = 6.0  # mean difference of 32 × 32 pixels, of 255
@@ -85,23 +87,18 @@ class OwnImages:
     backbone: dict[str, str]
     clusters: int | str
     clusterer: str
+    level: int | str = estimator.AUTO
 
     @cached_property
     def model(self) -> FeatureClusterer:
-        """The fitted estimator; computed once for one set of features and settings."""
-        model = FeatureClusterer(self.clusters, clusterer=self.clusterer, random_state=self.seed)
-        parameters = {**model.get_params(), "features": sha256_array(self.features)}
-
-        def fit() -> dict[str, np.ndarray]:
-            try:
-                return estimator.arrays_of(model.fit(self.features))
-            except ValueError as error:
-                raise UserError(str(error)) from None
-
-        arrays = load_or_compute(
-            f"{self.record.topic}-clusters", parameters, ("utils.estimator",), fit, places.cache()
+        """The fitted estimator, by the pipeline's stages; what limits its groups is noted."""
+        model = FeatureClusterer(
+            self.clusters, clusterer=self.clusterer, level=self.level, random_state=self.seed
         )
-        return estimator.from_arrays(model.get_params(), arrays)
+        fitted = picture_levels.fitted(model, self.features)
+        for remark in picture_levels.remarks(fitted):
+            self.record.note(remark)
+        return fitted
 
     @cached_property
     def _components(self) -> np.ndarray:
@@ -122,8 +119,7 @@ class OwnImages:
             plane = np.zeros((len(scores), 2), np.float32)
             plane[:, : min(2, scores.shape[1])] = scores[:, :2]
             return plane
-        name = f"{self.record.topic}-map"
-        return stored(name, spaces.umap, scores, n_components=2, seed=self.seed)
+        return Steps(seed=self.seed).project(Space("umap", 2), scores)
 
     @cached_property
     def distances(self) -> np.ndarray:
@@ -153,8 +149,14 @@ class OwnImages:
 
     @property
     def is_laid_out(self) -> bool:
-        """Whether UMAP's layout was clustered; few pictures are clustered in the components."""
+        """Whether UMAP lays out the map; few pictures are shown by two components."""
         return len(self.usable) >= estimator.LEAST_LAID_OUT
+
+    @property
+    def space(self) -> str:
+        """What was clustered: UMAP's layout, or the principal components."""
+        by_levels = self.model.clusterer_ == estimator.LEVELS
+        return "umap" if self.is_laid_out and not by_levels else "pca"
 
     def map_rows(self) -> np.ndarray:
         """Draw the pictures shown in the map: sorted positions, int64 ``(m,)``, always the same."""
@@ -169,13 +171,16 @@ class OwnImages:
         return {" " * number: self.pictures(part) for number, part in enumerate(parts)}
 
     def assignments(self) -> pd.DataFrame:
-        """List each picture with its cluster, confidence, distance to the prototype and place."""
+        """List each picture with its clusters, confidence, outlier score and place."""
+        model = self.model
+        levels = dict(zip(picture_levels.level_names(model), model.levels_.T, strict=False))
         table = pd.DataFrame(
             {
                 "path": self.image_names,
-                "cluster": self.model.labels_,
-                "confidence": self.model.probabilities_.round(4),
-                "distance_to_prototype": self.distances.round(4),
+                "cluster": model.labels_,
+                **levels,
+                "confidence": model.probabilities_.round(4),
+                "outlier_score": model.outlier_scores_.round(4),
                 "x": self.positions[:, 0].round(3),
                 "y": self.positions[:, 1].round(3),
             }
@@ -198,8 +203,7 @@ class OwnImages:
                 "mean confidence": round(float(part["confidence"].mean()), 3),
             }
             if cluster >= 0:
-                prototype = part.loc[part["distance_to_prototype"].idxmin(), "path"]
-                row["prototype"] = prototype
+                row["prototype"] = part.loc[part.index[self.distances[part.index].argmin()], "path"]
             if self.labels is not None:
                 counts = part.loc[part["label"] != "", "label"].value_counts()
                 if len(counts):
@@ -231,29 +235,59 @@ class OwnImages:
             self.record.note(note)
         return np.asarray(Image.fromarray(self.images[row]).resize((side, side)))
 
-    def sheet(self, cluster: int) -> dict[str, np.ndarray]:
-        """Pick pictures of a cluster, from its prototype out to its outliers.
+    def sheet(self, cluster: int) -> dict[str, Named]:
+        """Pick pictures of a cluster, from its prototype out to its least clear ones.
 
         Returns
         -------
-        dict of str to ndarray of uint8, shape (n, side, side, 3)
-            The nearest to the prototype, some at even steps between, and the farthest.
+        dict of str to Named
+            The nearest to the prototype, some at even steps between, and those of the least
+            confidence, the least clear first.
         """
         rows = np.flatnonzero(self.model.labels_ == cluster)
         order = rows[np.argsort(self.distances[rows], kind="stable")]
         if len(order) <= SHEET_COLUMNS:
-            return {"all": self.pictures(order)}
+            return {"all": self.named(order)}
         near, rest = order[:SHEET_COLUMNS], order[SHEET_COLUMNS:]
-        far = rest[-SHEET_COLUMNS:]
-        between = rest[: -len(far)]
+        unclear = self.least_clear(rest)
+        between = rest[~np.isin(rest, unclear)]
         parts = {"prototypes": near}
         if len(between):
             steps = np.linspace(0, len(between) - 1, min(SHEET_COLUMNS, len(between)))
             parts["between"] = between[steps.astype(int)]
-        parts["outliers"] = far
-        return {name: self.pictures(part) for name, part in parts.items()}
+        parts["least clear"] = unclear
+        return {name: self.named(part) for name, part in parts.items()}
 
-    def sheets(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def least_clear(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return up to a row of pictures of the least confidence, of some or all, int ``(m,)``."""
+        rows = np.arange(len(self.images)) if rows is None else rows
+        order = np.argsort(self.model.probabilities_[rows], kind="stable")
+        return rows[order[:SHEET_COLUMNS]]
+
+    def outliers(self) -> pd.DataFrame:
+        """List the pictures far from all others, the farthest first.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``path``, ``outlier_score``, ``cluster`` and ``row``; those above the upper
+            fence of all scores.
+        """
+        rows = picture_levels.outliers(self.model)
+        return pd.DataFrame(
+            {
+                "path": [self.image_names[row] for row in rows],
+                "outlier_score": self.model.outlier_scores_[rows].round(4),
+                "cluster": self.model.labels_[rows],
+                "row": rows,
+            }
+        )
+
+    def named(self, rows: Sequence[int]) -> Named:
+        """Read some pictures again, with their names, for a contact sheet."""
+        return Named(self.pictures(rows), [self.image_names[row] for row in rows])
+
+    def sheets(self) -> Iterator[tuple[int, dict[str, Named]]]:
         """Yield each cluster with its `sheet`; of very many clusters the largest."""
         sizes = np.bincount(self.model.labels_[self.model.labels_ >= 0])
         largest = np.argsort(-sizes, kind="stable")[:MOST_SHEETS]
@@ -357,6 +391,7 @@ class OwnImages:
         """Write what other programs can use: assignments, duplicates, left-out files, the model."""
         tables = {
             ASSIGNMENTS: self.assignments(),
+            OUTLIERS: self.outliers().drop(columns="row"),
             DUPLICATES: duplicates[["path", "other", "difference"]],
             SKIPPED: self.skipped,
         }
