@@ -11,11 +11,16 @@ from typing import Any
 from markupsafe import Markup
 
 from utils.config.facts import Kind
+from utils.config.methods import FROZEN
 from utils.config.vocabulary import NAMES
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Of a number in a table; what it means stands below.
 MARK = "\u00a0†"
+# Names that a message may have and that are no words of the language, the longest first.
+INTERNAL_NAME = re.compile(
+    rf"\b({'|'.join(sorted((*FROZEN, 'resnet50', 'resnet50_random'), key=len, reverse=True))})\b(?!\.\w)"
+)
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
 
 
@@ -118,6 +123,12 @@ def cell(text: str) -> str:
     if re.fullmatch(r"-?\d+\.\d*(e[+-]?\d+)?", text):
         return number(float(text))
     return NAMES.get(text, text)
+
+
+def in_words(message: str) -> str:
+    """Name networks in a recorded message as people do; after a colon it goes on in lower case."""
+    named = INTERNAL_NAME.sub(lambda found: NAMES[found[0]], message)
+    return re.sub(r"(?<=[:;] )The ", "the ", named)
 
 
 def each(values: dict[int, Any], kind: Kind) -> str:

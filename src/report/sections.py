@@ -12,7 +12,7 @@ from report.comparisons import (
     compare,
     rank_representations,
 )
-from report.markdown import fixed, interval, number, of_kind
+from report.markdown import fixed, in_words, interval, number, of_kind
 from report.notebook_parts import (
     EXTERNAL,
     INTERNAL,
@@ -114,7 +114,7 @@ def study_view(
         further_pages=[page for key, page in pages.items() if page and key not in KNOWN_NOTEBOOKS],
         choices=[[choice.topic, choice.paper, choice.run, choice.why] for choice in study.choices],
         verdict_rows=verdict_rows.value_rows(own, margins),
-        verdict_notes=verdict_rows.notes(own),
+        verdict_notes=[in_words(note) for note in verdict_rows.notes(own)],
         forest=_forest_view(study, own, out),
         atlas_points=maps.n_points(results, name),
         external_names=list(EXTERNAL.values()),
@@ -258,5 +258,5 @@ def notes_of(results: Results) -> list[dict[str, str]]:
         studies = ", ".join(dict.fromkeys(run.study for run in runs))
         notebooks = ", ".join(dict.fromkeys(run.notebook for run in runs))
         seeds = ", ".join(dict.fromkeys(str(run.seed) for run in runs))
-        listed.append({"text": text, "origin": f"{studies}; {notebooks}; seed {seeds}"})
+        listed.append({"text": in_words(text), "origin": f"{studies}; {notebooks}; seed {seeds}"})
     return listed

@@ -14,6 +14,7 @@ from report.markdown import (
     escape,
     fixed,
     identifier,
+    in_words,
     markdown_table,
     number,
     words,
@@ -56,6 +57,7 @@ def environment(
         "name": lambda key: NAMES.get(key, key),
         "words": words,
         "describe": describe,
+        "in_words": in_words,
         "duration": duration,
     }
     made.globals |= _markup_functions(numbering, runs)

@@ -1290,6 +1290,22 @@ def test_duration(seconds, shown):
     assert markdown.duration(seconds) == shown
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "not tested: The weights of resnet50 are missing; The rest",
+            "not tested: the weights of ResNet50 are missing; the rest",
+        ),
+        ("resnet50_random, efficientnet_lite2", "ResNet50 with random weights, EfficientNet-Lite2"),
+        ("The file resnet50.pth of my_resnet50", "The file resnet50.pth of my_resnet50"),
+        ("seed 1 failed: ValueError", "seed 1 failed: ValueError"),
+    ],
+)
+def test_a_message_names_networks_in_words(message, shown):
+    assert markdown.in_words(message) == shown
+
+
 def test_each_names_the_seeds_only_where_they_differ():
     assert markdown.each({0: 8, 1: 8}, "count") == "8"
     assert markdown.each({0: 8, 1: 9}, "count") == "8 (seed 0), 9 (seed 1)"
