@@ -18,9 +18,8 @@ PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Of a number in a table; what it means stands below.
 MARK = "\u00a0†"
 # Names that a message may have and that are no words of the language, the longest first.
-INTERNAL_NAME = re.compile(
-    rf"\b({'|'.join(sorted((*FROZEN, 'resnet50', 'resnet50_random'), key=len, reverse=True))})\b(?!\.\w)"
-)
+NETWORKS = sorted((*FROZEN, "resnet50", "resnet50_random"), key=len, reverse=True)
+INTERNAL_NAME = re.compile(rf"\b({'|'.join(NETWORKS)})\b(?!\.\w)")  # not the name of a file
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
 
 
