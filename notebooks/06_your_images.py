@@ -109,8 +109,6 @@ run.record.fact("clusters", model.n_clusters_)
 run.record.fact("levels", len(levels))
 run.record.fact("level in front", model.front_ + 1)
 run.record.fact("clusters chosen without labels", bool(len(model.k_candidates_)))
-for remark in picture_levels.remarks(model):
-    print(remark)
 print(f"Result: {model.n_clusters_} groups in front, at level {model.front_ + 1} of {len(levels)}")
 display(run.record.table(levels, "levels", "The levels: number of groups, and their sizes"))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from utils.store.ownership import export_of_pictures, in_the_way, require_own, w
 if TYPE_CHECKING:
     import pandas as pd
 
+# Names of the folders of an export.
+NOISE, FOLDERS = "noise", "noise|cluster-[0-9]{3,}"
 MOST_LINES = 10  # of a list on the terminal
 
 # State of a link: its target; of a copy: size in bytes and time of modification in seconds.
@@ -61,7 +64,8 @@ def export_clusters(request: PictureRequest, table: pd.DataFrame) -> None:
     Parameters
     ----------
     table : DataFrame
-        Columns ``path``, in printable form, and ``cluster`` (str, -1 is noise).
+        Columns ``path``, in printable form, and ``cluster`` (str, -1 is noise); with ``levels``
+        requested also ``level_1``, the coarsest, and so on, if there are several.
 
     Raises
     ------
@@ -71,10 +75,7 @@ def export_clusters(request: PictureRequest, table: pd.DataFrame) -> None:
     target = request.export
     files = picture_files.find(request.folder, request.labels, request.exclude)
     names = {picture_files.printable(name): name for name in files.names}
-    folders = {
-        path: "noise" if cluster == "-1" else f"cluster-{int(cluster):03}"
-        for path, cluster in zip(table["path"], table["cluster"], strict=True)
-    }
+    folders = dict(zip(table["path"], _folders(table, request.levels), strict=True))
     clusters = {names[path]: folder for path, folder in folders.items() if path in names}
     done = export(request.folder, clusters, target, request.copy)
     gone = {path: "no longer in the folder" for path in folders.keys() - names.keys()}
@@ -91,6 +92,18 @@ def export_clusters(request: PictureRequest, table: pd.DataFrame) -> None:
     elif done.kept:
         n = f"{len(done.kept):,}"
         print(f"{shown(target)}: {n} earlier copies stay: their originals are gone or changed")
+
+
+def _folders(table: pd.DataFrame, by_levels: bool) -> list[str]:
+    """Name the folder of each picture: of its cluster, or one within another for each level."""
+    levels = [name for name in table.columns if re.fullmatch("level_[0-9]+", name)]
+    columns = levels if by_levels and levels else ["cluster"]
+    names = [[_folder(cluster) for cluster in table[column]] for column in columns]
+    return ["/".join(parts) for parts in zip(*names, strict=True)]
+
+
+def _folder(cluster: object) -> str:
+    return NOISE if int(cluster) < 0 else f"cluster-{int(cluster):03}"
 
 
 def export(root: Path, clusters: Mapping[str, str], target: Path, copy: bool) -> Exported:
@@ -136,7 +149,7 @@ def export(root: Path, clusters: Mapping[str, str], target: Path, copy: bool) ->
     with temporary_place(target) as workshop:
         workshop.mkdir()
         for name, (source, state) in wanted.items():
-            picture = name.partition("/")[2]
+            picture = str(source.relative_to(root))
             try:
                 obstacle = in_the_way(target, name)
                 if obstacle == target / name and _is_as(obstacle, [state]):
@@ -180,14 +193,23 @@ def _remove(root: Path, target: Path, name: str, states: list[State]) -> bool:
     path = target / name
     if in_the_way(target, name) != path or not _is_as(path, states):
         return True  # gone, or the user's own now
-    original = root / name.partition("/")[2]
-    if not path.is_symlink() and not _is_as(original, [_state_of(path)]):
-        return False
+    if not path.is_symlink():
+        state = _state_of(path)
+        if not any(_is_as(original, [state]) for original in _originals(root, name)):
+            return False
     path.unlink()
     with suppress(OSError):  # a folder has other files
         for folder in path.relative_to(target).parents[:-1]:
             (target / folder).rmdir()
     return True
+
+
+def _originals(root: Path, name: str) -> Iterator[Path]:
+    """Yield what may be a copy's original: its name without the folders of one level or more."""
+    folder, _, rest = name.partition("/")
+    while rest and re.fullmatch(FOLDERS, folder):
+        yield root / rest
+        folder, _, rest = rest.partition("/")
 
 
 def _state_of(path: Path) -> State:

@@ -21,7 +21,17 @@ from utils import places
 
 HELP = "cluster the pictures of a folder and write a report on them"
 # A test compares these two with the modules that implement them.
-CLUSTERERS = ("kmeans", "gmm", "ward", "spectral", "hdbscan", "dbscan_knee", "som", "leiden")
+CLUSTERERS = (
+    "levels",
+    "kmeans",
+    "gmm",
+    "ward",
+    "spectral",
+    "hdbscan",
+    "dbscan_knee",
+    "som",
+    "leiden",
+)
 BACKBONES = (
     "efficientnet_lite0",
     "efficientnet_lite1",
@@ -37,15 +47,23 @@ BACKBONES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the arguments."""
     parser.usage = (
-        f"{PROGRAM} images DIR [--clusters K|auto] [--backbone NAME] [--clusterer NAME]"
+        f"{PROGRAM} images DIR [--clusters K|auto] [--level N] [--backbone NAME]"
+        " [--clusterer NAME]"
         " [--name TITLE] [--labels folders|CSV] [--exclude PATTERN]... [--largest-megapixels N]"
-        " [--no-metadata] [--features FILE] [--export DIR [--copy]] [--out DIR] [--seed N]"
-        " [--offline]\n"
+        " [--no-metadata] [--features FILE] [--export DIR [--levels] [--copy]] [--out DIR]"
+        " [--seed N] [--offline]\n"
         f"       {PROGRAM} images DIR --model FILE [--export DIR [--copy]] [--out DIR]"
     )
     parser.add_argument("folder", metavar="DIR", help="folder of the pictures, nested or flat")
     parser.add_argument(
-        "--clusters", metavar="K|auto", help="number of clusters (default: chosen without labels)"
+        "--clusters",
+        metavar="K|auto",
+        help="number of clusters (default: groups at several levels)",
+    )
+    parser.add_argument(
+        "--level",
+        metavar="N",
+        help="level of groups in front, 1 for the coarsest (default: the finest that comes again)",
     )
     parser.add_argument(
         "--backbone",
@@ -53,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(BACKBONES)} or timm:MODEL (default: {BACKBONES[0]})",
     )
     parser.add_argument(
-        "--clusterer", metavar="NAME", help=f"{', '.join(CLUSTERERS)} (default: gmm)"
+        "--clusterer",
+        metavar="NAME",
+        help=f"{', '.join(CLUSTERERS)} (default: levels; with --clusters K gmm)",
     )
     parser.add_argument("--name", metavar="TITLE", help="title of the report (default: the folder)")
     parser.add_argument("--labels", metavar="folders|CSV", help="for scoring only")
@@ -82,6 +102,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--export", metavar="DIR", help="make a folder of links to the pictures of each cluster"
     )
+    parser.add_argument(
+        "--levels", action="store_true", help="export a folder within a folder for each level"
+    )
     parser.add_argument("--copy", action="store_true", help="export copies instead of links")
     parser.add_argument(
         "--model", metavar="FILE", help="put the pictures into the clusters of this model"
@@ -101,16 +124,18 @@ def check(options: argparse.Namespace) -> None:
     if not options.name.strip():
         raise WrongCall("--name is empty: give a title, or omit it for the folder's name")
     if options.model is not None:
-        for name in ("clusters", "clusterer", "backbone", "labels"):
+        for name in ("clusters", "clusterer", "level", "backbone", "labels"):
             if getattr(options, name) is not None:
                 raise WrongCall(f"--{name} cannot be combined with --model, which determines it")
         options.model = place("--model", options.model)
-    if options.copy and options.export is None:
-        raise WrongCall("--copy applies to --export: give --export DIR as well")
+    for name in ("copy", "levels"):
+        if getattr(options, name) and options.export is None:
+            raise WrongCall(f"--{name} applies to --export: give --export DIR as well")
     if not re.fullmatch("[0-9]{1,9}", options.seed):
         raise WrongCall(f"--seed {options.seed!r}: not a whole number from 0")
     options.seed = int(options.seed)
-    options.clusters = _clusters(options.clusters)
+    options.clusters = _number_or_auto("--clusters", options.clusters)
+    options.level = _number_or_auto("--level", options.level)
     try:
         options.largest_megapixels = whole_number_from_1(options.largest_megapixels)
     except argparse.ArgumentTypeError:
@@ -122,7 +147,10 @@ def check(options: argparse.Namespace) -> None:
         if options.backbone is not None:
             raise WrongCall("--backbone cannot be combined with --features, which replaces it")
         options.features = place("--features", options.features)
-    options.clusterer = _one_of("--clusterer", options.clusterer or "gmm", CLUSTERERS)
+    if options.clusterer is None:
+        options.clusterer = "levels" if options.clusters == "auto" else "gmm"
+    _one_of("--clusterer", options.clusterer, CLUSTERERS)
+    _check_levels(options)
     options.backbone = options.backbone or BACKBONES[0]
     if not re.fullmatch("timm:[A-Za-z0-9_.]+", options.backbone):
         _one_of("--backbone", options.backbone, (*BACKBONES, "timm:MODEL"))
@@ -154,13 +182,32 @@ def _folder(text: str) -> Path:
     return folder
 
 
-def _clusters(text: str | None) -> int | str:
+def _number_or_auto(option: str, text: str | None) -> int | str:
     if text in (None, "auto"):
         return "auto"
     try:
         return whole_number_from_1(text)
     except argparse.ArgumentTypeError:
-        raise WrongCall(f"--clusters {text!r}: must be 'auto' or a whole number from 1") from None
+        raise WrongCall(f"{option} {text!r}: must be 'auto' or a whole number from 1") from None
+
+
+def _check_levels(options: argparse.Namespace) -> None:
+    """Refuse what contradicts levels, which find their numbers of groups themselves."""
+    if options.clusterer == "levels":
+        if options.clusters != "auto":
+            raise WrongCall(
+                "--clusters cannot be combined with --clusterer levels: choose a level by --level N"
+            )
+        if options.levels and options.model is not None:
+            raise WrongCall(
+                "--levels cannot be combined with --model, which has one level in front"
+            )
+        return
+    for name, is_given in (("level", options.level != "auto"), ("levels", options.levels)):
+        if is_given:
+            raise WrongCall(
+                f"--{name} applies to groups at several levels: omit --clusters and --clusterer"
+            )
 
 
 def _one_of(option: str, name: str, allowed: tuple[str, ...]) -> str:

@@ -27,7 +27,8 @@ def assign(request: PictureRequest) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``path``, ``cluster`` (str) and ``confidence`` (in [0, 1]).
+        Columns ``path``, ``cluster`` (str, -1 belongs to none), ``confidence`` (in [0, 1]) and
+        ``outlier_score``, see `FeatureClusterer.score_outliers`.
 
     Raises
     ------
@@ -55,18 +56,28 @@ def assign(request: PictureRequest) -> pd.DataFrame:
     if not len(collected.usable):
         raise UserError(f"{request.folder}: none of its {len(files.names)} files can be read")
     clusters, shares = model.vote(features_of_all)
+    outlier_scores = model.score_outliers(features_of_all)
+    is_far = outlier_scores > model.far_threshold_
+    clusters[is_far], shares[is_far] = -1, 0
     table = pd.DataFrame(
         {
             "path": [picture_files.printable(files.names[row]) for row in collected.usable],
             "cluster": clusters.astype(str),
             "confidence": shares.round(4),
+            "outlier_score": outlier_scores.round(4),
         }
     )
     with replaced_together(request.out, request.owner) as folder:
         table.to_csv(folder / ASSIGNED, index=False)
     left_out = f", {len(skipped):,} left out" if len(skipped) else ""
-    n_clusters = counted(table["cluster"].nunique(), "cluster")
-    print(f"{counted(len(table), 'picture')} put into {n_clusters}{left_out}")
+    placed = table.loc[table["cluster"] != "-1", "cluster"]
+    n_clusters = counted(placed.nunique(), "cluster")
+    print(f"{counted(len(placed), 'picture')} put into {n_clusters}{left_out}")
+    if n_far := len(table) - len(placed):
+        print(
+            f"{counted(n_far, 'picture')} in none: noise, or farther from the model's pictures "
+            f"than {model.far_threshold_:.3f} (cosine distance, upper fence of its own)"
+        )
     print(f"{shown(request.out / ASSIGNED)}")
     return table
 

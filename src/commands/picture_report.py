@@ -76,6 +76,7 @@ def _run_notebook(request: PictureRequest, run_dir: Path) -> None:
         "clusters": request.clusters,
         "backbone": request.backbone,
         "clusterer": request.clusterer,
+        "level": request.level,
         "exclude": list(request.exclude),
         "largest_megapixels": request.largest_megapixels,
         "with_metadata": request.with_metadata,

@@ -30,6 +30,10 @@ class PictureRequest:
         Patterns of names that are left out.
     features : Path or None
         A file of features that is used instead of a network.
+    level : int or "auto"
+        The level of groups in front, 1 for the coarsest.
+    levels : bool
+        Whether an export has a folder within a folder for each level.
     """
 
     folder: Path
@@ -49,6 +53,8 @@ class PictureRequest:
     largest_megapixels: int
     with_metadata: bool
     features: Path | None
+    level: int | str
+    levels: bool
 
     @property
     def owner(self) -> str:
@@ -91,6 +97,8 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
         largest_megapixels=options.largest_megapixels,
         with_metadata=not options.no_metadata,
         features=options.features,
+        level=options.level,
+        levels=options.levels,
     )
     _require_apart(request)
     found = picture_files.find(request.folder, request.labels, request.exclude)

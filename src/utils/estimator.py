@@ -24,8 +24,8 @@ LEAST_LAID_OUT = 50
 LEAST_DIFFERENT = 10
 # The distance to this nearest other says how far off a point lies; of few points to the farthest.
 FAR_NEIGHBOR = 50
-# Beyond this quantile of the points of `fit`, a new point belongs to nothing.
-FAR_QUANTILE = 0.99
+# So many interquartile ranges above the third quartile a point is an outlier (Tukey 1977).
+FENCE = 1.5
 _ARRAYS = (
     "mean_",
     "components_",
@@ -280,8 +280,9 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
     @property
     def far_threshold_(self) -> float:
-        """Outlier score above which new points belong to nothing: 1 % of `fit` exceed it."""
-        return float(np.quantile(self.outlier_scores_, FAR_QUANTILE))
+        """Outlier score above which a point is an outlier, and a new one belongs to nothing."""
+        first, third = np.quantile(self.outlier_scores_, (0.25, 0.75))
+        return float(third + FENCE * (third - first))
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Place points in the layout: float64, shape (M, d)."""

@@ -38,7 +38,7 @@ def test_the_recipes_are_those_of_the_leaderboards():
 
 
 def test_what_pictures_are_clustered_with_is_what_there_is():
-    assert tuple(clustering.CLUSTERERS) == images.CLUSTERERS
+    assert ("levels", *clustering.CLUSTERERS) == images.CLUSTERERS
     with pytest.raises(errors.UserError) as refused:
         pretrained.load_backbone("magic")
     named = re.findall(r"[a-z]+[a-z0-9_]*\d[a-z0-9_]*", str(refused.value))

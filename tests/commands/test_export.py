@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+import pandas as pd
 import pytest
 
 from commands import export as exporting
@@ -53,6 +54,31 @@ def test_names_of_any_bytes_are_exported(root, target, copy):
     for path in target.glob("cluster-*/*.jpg"):
         assert path.is_symlink() != copy
     assert sorted(os.listdir(target)) == [MANIFEST, "cluster-000", "cluster-001"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_levels_are_folders_within_folders(root, target, copy):
+    nested = {name: f"cluster-000/{place}" for name, place in CLUSTERS.items()}
+    done = export(root, nested, target, copy)
+    assert (done.n_pictures, done.left_out, done.kept) == (len(NAMES), {}, ())
+    assert content(target) == expected(root, nested)
+    again = export(root, CLUSTERS, target, copy)
+    assert (again.n_pictures, again.kept) == (len(NAMES), ())
+    assert content(target) == expected(root)
+
+
+@pytest.mark.parametrize(
+    ("by_levels", "folders"),
+    [
+        (False, ["cluster-001", "noise"]),
+        (True, ["cluster-000/cluster-003", "cluster-000/cluster-012"]),
+    ],
+)
+def test_a_folder_is_named_after_the_cluster_or_its_levels(by_levels, folders):
+    table = pd.DataFrame({"path": ["a", "b"], "cluster": ["1", "-1"]})
+    table["level_1"], table["level_2"] = [0, 0], [3, 12]
+    assert exporting._folders(table, by_levels) == folders
+    assert exporting._folders(table[["path", "cluster"]], by_levels) == ["cluster-001", "noise"]
 
 
 @pytest.mark.parametrize("copy", [False, True])

@@ -40,7 +40,7 @@ def request_for(*arguments):
 
 def test_defaults(folder):
     request = request_for(folder)
-    assert (request.clusters, request.clusterer) == ("auto", "gmm")
+    assert (request.clusters, request.clusterer, request.level) == ("auto", "levels", "auto")
     assert request.backbone == "efficientnet_lite0"
     assert request.title == "My digits" and request.study == "my-digits"
     assert request.out == places.ROOT / "reports" / "images" / "my-digits"
@@ -72,6 +72,15 @@ def test_a_title_becomes_a_plain_name(title, name):
         (["{folder}", "--clusterer", "magic"], "--clusterer 'magic': allowed are"),
         (["{folder}", "--name", "  "], "--name is empty"),
         (["{folder}", "--copy"], "give --export DIR as well"),
+        (["{folder}", "--levels"], "--levels applies to --export"),
+        (["{folder}", "--level", "0"], "--level '0': must be 'auto' or a whole number from 1"),
+        (["{folder}", "--clusters", "3", "--level", "2"], "--level applies to groups at several"),
+        (["{folder}", "--clusterer", "levels", "--clusters", "3"], "choose a level by --level N"),
+        (["{folder}", "--model", "m", "--level", "2"], "--level cannot be combined with --model"),
+        (
+            ["{folder}", "--model", "m", "--levels", "--export", "{parent}-x"],
+            "--levels cannot be combined with --model",
+        ),
         (["{folder}", "--seed", "x"], "--seed 'x'"),
         (["{folder}", "--model", "m", "--clusters", "3"], "--clusters cannot be combined with"),
         (["{folder}", "--out", "{folder}/report"], "lies in the folder of the pictures"),

@@ -12,7 +12,7 @@ from utils import estimator, figures
 from utils.data import picture_files, picture_reading
 from utils.errors import UserError
 from utils.representations.pretrained import Backbone
-from utils.runs import picture_features, picture_folder
+from utils.runs import picture_features, picture_folder, picture_levels
 from utils.runs import pictures as own_images
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
@@ -59,7 +59,7 @@ def folder(tmp_path):
 
 def opened(folder, tmp_path, labels="folders", clusters="auto", **reading):
     return picture_folder.open_folder(
-        folder, labels, "colours", clusters, "gmm", "test", 0, tmp_path / "run", **reading
+        folder, labels, "colours", clusters, "auto", "test", 0, tmp_path / "run", **reading
     )
 
 
@@ -264,7 +264,8 @@ def test_features_of_a_file_instead_of_a_network(folder, tmp_path, mean_colours)
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*/*.png"))]
     names = [name for name in names if name not in ("red/bad.png", "red/05.png")]
     values = random.normal(size=(len(names) + 1, 8)).astype(np.float32)
-    values[:, 0] += [20 * list(COLOURS).index(name.split("/")[0]) for name in names] + [0]
+    kinds = [list(COLOURS).index(name.split("/")[0]) for name in names]
+    values[np.arange(len(names)), kinds] += 20
     values[3, 4] = np.nan
     np.savez(tmp_path / "own.npz", paths=[*names, "gone.png"], features=values)
     run = opened(folder, tmp_path, own_features=str(tmp_path / "own.npz"))
@@ -336,7 +337,7 @@ def test_a_sheet_goes_from_the_prototype_out(folder, tmp_path, mean_colours):
         shown = sum(len(part.names) for part in rows.values())
         assert shown == min(size, 3 * figures.SHEET_COLUMNS)
         assert all(len(part.images) == len(part.names) for part in rows.values())
-        assert list(rows) == ["prototypes", "between", "outliers"]
+        assert list(rows) == ["prototypes", "between", "least clear"]
         inside = run.distances[run.model.labels_ == cluster]
         assert inside.min() == 0 and (inside == 0).sum() == 1
 
@@ -346,7 +347,9 @@ def test_what_other_programs_can_use_is_written(folder, tmp_path, mean_colours):
     run.write_outputs(run.near_duplicates())
     table = pd.read_csv(tmp_path / "run/assignments.csv")
     assert list(table.columns) == [
-        *("path", "cluster", "confidence", "distance_to_prototype", "x", "y"),
+        *("path", "cluster"),
+        *picture_levels.level_names(run.model),
+        *("confidence", "outlier_score", "x", "y"),
         *("width", "height", "bytes", "taken", "camera", "label"),
     ]
     assert len(table) == 91

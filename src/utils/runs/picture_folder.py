@@ -14,6 +14,7 @@ from utils.data.picture_embeddings import read_embeddings
 from utils.data.picture_files import printable
 from utils.data.picture_reading import MOST_PIXELS
 from utils.errors import UserError
+from utils.estimator import AUTO
 from utils.runs.picture_features import collect, features_of, left_out, with_features
 from utils.runs.pictures import PROFILE, OwnImages
 from utils.runs.record import Record
@@ -56,6 +57,7 @@ def open_folder(
     largest_megapixels: int = MOST_PIXELS // 10**6,
     with_metadata: bool = True,
     own_features: str | None = None,
+    level: int | str = AUTO,
 ) -> OwnImages:
     """Read a folder of pictures and compute their features, or take them up where a run stopped.
 
@@ -81,6 +83,8 @@ def open_folder(
         Whether dates and cameras are read, and shown with the sizes.
     own_features : str or None
         A file of features, see `picture_embeddings.read_embeddings`; no network is used then.
+    level : int or "auto"
+        Level in front, see `FeatureClusterer`.
 
     Raises
     ------
@@ -149,6 +153,7 @@ def open_folder(
         backbone=about,
         clusters=clusters,
         clusterer=clusterer,
+        level=level,
     )
 
 
