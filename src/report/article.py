@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,17 +21,19 @@ from report import (
     variances,
 )
 from report.evidence_tables import MAPS_TABLE
-from report.markdown import duration, fixed, interval
+from report.markdown import code, duration, fixed, interval
 from report.published import Published
 from report.study_names import short_name
-from report.tally import OUTSIDE, ScoreTally, tally_scores
+from report.tally import CONSISTENT, OUTSIDE, ScoreTally, tally_scores
 from report.verdict_rows import identity_rows, score_rows
 from utils import config, places
+from utils.config.vocabulary import NAMES
 from utils.store.tables import LOSSES_TABLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from report.claims import TestedClaim
     from report.collect import Results
     from report.comparisons import Comparison
 
@@ -126,6 +129,7 @@ def context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, An
         "n_networks": n_networks(fullest),
         "cite_as": _citation(),
         "findings": findings.sentences(sound, studies, untrained),
+        "one_network": findings.one_network_sentence(findings.beside_frozen(sound, studies)),
         "untrained": [findings.untrained_sentence(best) for best in untrained],
         "indices": findings.indices_sentence(findings.indices_find(sound, studies)),
         "score_rows": _score_rows(fullest),
@@ -144,6 +148,7 @@ def context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, An
         ],
         "n_choices": sum(len(study.choices) for study in studies),
         "study_views": [_section(sound, study) for study in studies],
+        "best_by_board": _best_by_board(fullest),
         "method_rows": _method_rows(fullest, untrained),
         "missing": tally.papers["not run"] + tally.papers["failed"],
         "compute": duration(_seconds(fullest)),
@@ -152,9 +157,12 @@ def context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, An
 
 def verdicts_in_short(tally: ScoreTally) -> str:
     """Count the papers' values that are consistent with our runs, and those that are not."""
-    shown = {"consistent": "consistent with our runs"} | {word: word for word in OUTSIDE}
-    parts = [f"{tally.papers[word]} {words}" for word, words in shown.items() if tally.papers[word]]
-    rest = tally.scores - sum(tally.papers[word] for word in shown)
+    consistent = tally.papers[CONSISTENT]
+    if not consistent + tally.outside:
+        return "none could be judged"
+    parts = [f"{consistent or 'none'} {'are' if consistent > 1 else 'is'} consistent with our runs"]
+    parts += [f"{tally.papers[word]} {word}" for word in OUTSIDE if tally.papers[word]]
+    rest = tally.scores - consistent - tally.outside
     return ", ".join([*parts, *([f"{rest} undecided or not run"] if rest else [])])
 
 
@@ -210,7 +218,7 @@ def _section(fullest: Published, study: config.Study) -> StudySection:
     compared = findings.beside_pixels(fullest, [study])
     maps = fullest.evidence[MAPS_TABLE.file]
     rows = [
-        [f"“{one.claim.text}”", one.outcome, " ".join(one.sentences[:-1]) or one.reason or ""]
+        [f"“{one.claim.text}”", one.outcome, " ".join(one.sentences[:-1]) or reason_of(one)]
         for one in fullest.tested_claims.get(study.study, [])
         if not one.claim.substitute
     ]
@@ -220,6 +228,22 @@ def _section(fullest: Published, study: config.Study) -> StudySection:
         rows,
         bool((maps["study"] == study.study).any()),
     )
+
+
+def reason_of(untested: TestedClaim) -> str:
+    """Say why a claim was not tested, without the machine's own message and with plain names."""
+    text = re.sub(r" \([^()]*\)", "", untested.reason or "")
+    return re.sub(r"\bresnet50\b", NAMES["resnet50"], text)
+
+
+def _best_by_board(fullest: Published) -> list[str]:
+    """Say what the best method of each leaderboard reaches."""
+    boards = [
+        (config.load_leaderboard(name).title, board_sections.published_board(name, fullest)[:1])
+        for name in fullest.record.get("leaderboards", [])
+        if name in config.leaderboard_names()
+    ]
+    return [f"{rows[0].ari:.2f} on {title}" for title, rows in boards if rows]
 
 
 def _method_rows(
@@ -247,7 +271,7 @@ def _method_rows(
                     fixed(row.acc, 3),
                     fixed(row.ari, 3),
                     duration(row.seconds),
-                    f"./run_all.sh recipe {row.recipe}" if row.recipe else "–",
+                    code(row.recipe) if row.recipe else "–",
                 ]
             )
     return rows

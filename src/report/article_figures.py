@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from report import answers
-from report.comparisons import run_values
+from report.comparisons import values_to_compare
 from report.evidence_tables import DIMENSIONS_TABLE, MAPS_TABLE
 from report.notebook_parts import FigureView
 from report.reproduction import values_of
@@ -24,7 +24,7 @@ from utils.figures import article as figures
 from utils.figures import description, panels, save
 from utils.store import cache, files
 from utils.store.files import sha256_array
-from utils.store.tables import CONFUSION_TABLE
+from utils.store.tables import CONFUSION_TABLE, STARTS_TABLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -224,16 +224,29 @@ def all_scores(
 
 
 def stages_of(fullest: Published, study: config.Study) -> dict[str, list[float]]:
-    """Return the ARI of k-means for each run and each representation of a study."""
+    """Return the ARI of k-means for each run and each representation of a study.
+
+    Of what is not trained there may be one run; then the values are those of other starts.
+    """
     places_of = {
         "pixels": ("pixels", "raw"),
         "pca": ("pixels", "pca50"),
         "autoencoder": ("autoencoder", study.space.label),
         "frozen": (SUBSTITUTE, "raw"),
     }
+    starts = fullest.evidence[STARTS_TABLE.file]
+    own = fullest.metrics[
+        (fullest.metrics["study"] == study.study) & (fullest.metrics["clusterer"] == "kmeans")
+    ]
+    sizes = own.groupby(["representation", "space"])["n"].max()
     return {
-        stage: list(run_values(fullest.metrics, study, *place, "kmeans", "ari").values())
+        stage: list(
+            values_to_compare(
+                fullest.metrics, starts, study, (*place, "kmeans"), "ari", sizes[place]
+            ).values()
+        )
         for stage, place in places_of.items()
+        if place in sizes.index
     }
 
 
@@ -242,7 +255,7 @@ def slopes_of(fullest: Published, studies: Iterable[config.Study]) -> list[figur
     found = []
     for study in studies:
         stages = stages_of(fullest, study)
-        if stages["autoencoder"]:
+        if stages.get("autoencoder"):
             reported = [float(one.value) for one in study.reported if one.metric == "ari"]
             paper = reported[0] if reported else None
             found.append(figures.Slope(short_name(study.study), stages, paper))

@@ -189,6 +189,19 @@ def frozen_sentence(found: Sequence[Beside], indices: IndexFinding) -> str:
     return f"{_sentence('; '.join(parts + _open(undecided)))}{found_of_indices}"
 
 
+def one_network_sentence(found: Sequence[Beside]) -> str:
+    """Name the studies that are undecided because a single network was scored; or say nothing."""
+    single = [
+        one.title for one in found if one.outcome == "undecided" and len(one.comparison.ours) == 1
+    ]
+    if not single:
+        return ""
+    return (
+        f"Of {' and '.join(single)} one network only was scored on the images that the frozen "
+        "network was given, and one run decides nothing."
+    )
+
+
 def _index_sentence(found: IndexFinding) -> str:
     n = found.silhouette
     if n == found.studies:

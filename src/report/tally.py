@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_TESTED = "not tested"
+CONSISTENT = "consistent"
 OUTSIDE = ("too high", "too low")
 VERDICTS = (*JUDGED, NOT_DECIDABLE, NOT_RUN, FAILED, NOT_TESTED)
 # What a method trains.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections import Counter
 from types import SimpleNamespace
 
 import fake_run
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from report import article, collect, published, study_names, templates
+from report import article, collect, published, study_names, tally, templates
 from report.evidence import write_results
 from report.notebook_parts import FigureView
 from report.pages import Document, write_all
@@ -147,6 +148,30 @@ def test_the_abstract_of_the_published_run_has_at_most_150_words():
     abstract = re.search(r"abstract: \|\n(.+?)\nprovenance:", text, re.DOTALL)[1]
     words = re.sub(r"^ *\d\. ", "", abstract.replace("\\", ""), flags=re.MULTILINE).split()
     assert 100 < len([word for word in words if word != "+"]) <= 150
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        (
+            ["consistent"] * 3 + ["too high", "too low", "not run", "uninformative"],
+            "3 are consistent with our runs, 1 too high, 1 too low, 2 undecided or not run",
+        ),
+        (["consistent"], "1 is consistent with our runs"),
+        (["too high"], "none is consistent with our runs, 1 too high"),
+        (["not tested", "not run"], "none could be judged"),
+    ],
+)
+def test_the_verdicts_of_the_abstract_are_all_scores(verdicts, words):
+    papers = Counter(verdicts)
+    found = tally.ScoreTally(len(verdicts), papers, Counter(), 0, 0, 0)
+    assert article.verdicts_in_short(found) == words
+
+
+def test_a_reason_has_the_name_of_the_network_and_no_message_of_the_machine():
+    reason = "The weights of resnet50 are not available (Name or service not known); another is"
+    untested = SimpleNamespace(reason=reason)
+    assert article.reason_of(untested) == "The weights of ResNet50 are not available; another is"
 
 
 def test_every_study_has_a_short_name():

@@ -183,6 +183,16 @@ def test_the_sentence_on_frozen_networks_says_what_the_comparisons_say(found, be
     )
 
 
+def test_a_study_that_one_network_leaves_open_is_named():
+    single = beside("D", [0.3], [0.5, 0.51])
+    assert single.outcome == "undecided"
+    assert findings.one_network_sentence([BETTER, OPEN]) == ""
+    assert findings.one_network_sentence([OPEN, single]) == (
+        "Of D one network only was scored on the images that the frozen network was given, and one "
+        "run decides nothing."
+    )
+
+
 def test_the_author_of_a_study_stands_with_its_scores():
     found = [beside("MNIST (Das)", [0.5, 0.51, 0.52], [0.3, 0.31, 0.32]), BETTER]
     assert findings.help_sentence(found) == (

@@ -227,8 +227,8 @@ def slopes(studies: Sequence[Slope]) -> Figure:
         _keep(fig, pd.DataFrame(rows)),
         "ARI of k-means on raw pixels, on 50 principal components of the pixels, on the code of "
         "the study's autoencoder and on the features of a frozen network (EfficientNet-Lite0, "
-        "trained on ImageNet with labels). Each dot is a run. The frozen network has the first "
-        "images only.",
+        "trained on ImageNet with labels). Each dot is a run or, where the protocol allows one "
+        "run only, a start of k-means. The frozen network was given the first images only.",
         "Slope plots of the ARI over representations, one for each study.",
     )
 
