@@ -6,12 +6,10 @@ import json
 import os
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +18,7 @@ from utils import places
 from utils.data import picture_reading
 from utils.data.picture_files import Found, printable
 from utils.data.picture_reading import DIGEST_BYTES, MOST_PIXELS, Unreadable
+from utils.runs import picture_quality
 from utils.runs.picture_store import PictureStore, digest_of, state_of
 from utils.store.fingerprints import fingerprint, library_versions, source_fingerprint
 
@@ -33,7 +32,11 @@ CHUNK = 256
 THUMB, SMALL, SHOWN_SIDE = 32, 64, 128  # pixels
 # Of pictures whose features somebody else computed.
 SIDE_WITHOUT_NETWORK = 128
-_CODE = ("utils.data.picture_reading", "utils.representations.pretrained")
+_CODE = (
+    "utils.data.picture_reading",
+    "utils.representations.pretrained",
+    "utils.runs.picture_quality",
+)
 _COLUMNS = {
     "thumbs": ((THUMB, THUMB, 3), np.uint8),
     "square_digest": ((DIGEST_BYTES,), np.uint8),
@@ -43,6 +46,7 @@ _COLUMNS = {
     "height": ((), np.int32),
     "metadata": ((), np.int32),
     "n_bytes": ((), np.int64),
+    "sharpness": ((), np.float32),
 }
 _FORMAT_OF_SUFFIX = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".jpg_large"), ("JPEG", "MPO")),
@@ -77,6 +81,8 @@ class Collected:
         Equal for files of the same bytes, and for those of the same pixels in one size.
     metadata : ndarray of int32, shape (N,)
         Number of entries of metadata; 0 if they were not to be read.
+    sharpness : ndarray of float32, shape (N,)
+        See `picture_quality.sharpness`.
     facts : list of dict, length N
         ``format``, ``notes`` (of what is odd), ``taken`` (date) and ``camera``.
     """
@@ -92,6 +98,7 @@ class Collected:
     file_digest: np.ndarray
     pixel_digest: np.ndarray
     metadata: np.ndarray
+    sharpness: np.ndarray
     facts: list[dict[str, object]]
 
     def details(self) -> pd.DataFrame:
@@ -118,6 +125,14 @@ class Collected:
             if notes:
                 entries.append((printable(name), "; ".join(notes)))
         return pd.DataFrame(entries, columns=["path", "note"])
+
+
+class _Reading(NamedTuple):
+    """How files are read; see `collect`."""
+
+    side: int
+    most_pixels: int
+    with_metadata: bool
 
 
 @dataclass(frozen=True)
@@ -161,6 +176,7 @@ def collect(
         Whether dates and cameras are read.
     """
     side = network.side if network else SIDE_WITHOUT_NETWORK
+    reading = _Reading(side, most_pixels, with_metadata)
     store = PictureStore(_folder(network, with_metadata))
     digests: dict[int, bytes] = {}
     reasons: dict[int, str] = {}
@@ -168,24 +184,26 @@ def collect(
     new: dict[bytes, dict[str, np.ndarray]] = {}
     states: dict[bytes, bytes] = {}
     began, n_new, total = time.monotonic(), 0, len(found.names)
-    make = lambda row: _made(found, row, store, side, most_pixels, with_metadata)  # noqa: E731
-    for row, file in enumerate(_in_order(make, total)):
-        if file.reason is not None:
-            reasons[row] = file.reason
-        else:
-            digests[row] = file.digest
-            if file.state is not None and store.digest_at(file.state) != file.digest:
-                states[file.state] = file.digest
-            if file.new is not None:
-                new.setdefault(file.digest, file.new)
-        is_last = row + 1 == total
-        if len(new) == CHUNK or (is_last and (new or states)):
-            store.add(_computed(list(new.values()), network), states)
-            n_new += len(new)
-            new, states = {}, {}
-        if (row + 1) % CHUNK == 0 or is_last:
+    # Not side by side with the network: on few cores its threads would wait for each other.
+    with picture_reading.quiet_decoders(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, total, CHUNK):
+            rows = range(start, min(start + CHUNK, total))
+            made = pool.map(lambda row: _made(found.path(row), store, reading), rows)
+            for row, file in zip(rows, made, strict=True):
+                if file.reason is not None:
+                    reasons[row] = file.reason
+                    continue
+                digests[row] = file.digest
+                if file.state is not None and store.digest_at(file.state) != file.digest:
+                    states[file.state] = file.digest
+                if file.new is not None:
+                    new.setdefault(file.digest, file.new)
+            if len(new) >= CHUNK or (rows.stop == total and (new or states)):
+                store.add(_computed(list(new.values()), network), states)
+                n_new += len(new)
+                new, states = {}, {}
             seconds = time.monotonic() - began
-            print(_progress(row + 1, total, len(reasons), n_new, seconds), flush=True)
+            print(_progress(rows.stop, total, len(reasons), n_new, seconds), flush=True)
     return _gathered(store, digests, reasons)
 
 
@@ -209,32 +227,8 @@ def _folder(network: Backbone | None, with_metadata: bool) -> Path:
     return places.cache() / f"pictures-{fingerprint(recipe)[:16]}"
 
 
-def _in_order(make: Callable[[int], _File], total: int) -> Iterator[_File]:
-    """Make files side by side, some ahead of what is taken, so that decoding never waits."""
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
-    waiting: deque[Future[_File]] = deque()
-    try:
-        with picture_reading.quiet_decoders():
-            for row in range(total):
-                waiting.append(pool.submit(make, row))
-                if len(waiting) > CHUNK:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _made(
-    found: Found,
-    row: int,
-    store: PictureStore,
-    side: int,
-    most_pixels: int,
-    with_metadata: bool,
-) -> _File:
+def _made(path: Path, store: PictureStore, reading: _Reading) -> _File:
     """Read a file as far as it is not stored."""
-    path = found.path(row)
     state = state_of(path)
     digest = store.digest_at(state) if state else None
     if digest in store:
@@ -244,25 +238,27 @@ def _made(
         digest = digest_of(content)
         if digest in store:
             return _File(state, digest)
-        decoded = picture_reading.decode(content, 2 * side, most_pixels)
+        decoded = picture_reading.decode(content, 2 * reading.side, reading.most_pixels)
     except Unreadable as error:
         return _File(state, reason=str(error))
-    return _File(state, digest, _rows_of(decoded, digest, len(content), side, with_metadata))
+    return _File(state, digest, _rows_of(decoded, digest, len(content), reading))
 
 
 def _rows_of(
-    decoded: Decoded, digest: bytes, n_bytes: int, side: int, with_metadata: bool
+    decoded: Decoded, digest: bytes, n_bytes: int, reading: _Reading
 ) -> dict[str, np.ndarray]:
     from PIL import Image
 
-    square = decoded.square(side)
+    square = decoded.square(reading.side)
     thumb = Image.fromarray(square).resize((THUMB, THUMB), Image.Resampling.BOX)
+    within = decoded.picture.copy()
+    within.thumbnail((picture_quality.LONGEST_SIDE,) * 2)
     metadata = decoded.metadata
     facts = {
         "format": decoded.format,
         "notes": decoded.notes,
-        "taken": metadata.taken if with_metadata else "",
-        "camera": metadata.camera if with_metadata else "",
+        "taken": metadata.taken if reading.with_metadata else "",
+        "camera": metadata.camera if reading.with_metadata else "",
     }
     return {
         "square": square,
@@ -274,7 +270,8 @@ def _rows_of(
         "n_bytes": np.int64(n_bytes),
         "file_digest": np.frombuffer(digest, np.uint8),
         "pixel_digest": np.frombuffer(decoded.pixel_digest, np.uint8),
-        "metadata": np.int32(metadata.n_entries if with_metadata else 0),
+        "metadata": np.int32(metadata.n_entries if reading.with_metadata else 0),
+        "sharpness": np.float32(picture_quality.sharpness(np.asarray(within))),
         "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
     }
 

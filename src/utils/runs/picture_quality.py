@@ -18,7 +18,9 @@ ENTROPY_OF_LITTLE = 1.5
 LONGEST_SHAPE, SMALLEST_SHARE = 3.0, 1 / 16
 # See `sharpness`; of sharp photographs it is above 0.3.
 SHARPNESS_OF_BLURRED = 0.25
-LONGEST_SIDE = 512
+LONGEST_SIDE = 384
+BLUR = 9  # pixels, of the other blur
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _ONE_TIME = 1024
 
 
@@ -34,19 +36,29 @@ def sharpness(picture: np.ndarray) -> float:
     Returns
     -------
     float
-        In [0, 1]; NaN for a picture of less than 8 pixels a side or of one colour. By how much
-        a slight blur lowers the sum of the differences between neighbours: much in a sharp picture,
-        little in one that is blurred already (Crété-Roffet et al. 2007, "The blur effect", as in
-        `skimage.measure.blur_effect`).
-    """
-    from skimage.measure import blur_effect
+        In [0, 1], of the direction in which it is lower; NaN for a picture of less than 16 pixels a
+        side or of one colour.
 
-    if min(picture.shape[:2]) < 8:
+    Notes
+    -----
+    By how much another blur lowers the differences between neighbours: much in a sharp picture,
+    little in one that is blurred already (Crété-Roffet et al. 2007, "The blur effect: perception
+    and estimation with a new no-reference perceptual blur metric", SPIE 6492; 1 less their value).
+    """
+    if min(picture.shape[:2]) < 16:
         return float("nan")
-    grey = picture @ np.array([0.299, 0.587, 0.114])
-    if np.ptp(grey) < 1:
-        return float("nan")
-    return float(1 - blur_effect(grey / 255))
+    grey = picture @ _LUMINANCE
+    values = []
+    for image in (grey, np.ascontiguousarray(grey.T)):
+        sums = image.cumsum(axis=0)
+        blurred = (sums[BLUR:] - sums[:-BLUR]) / BLUR
+        start = BLUR // 2 + 1
+        sharp = np.abs(np.diff(image[start : start + len(blurred)], axis=0))
+        lost = np.maximum(sharp - np.abs(np.diff(blurred, axis=0)), 0)
+        total = float(sharp.sum())
+        if total >= sharp.size / 100:  # a hundredth of a grey value from pixel to pixel
+            values.append(float(lost.sum()) / total)
+    return min(values, default=float("nan"))
 
 
 def issues(
@@ -108,7 +120,7 @@ def _brightness(small: np.ndarray) -> tuple[np.ndarray, ...]:
     measures = np.zeros((len(small), 4))
     for start in range(0, len(small), _ONE_TIME):
         part = small[start : start + _ONE_TIME]
-        grey = part.reshape(len(part), -1, 3) @ np.array([0.299, 0.587, 0.114], np.float32)
+        grey = part.reshape(len(part), -1, 3) @ _LUMINANCE
         measures[start : start + len(part), :2] = np.quantile(grey, (0.01, 0.99), axis=1).T / 255
         measures[start : start + len(part), 2] = grey.std(axis=1) / 255
         steps = np.minimum(grey / 4, 63).astype(np.int64)
