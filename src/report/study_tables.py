@@ -52,7 +52,7 @@ class Beside:
 
 
 BESIDE_HEADER = (
-    *("Compared with", "Images", "ARI of the code", "ARI of the other", "Difference"),
+    *("Compared with", "Images", "ARI of the code", "ARI of the other", "Difference, 95 %"),
     *("The code is", "Silhouette of the code", "Silhouette of the other"),
 )
 
@@ -65,13 +65,20 @@ def beside_rows(found: Iterable[Beside]) -> list[list[object]]:
             number(one.images),
             fixed(one.external.our_mean),
             fixed(one.external.other_mean),
-            one.external.difference_in_words,
+            _difference(one.external),
             one.outcome,
             fixed(one.internal.our_mean if one.internal else None),
             fixed(one.internal.other_mean if one.internal else None),
         ]
         for one in found
     ]
+
+
+def _difference(compared: Comparison) -> str:
+    found = compared.difference
+    if found is None:
+        return "a single run"
+    return f"{fixed(found.difference)} ({fixed(found.low)} to {fixed(found.high)})"
 
 
 RANKING_HEADER = ("Representation", "ARI", "Silhouette", "Davies-Bouldin")

@@ -776,6 +776,23 @@ def test_hostile_text_comes_out_as_text_in_the_pdf(out):
         assert "".join(words.split()) in text
 
 
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+@pytest.mark.parametrize("name", ["report", "supplement"])
+def test_no_page_ends_with_a_heading_or_with_the_caption_of_a_table(out, name):
+    done = subprocess.run(
+        ["pdftotext", "-layout", out / f"{name}.pdf", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for page_text in done.stdout.split("\f")[:-1]:
+        lines = [line.strip() for line in page_text.splitlines() if line.strip()]
+        shown = [line for line in lines if not re.fullmatch(r"\d+( / \d+)?", line)]
+        last = shown[-1] if shown else ""
+        is_heading = re.match(r"\d+(\.\d+)* [A-Z“]", last) and " . . " not in last
+        assert not is_heading and not re.match(r"Table \d+\. ", last), last
+
+
 # --- judgements --------------------------------------------------------------------------------
 
 
@@ -1049,7 +1066,8 @@ def test_the_limitations_name_studies_that_were_trained_in_bfloat16(collected, o
 
 def test_one_seed_gives_no_spread_but_that_of_kmeans_where_nothing_is_trained(made_up, out):
     text = article(collect.collect("quick", STUDIES, [0], made_up), out)
-    assert "one side has a single run, so that the spread is unknown" in text
+    line = next(line for line in text.splitlines() if line.startswith("| pixels | 5,000 |"))
+    assert "| a single run | undecided |" in line
     assert "The seed is 0." in text
     assert " ± 0" not in text[: text.index("The published run, at full scale")]
     lines = text[text.index("# Data {#data}") :].splitlines()
