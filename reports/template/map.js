@@ -7,7 +7,7 @@
 // The element sends "selection", with `detail.indices` and `detail.title`, whenever that changes.
 "use strict";
 
-const AS_PICTURES = 120; // as many points in view are drawn as their pictures
+const AS_PICTURES = 400; // so many points in view show their pictures, where there is room
 const MANY = 5000; // more points in view are drawn as pixels
 const FAR = 10; // pixels from a point at which the mouse still finds it
 
@@ -344,9 +344,12 @@ class ClusterMap {
 
   paintPictures(indices) {
     const { pen, xy } = this;
-    const size = indices.length > 40 ? 28 : 44;
+    const size = indices.length > 40 ? 32 : 48;
+    const taken = [];
     for (const at of indices) {
       const [x, y] = this.toScreen(xy[2 * at], xy[2 * at + 1]);
+      if (taken.some((one) => Math.abs(one[0] - x) < size + 4 && Math.abs(one[1] - y) < size + 4)) continue;
+      taken.push([x, y]);
       pen.fillStyle = this.paints[this.paint[at]];
       pen.fillRect(x - size / 2 - 2, y - size / 2 - 2, size + 4, size + 4);
       this.thumbnails.draw(pen, at, x - size / 2, y - size / 2, size, () => this.draw());
@@ -465,16 +468,12 @@ class ClusterMap {
     if (!this.view) return;
     const at = this.at(left, top);
     this.tip.hidden = at < 0;
-    if (at < 0 || at === this.tipped) return this.placeTip(left, top);
-    this.tipped = at;
-    const facts = this.columns.slice(0, 4).map((column) => [column.title, inWords(column, at)]);
+    if (at < 0) return;
+    const first = this.columns.filter((column) => column === this.by || !column.title.startsWith("level"));
+    const facts = first.slice(0, 6).map((column) => [column.title, inWords(column, at)]);
     this.tip.replaceChildren(this.thumbs ? this.thumbnails.element(at, 96) : "",
       make("strong", {}, this.thumbnails.name(at)),
       ...facts.filter(([, value]) => value).map((fact) => make("div", {}, fact.join(": "))));
-    return this.placeTip(left, top);
-  }
-
-  placeTip(left, top) {
     const { tip, width, height } = this;
     tip.style.left = `${Math.min(left + 14, Math.max(0, width - tip.offsetWidth - 4))}px`;
     tip.style.top = `${top + 14 + tip.offsetHeight > height ? top - tip.offsetHeight - 14 : top + 14}px`;

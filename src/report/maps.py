@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 SPECIAL = ("x", "y", "name", "link", "image", "cell", "aspect", "nearest")
 NEAREST = 10
-TITLES = {"wrong": "mistakes", "confidence": "clarity"}
+TITLES = {"wrong": "mistakes", "confidence": "clarity", "bytes": "file size"}
 WORDS = {
     "wrong": ("matched with its class", "matched with another class"),
 }

@@ -19,6 +19,7 @@ NAMES = ["a b/#1.png", "c.png", "d.png", "e.png", "é.png"]
 def opened():
     """Five of six files are pictures; the first one is twice as wide as high."""
     known = pd.DataFrame({"path": NAMES, "confidence": 0.5, "cluster": [1, 0, 1, -1, 0]})
+    known["taken"] = ["2020-01-31 12:00:00", "", "2020-13-31 12:00:00", "", ""]
     small = np.zeros((N, 8, 8, 3), np.uint8) + np.arange(0, 250, 50, np.uint8)[:, None, None, None]
     files = ["a b/#1.png", "broken", *NAMES[1:]]
     return SimpleNamespace(
@@ -38,6 +39,7 @@ def test_every_picture_is_on_the_map_with_all_that_is_known():
     assert table["name"].tolist() == NAMES
     assert table.columns[:2].tolist() == ["cluster", "level_1"]
     assert {"confidence", "x", "y", "nearest", "aspect"} < set(table.columns)
+    assert table["taken"].notna().tolist() == [True] + [False] * 4
     np.testing.assert_array_equal(table[["x", "y"]], np.arange(10).reshape(5, 2))
     assert table["aspect"].tolist() == [2, 1, 1, 1, 1]
     assert table["file"].tolist()[:2] == ["/photos/a%20b/%231.png", "/photos/c.png"]

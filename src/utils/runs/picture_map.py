@@ -26,6 +26,8 @@ def map_table(run: OwnImages) -> pd.DataFrame:
         components; ``aspect``, width by height; ``cell`` and ``image``, see `atlas.with_images`.
     """
     known = run.assignments().rename(columns={"path": "name"})
+    if "taken" in known:
+        known["taken"] = pd.to_datetime(known["taken"].replace("", None), errors="coerce")
     groups = ["cluster", *(name for name in known.columns if name.startswith("level"))]
     table = known[groups].join(known.drop(columns=groups))
     table["file"] = [address(run.found.path(row)) for row in run.usable]
