@@ -44,7 +44,7 @@ own_features = None  # a file of features with paths, instead of the network's
 from IPython.display import display
 
 from utils import figures, metrics, runs
-from utils.runs import picture_levels
+from utils.runs import near_duplicates, picture_levels
 from utils.runs.picture_map import map_table
 from utils.runs.pictures import first_lines
 
@@ -202,21 +202,26 @@ if len(outliers):
     display(run.record.figure(sheet, "outliers", "The pictures farthest from all others."))
 
 # %% [markdown]
-# ## Near duplicates
+# ## Copies
 #
-# Pictures whose small copies differ by less than 6 of 255 on average: copies of one picture, also
-# in other sizes or qualities.
+# Pictures that are **copies** of others: the same bytes, the same pixels, or nearly the same, which
+# includes cropped, mirrored and turned copies, and such of other size, tone or quality. Each group
+# has a picture to keep, the largest one. Nothing is deleted; `duplicates.csv` lists all groups.
 
 # %% tags=["nbval-ignore-output"]
-duplicates = run.near_duplicates()
-run.record.fact("pairs of near duplicates", len(duplicates))
-print(f"Result: {len(duplicates):,} pairs of near duplicates")
-if len(duplicates):
-    pairs = first_lines(duplicates[["path", "other", "difference"]])
-    pair_rows = figures.image_rows(run.pair_pictures(duplicates), "Near duplicates")
-    words = "The most similar pairs, one picture above the other."
-    display(run.record.table(pairs, "near_duplicates", "The most similar pairs"))
-    display(run.record.figure(pair_rows, "near_duplicates", words))
+copies = run.duplicates
+n_groups = copies["group"].nunique()
+run.record.fact("groups of copies", n_groups)
+run.record.fact("pictures that could go", int((copies["keep"] == "no").sum()))
+print(f"Result: {n_groups:,} groups of copies, {len(copies):,} pictures")
+if n_groups:
+    kinds = near_duplicates.summary(copies)
+    listed = first_lines(near_duplicates.table(copies, run.image_names))
+    largest = figures.contact_sheet(run.copies_sheet(), "Copies")
+    words = "The largest groups of copies, the picture to keep first."
+    display(run.record.table(kinds, "copies_by_kind", "Groups of copies by kind"))
+    display(run.record.table(listed, "copies", "Copies, by group"))
+    display(run.record.figure(largest, "copies", words))
 
 # %% [markdown]
 # ## With labels
@@ -255,5 +260,5 @@ if run.labels is not None:
         display(run.record.figure(wrong, "mislabelled", reason))
 
 # %% tags=["nbval-ignore-output"]
-run.write_outputs(duplicates)
+run.write_outputs()
 run.record.finish()

@@ -56,6 +56,7 @@ def article(
         "title": title,
         "clusterer": clusterer,
         "finds_k": clusterer in clustering.FINDS_K,
+        "by_levels": clusterer == estimator.LEVELS,
         "named": {figure.name: _named(run, figure.csv, links) for figure in manifest.figures},
         "study": run.study,
         "record": record,

@@ -12,7 +12,7 @@ from utils import estimator, figures
 from utils.data import picture_files, picture_reading
 from utils.errors import UserError
 from utils.representations.pretrained import Backbone
-from utils.runs import picture_features, picture_folder, picture_levels
+from utils.runs import near_duplicates, picture_features, picture_folder, picture_levels
 from utils.runs import pictures as own_images
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
@@ -289,10 +289,11 @@ def test_a_changed_file_is_read_again(folder, tmp_path, mean_colours):
 
 
 def test_copies_are_listed(folder, tmp_path, mean_colours):
-    found = opened(folder, tmp_path).near_duplicates()
-    assert (found["path"][0], found["other"][0]) == ("red/00.png", "red/copy.jpg")
-    assert found["difference"].max() <= own_images.DUPLICATE_DIFFERENCE
-    assert found["difference"].is_monotonic_increasing
+    run = opened(folder, tmp_path)
+    found = near_duplicates.table(run.duplicates, run.image_names)
+    assert {"red/00.png", "red/copy.jpg"} <= set(found["path"])
+    listed = run.assignments().set_index("path")["duplicate"]
+    assert listed["red/copy.jpg"] == "near"
 
 
 def test_identical_pictures_are_in_one_cluster(folder, tmp_path, mean_colours, monkeypatch):
@@ -344,12 +345,12 @@ def test_a_sheet_goes_from_the_prototype_out(folder, tmp_path, mean_colours):
 
 def test_what_other_programs_can_use_is_written(folder, tmp_path, mean_colours):
     run = opened(folder, tmp_path)
-    run.write_outputs(run.near_duplicates())
+    run.write_outputs()
     table = pd.read_csv(tmp_path / "run/assignments.csv")
     assert list(table.columns) == [
         *("path", "cluster"),
         *picture_levels.level_names(run.model),
-        *("confidence", "outlier_score", "x", "y"),
+        *("confidence", "outlier_score", "outlier", "duplicate", "x", "y"),
         *("width", "height", "bytes", "taken", "camera", "label"),
     ]
     assert len(table) == 91
@@ -367,7 +368,7 @@ def test_names_of_any_bytes_are_kept_apart(folder, tmp_path, mean_colours):
     for name in names:
         (folder / "red" / os.fsdecode(name)).write_bytes(content)
     run = opened(folder, tmp_path)
-    run.write_outputs(run.near_duplicates())
+    run.write_outputs()
     paths = set(pd.read_csv(tmp_path / "run/assignments.csv")["path"])
     assert {"red/caf\\xe9.png", 'red/写真\\x0a"1" <b>.png', "red/a,b;'.png"} <= paths
 
@@ -388,7 +389,7 @@ def test_two_pictures_are_enough(tmp_path, mean_colours):
         Image.new("RGB", (40, 40), colour).save(tmp_path / f"two/{number}.png")
     run = opened(tmp_path / "two", tmp_path, labels=None, clusters=2)
     assert sorted(run.model.labels_) == [0, 1]
-    assert run.positions.shape == (2, 2) and run.near_duplicates().empty
+    assert run.positions.shape == (2, 2) and run.duplicates.empty
     assert [len(rows["all"].names) for _, rows in run.sheets()] == [1, 1]
 
 

@@ -155,7 +155,8 @@ FACTS = (
         ("level in front", "count", "level in front, 1 for the coarsest"),
         ("outliers", "count", "outliers"),
         ("clusters chosen without labels", "flag", "number of clusters chosen without labels"),
-        ("pairs of near duplicates", "count", "pairs of near duplicates"),
+        ("groups of copies", "count", "groups of copies"),
+        ("pictures that could go", "count", "copies beside the picture to keep"),
         ("likely mislabelled", "count", "pictures that are likely mislabelled"),
     ),
 )

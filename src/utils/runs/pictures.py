@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,8 @@ from utils.data.picture_files import Found
 from utils.estimator import FeatureClusterer
 from utils.figures import SHEET_COLUMNS, Named
 from utils.pipeline import Steps
-from utils.runs import picture_levels
+from utils.runs import near_duplicates, picture_levels
 from utils.runs.picture_features import (
-    CHUNK,
     SHOWN_SIDE,
     Collected,
 )
@@ -30,16 +30,14 @@ SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES, OUTLIERS = (
     "skipped.csv",
     "assignments.csv",
     "model.safetensors",
-    "near_duplicates.csv",
+    "duplicates.csv",
     "outliers.csv",
 )
 PROFILE = "images"
 MAP_POINTS = 5000
 MOST_SHEETS = 60
-# Nearest pictures that each picture is compared with, pixel by pixel.
-DUPLICATE_NEIGHBORS = 5
-DUPLICATE_DIFFERENCE = 6.0  # mean difference of 32 × 32 pixels, of 255
-MISLABEL_NEIGHBORS, MISLABEL_SHARE = 10, 0.8
+MOST_COPIES = 6  # groups of copies that are shown
+NEAREST, MISLABEL_SHARE = 10, 0.8
 MOST_LINES = 50  # of a table in the report; the CSV files have all
 
 
@@ -108,8 +106,7 @@ class OwnImages:
     @cached_property
     def nearest(self) -> np.ndarray:
         """Up to ten nearest others of each picture by its components, the nearest first."""
-        k = min(max(DUPLICATE_NEIGHBORS, MISLABEL_NEIGHBORS), len(self._components) - 1)
-        return spaces.knn_graph(self._components, k)[0]
+        return spaces.knn_graph(self._components, min(NEAREST, len(self._components) - 1))[0]
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -181,6 +178,8 @@ class OwnImages:
                 **levels,
                 "confidence": model.probabilities_.round(4),
                 "outlier_score": model.outlier_scores_.round(4),
+                "outlier": model.outlier_scores_ > model.far_threshold_,
+                "duplicate": self._copy_kinds(),
                 "x": self.positions[:, 0].round(3),
                 "y": self.positions[:, 1].round(3),
             }
@@ -190,6 +189,12 @@ class OwnImages:
         if self.labels is not None:
             table["label"] = [self.class_names[code] if code >= 0 else "" for code in self.labels]
         return table
+
+    def _copy_kinds(self) -> np.ndarray:
+        """Say of each picture whether it has copies, and of which kind: str ``(N,)``."""
+        kinds = np.full(len(self.images), "no", dtype=object)
+        kinds[self.duplicates["row"]] = self.duplicates["kind"]
+        return kinds
 
     def cluster_table(self) -> pd.DataFrame:
         """Sum up each cluster: size, share, mean confidence, prototype and commonest class."""
@@ -218,13 +223,27 @@ class OwnImages:
         For a file that was removed or damaged since its features were computed, its small copy
         stands in.
         """
+        return self._read(rows, side, picture_reading.read, self.images)
+
+    def _read(
+        self,
+        rows: Sequence[int],
+        side: int,
+        how: Callable[[Path, int], np.ndarray],
+        copies: np.ndarray,
+    ) -> np.ndarray:
         rows = [int(row) for row in rows]
         paths = [self.found.path(self.usable[row]) for row in rows]
-        read = picture_reading.read_many(paths, side, os.cpu_count() or 1)
-        return np.stack([self._or_copy(*pair, side) for pair in zip(rows, read, strict=True)])
+        read = picture_reading.read_many(paths, side, os.cpu_count() or 1, how)
+        pairs = zip(rows, read, strict=True)
+        return np.stack([self._or_copy(*pair, side, copies) for pair in pairs])
 
     def _or_copy(
-        self, row: int, picture: np.ndarray | picture_reading.Unreadable, side: int
+        self,
+        row: int,
+        picture: np.ndarray | picture_reading.Unreadable,
+        side: int,
+        copies: np.ndarray,
     ) -> np.ndarray:
         from PIL import Image
 
@@ -233,7 +252,7 @@ class OwnImages:
         note = f"{self.image_names[row]}: only its small copy can be shown now: {picture}"
         if note not in self.record.notes:
             self.record.note(note)
-        return np.asarray(Image.fromarray(self.images[row]).resize((side, side)))
+        return np.asarray(Image.fromarray(copies[row]).resize((side, side)))
 
     def sheet(self, cluster: int) -> dict[str, Named]:
         """Pick pictures of a cluster, from its prototype out to its least clear ones.
@@ -298,44 +317,19 @@ class OwnImages:
         for cluster in np.sort(largest).tolist():
             yield cluster, self.sheet(cluster)
 
-    def near_duplicates(self) -> pd.DataFrame:
-        """List pairs of pictures that look the same.
+    @cached_property
+    def duplicates(self) -> pd.DataFrame:
+        """Groups of copies, each with a picture to keep; see `near_duplicates.find`."""
+        return near_duplicates.find(self.features, self.collected, self.whole_pictures)
 
-        Returns
-        -------
-        DataFrame
-            Columns ``path``, ``other`` and ``difference``, the mean difference of their small
-            copies' values, of 255; the most alike first. Of each picture the five nearest by
-            features are compared with it.
-        """
-        others = self.nearest[:, :DUPLICATE_NEIGHBORS]
-        rows = np.repeat(np.arange(len(others)), others.shape[1])
-        pairs = np.column_stack([rows, others.ravel()])
-        pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-        differences = np.concatenate(
-            [
-                np.abs(self.images[some[:, 0]].astype(np.int16) - self.images[some[:, 1]]).mean(
-                    axis=(1, 2, 3)
-                )
-                for some in np.array_split(pairs, max(1, len(pairs) // CHUNK))
-            ]
-        )
-        alike = differences <= DUPLICATE_DIFFERENCE
-        table = pd.DataFrame(
-            {
-                "path": [self.image_names[row] for row in pairs[alike, 0]],
-                "other": [self.image_names[row] for row in pairs[alike, 1]],
-                "difference": differences[alike].round(2),
-                "row": pairs[alike, 0],
-                "other_row": pairs[alike, 1],
-            }
-        )
-        return table.sort_values("difference", kind="stable", ignore_index=True)
+    def whole_pictures(self, rows: Sequence[int], side: int) -> np.ndarray:
+        """Read some pictures again, whole and as squares: uint8 ``(m, side, side, 3)``."""
+        return self._read(rows, side, picture_reading.read_whole, self.collected.small)
 
-    def pair_pictures(self, duplicates: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Read the pictures of the most alike pairs: two rows, a pair in each column."""
-        first = duplicates.head(SHEET_COLUMNS)
-        return {"one": self.pictures(first["row"]), "other": self.pictures(first["other_row"])}
+    def copies_sheet(self) -> dict[str, Named]:
+        """Pick the largest groups of copies, a row for each, the picture to keep first."""
+        groups = near_duplicates.sheet(self.duplicates, MOST_COPIES, SHEET_COLUMNS)
+        return {name: self.named(rows) for name, rows in groups.items()}
 
     def doubtful_pictures(self, doubtful: pd.DataFrame) -> dict[str, np.ndarray]:
         """Read the clearest of the likely mislabelled pictures, a row for each pair of labels."""
@@ -356,7 +350,7 @@ class OwnImages:
             first.
         """
         columns = ["path", "label", "looks like", "share", "row"]
-        others = self.nearest[:, :MISLABEL_NEIGHBORS]
+        others = self.nearest
         n_classes = len(self.class_names)
         # The last column is for pictures without a label; they vote for none.
         votes = np.zeros((len(others), n_classes + 1))
@@ -387,12 +381,12 @@ class OwnImages:
         ]
         return pd.DataFrame(content, columns=columns)
 
-    def write_outputs(self, duplicates: pd.DataFrame) -> None:
+    def write_outputs(self) -> None:
         """Write what other programs can use: assignments, duplicates, left-out files, the model."""
         tables = {
             ASSIGNMENTS: self.assignments(),
             OUTLIERS: self.outliers().drop(columns="row"),
-            DUPLICATES: duplicates[["path", "other", "difference"]],
+            DUPLICATES: near_duplicates.table(self.duplicates, self.image_names),
             SKIPPED: self.skipped,
         }
         for name, table in tables.items():
