@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from utils.figures.style import SMALL, _keep, _single_axes, describe
 
@@ -34,6 +35,9 @@ def level_sizes(levels: np.ndarray, front: int) -> Figure:
         )
     ax.set_xscale("log")
     ax.set_yscale("log")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("group, by size")
     ax.set_ylabel("pictures")
     ax.set_title("Sizes of the groups at each level")
