@@ -1,6 +1,7 @@
 """The notebooks' files: pairs in step, one parameters cell, small outputs, no errors."""
 
 import ast
+import re
 from collections import Counter
 
 import jupytext
@@ -128,3 +129,15 @@ def test_half_of_the_cells_have_an_output_that_is_compared():
     cells = [cell for path in NOTEBOOKS for cell in code_cells(path)]
     compared = [c for c in cells if c.outputs and IGNORED not in c.metadata.get("tags", [])]
     assert len(compared) >= len(cells) / 2, f"{len(compared)} of {len(cells)}"
+
+
+def test_the_table_of_layers_ends_with_the_sigmoid_that_makes_pixels():
+    path = next(path for path in NOTEBOOKS if path.stem == "02_train_autoencoder")
+    tables = [
+        output["data"]["text/plain"]
+        for cell in code_cells(path)
+        for output in cell.outputs
+        if "layer_table" in cell.source and "text/plain" in output.get("data", {})
+    ]
+    assert len(tables) == 1
+    assert re.search(r"decoder\s+Sigmoid\s.*$", tables[0].splitlines()[-1])

@@ -1093,7 +1093,8 @@ def test_contradiction_of_labels_and_silhouette_is_said_only_where_there_is_one(
 
 def sentences_of(text):
     """List the sentences of running text, without numbers: no captions, tables and lists."""
-    lines = [line for line in text.splitlines() if line[:1].isalpha()]
+    stripped = [line.strip().removeprefix("**") for line in text.splitlines()]
+    lines = [line for line in stripped if line[:1].isalpha()]
     found = re.split(r"(?<=[.:!?]) +(?=[A-Z*])", " ".join(lines))
     return [re.sub(r"\[[^]]*\]\(#[^)]*\)|[\d,.]+", "N", one) for one in found]
 

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from utils.figures.style import INK, SMALL, _figure, class_colours, describe
+from utils.figures.style import INK, SMALL, _figure, class_colours, describe, group_colours
 
 # Names of the panels; the last stands in the place of the density where the source has such a view.
 PANELS = ("reconstructions", "before", "after", "by_class", "by_cluster", "density", "view_3d")
@@ -133,12 +132,10 @@ def _counts(ax: Axes, counts: pd.DataFrame) -> None:
 
 
 def _scatter(ax: Axes, points: pd.DataFrame, column: str) -> None:
-    names = sorted(set(points[column]), key=lambda name: (len(name), name))
-    # Other colours for clusters than for classes: a cluster's number is no class.
-    colours = sns.husl_palette(len(names), s=0.6, l=0.6)
-    if column == "class":
-        names, colours = sorted(names), class_colours(len(names))
-    for name, colour in zip(names, colours, strict=True):
+    names = sorted(set(points[column]))
+    if column == "cluster":
+        names.sort(key=lambda name: (len(name), name))  # numbers, as text
+    for name, colour in zip(names, group_colours(column, len(names)), strict=True):
         rows = points[points[column] == name]
         ax.scatter(rows["x"], rows["y"], s=2.5, color=colour, linewidths=0, rasterized=True)
 
