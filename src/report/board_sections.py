@@ -18,7 +18,7 @@ from report.significance import IMAGE_RESAMPLES
 from utils import config
 from utils.config.methods import Method
 from utils.config.metrics_table import METRICS
-from utils.config.vocabulary import describe, describe_parts
+from utils.config.vocabulary import describe_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -274,7 +274,17 @@ def _pareto_view(board: config.Leaderboard, front: pd.DataFrame, out: Path) -> F
 
 def method_name(row: Any) -> str:
     """Name a method of a leaderboard in the words of the article."""
-    return describe(row.representation, row.space, row.clusterer)
+    return ", ".join(_parts_in_words(row))
+
+
+def _parts_in_words(row: Any) -> tuple[str, str, str]:
+    """Name the parts of a method; a study's name stands for its autoencoder."""
+    representation, *others = describe_parts(row.representation, row.space, row.clusterer)
+    own = set(config.study_names())
+    views = [
+        f"autoencoder of {view}" if view in own else view for view in representation.split(" + ")
+    ]
+    return (" + ".join(views), *others)
 
 
 def labels_behind(row: Any) -> str:
@@ -291,7 +301,7 @@ def _with_names(row: Any) -> Markup:
 
 def _top_row(row: Any) -> list[object]:
     return [
-        *describe_parts(row.representation, row.space, row.clusterer),
+        *_parts_in_words(row),
         labels_behind(row),
         *(score_and_interval(row, score) for score in ("acc", "ari", "nmi")),
         *(_clusters_of(row), fixed(row.stability, 3), _seconds(row)),
@@ -356,4 +366,8 @@ def _board_row(row: Any) -> list[object]:
     ]
 
 
-FILTERS = {"index_name": lambda key: METRICS[key].name, "clusters": clusters_in_words}
+FILTERS = {
+    "method_name": method_name,
+    "index_name": lambda key: METRICS[key].name,
+    "clusters": clusters_in_words,
+}

@@ -21,7 +21,7 @@ from report.markdown import (
 )
 from report.web_pages import page_break
 from utils import places
-from utils.config.vocabulary import NAMES, describe
+from utils.config.vocabulary import NAMES
 
 if TYPE_CHECKING:
     import jinja2
@@ -56,7 +56,6 @@ def environment(
         "number": number,
         "name": lambda key: NAMES.get(key, key),
         "words": words,
-        "describe": describe,
         "in_words": in_words,
         "duration": duration,
     }

@@ -675,6 +675,13 @@ def test_what_is_found_without_k(tmp_path, ari, k, said):
     assert "Every method was given the number of classes" in board_section(tmp_path, TWO)
 
 
+def test_the_name_of_a_study_stands_for_its_autoencoder():
+    name = config.study_names()[0]
+    row = SimpleNamespace(representation=f"{name}+hog", space="pca50", clusterer="kmeans")
+    shown = board_sections.method_name(row)
+    assert shown == f"autoencoder of {name} + HOG, PCA 50, k-means"
+
+
 def test_recipes_are_named_with_their_place(tmp_path):
     text = board_section(tmp_path, (TWO[0], (*TWO[1], {"recipe": "n2d"})))
     assert "`n2d` is b, raw, k-means (rank 2, ARI 0.8000)." in text
