@@ -45,6 +45,7 @@ import numpy as np
 import pandas as pd
 from pyarrow import parquet
 
+from report import matrices
 from utils.figures import atlas, cluster_names, style
 from utils.store.files import atomic_path
 
@@ -77,12 +78,17 @@ def plots(results: Results, folder: Path) -> dict[str, str]:
     dict of str to str
         The JSON of each map by the identifier of its place in the page.
     """
-    files = {f"atlas-{name}": _file(results, name) for name in results.studies}
-    return {
-        place: plot(_with_names(pd.read_parquet(file)), place, folder)
-        for place, file in files.items()
-        if file is not None
-    }
+    made = {}
+    for name, study in results.studies.items():
+        file, place = _file(results, name), f"atlas-{name}"
+        if file is None:
+            continue
+        points = _with_names(pd.read_parquet(file))
+        table = matrices.of_study(results, study)
+        if table is not None:
+            points["wrong"] = matrices.mistakes(points, table)
+        made[place] = plot(points, place, folder)
+    return made
 
 
 def _with_names(points: pd.DataFrame) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def of_studies(results: Results) -> dict[str, str]:
         the class ``matched`` with each, ``classes``, ``counts`` (a list for each cluster) and the
         identifier of the printed ``figure``.
     """
-    tables = {name: _of_study(results, study) for name, study in results.studies.items()}
+    tables = {name: of_study(results, study) for name, study in results.studies.items()}
     return {
         f"atlas-{name}": json.dumps(table, separators=(",", ":")).replace("<", "\\u003c")
         for name, table in tables.items()
@@ -40,7 +40,8 @@ def of_studies(results: Results) -> dict[str, str]:
     }
 
 
-def _of_study(results: Results, study: config.Study) -> dict[str, Any] | None:
+def of_study(results: Results, study: config.Study) -> dict[str, Any] | None:
+    """Make the table of a study; None without a map or without the counts of its clustering."""
     drawn = [run for run in results.first_runs(study.study) if run.notebook == NOTEBOOK]
     if not drawn or drawn[0].manifest.atlas is None:
         return None
@@ -54,6 +55,16 @@ def _of_study(results: Results, study: config.Study) -> dict[str, Any] | None:
     ]
     own = own[own["n"] == own["n"].max()]
     return matched(own) | {"figure": f"fig-{study.study}-{FIGURE}"} if len(own) else None
+
+
+def mistakes(points: pd.DataFrame, table: dict[str, Any]) -> pd.Series:
+    """Say of each point of a map whether its class is another than that of its cluster in `table`.
+
+    Clusters that are matched on the points of the map alone may be matched with other classes.
+    """
+    match = dict(zip(table["clusters"], table["matched"], strict=True))
+    of_clusters = points["cluster"].astype(object).map(match)
+    return points["class"].astype(object) != of_clusters
 
 
 def matched(counts: pd.DataFrame) -> dict[str, Any]:

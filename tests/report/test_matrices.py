@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import fake_run
 import numpy as np
+import pandas as pd
 import pytest
 
 from report import collect, maps, matrices
@@ -48,6 +49,14 @@ def test_a_study_with_a_map_has_the_counts_of_all_images_of_the_map_s_own_seed(t
             studies=results.studies, confusion=other, first_runs=results.first_runs
         )
         assert matrices.of_studies(results) == {}
+
+
+def test_mistakes_are_those_of_all_images_not_of_the_points_of_a_map():
+    """Of all images c0 is matched with "two", of the three on the map with "one"."""
+    table = {"clusters": ["c0", "c1"], "matched": ["two", None]}
+    points = pd.DataFrame({"cluster": ["c0", "c0", "c1"], "class": ["one", "two", "one"]})
+    points = points.astype("category")
+    assert matrices.mistakes(points, table).tolist() == [True, False, True]
 
 
 # --- in the page --------------------------------------------------------------------------------

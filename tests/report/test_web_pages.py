@@ -33,6 +33,13 @@ def test_the_whole_is_the_text_without_marks():
     assert text.count("\n# ") == 4 and "All of it" in text
 
 
+def test_the_pages_have_all_places_of_the_whole_once(pages):
+    found = [name for page in pages for name in web_pages.IDENTIFIER.findall(page.text)]
+    titles = re.findall(r'^title-id: "(.+)"$', "\n".join(page.text for page in pages), re.MULTILINE)
+    own = [name for name in found if not name.startswith("page-") and name != "refs"]
+    assert sorted(own + titles) == sorted(web_pages.IDENTIFIER.findall(TEXT))
+
+
 def test_pages_have_labels_and_lists_of_all_pages(pages):
     assert list(LABELS.items())[1:] == [("s", "Supplement"), ("s-x", escape("The *x*"))]
     for page in pages:
