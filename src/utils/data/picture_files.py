@@ -37,6 +37,11 @@ _HINTS = {
     "jxl": "JPEG XL: convert it to JPEG or PNG",
 }
 _KINDS_SHOWN = 6
+# Two names that differ only in these would look the same. Joiners, which some scripts and emoji
+# need, are not among them.
+_INVISIBLE = frozenset(
+    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
 
 
 class Excluded(NamedTuple):
@@ -285,8 +290,8 @@ def _reason(name: str) -> str:
 def printable(name: str) -> str:
     r"""Return a file's name as text for tables and terminals; no two names become the same.
 
-    Bytes that are not UTF-8 stand as ``\xe9``, control characters as ``\x0d`` or ``\u0085``, and a
-    backslash as two.
+    Bytes that are not UTF-8 stand as ``\xe9``, what has no width or turns the direction of text as
+    ``\x0d``, ``\u0085`` or ``\u202e``, and a backslash as two.
     """
     shown = name.replace("\\", "\\\\")
     shown = "".join(_escaped(letter) if _is_control(letter) else letter for letter in shown)
@@ -294,7 +299,7 @@ def printable(name: str) -> str:
 
 
 def _is_control(letter: str) -> bool:
-    return unicodedata.category(letter) == "Cc"
+    return unicodedata.category(letter) == "Cc" or letter in _INVISIBLE
 
 
 def _escaped(letter: str) -> str:
