@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from utils.config import vocabulary
-from utils.figures import clusters
+from utils.figures import confusions
 
 
 def test_the_largest_confusion_is_the_largest_cell_of_two_names():
     counts = np.array([[900, 3, 40], [7, 800, 1234], [50, 60, 9000]])
-    said = clusters.largest_confusion(counts, ["4", "9", "4"], ["4", "9", "3"])
+    said = confusions.largest_confusion(counts, ["4", "9", "4"], ["4", "9", "3"])
     assert said == "the largest confusion is 9,000 images of 3 in a cluster of 4"
-    assert clusters.largest_confusion(np.eye(2, dtype=int), ["a", "b"], ["a", "b"]) == (
+    assert confusions.largest_confusion(np.eye(2, dtype=int), ["a", "b"], ["a", "b"]) == (
         "no image lies in a cluster of another class"
     )
-    assert clusters.largest_confusion(np.array([[5]]), ["a"], ["a"]) == (
+    assert confusions.largest_confusion(np.array([[5]]), ["a"], ["a"]) == (
         "no image lies in a cluster of another class"
     )
 

@@ -2,17 +2,15 @@
 
 from utils.figures.clusters import (
     MOST_ON_CURVE,
-    confusion,
     eps_strip,
     k_curve,
     k_distances,
-    majority_confusion,
     map_by_class,
     map_centroids,
     map_density,
-    matched_confusion,
     view_3d,
 )
+from utils.figures.confusions import confusion, majority_confusion, matched_confusion
 from utils.figures.images import (
     class_balance,
     image_rows,
