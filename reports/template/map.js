@@ -124,7 +124,8 @@ class ClusterMap {
     this.tip = make("div", { className: "tip", hidden: true });
     this.stage = make("div", { className: "stage" }, this.canvas, this.tip);
     const keys = make("p", { className: "keys", id: `${this.place.id}-keys` },
-      "Drag to move; click the map, then scroll to zoom; click a point to keep it. With the keyboard: arrows, "
+      `Map by ${this.axes}. Drag to move; click the map, then scroll to zoom; click a point to keep it; click the number of a group `
+      + "to list its pictures. With the keyboard: arrows, "
       + "+ and −, 0 for the whole map, Enter for the point nearest to the cross, S for one corner of a "
       + "rectangle at the cross and S again for the other, Escape to end.");
     this.canvas.setAttribute("role", "application");
@@ -344,11 +345,11 @@ class ClusterMap {
 
   paintPictures(indices) {
     const { pen, xy } = this;
-    const size = indices.length > 40 ? 32 : 48;
+    const [size, apart] = indices.length > 40 ? [32, 36] : [48, 24]; // few may overlap
     const taken = [];
     for (const at of indices) {
       const [x, y] = this.toScreen(xy[2 * at], xy[2 * at + 1]);
-      if (taken.some((one) => Math.abs(one[0] - x) < size + 4 && Math.abs(one[1] - y) < size + 4)) continue;
+      if (taken.some((one) => Math.abs(one[0] - x) < apart && Math.abs(one[1] - y) < apart)) continue;
       taken.push([x, y]);
       pen.fillStyle = this.paints[this.paint[at]];
       pen.fillRect(x - size / 2 - 2, y - size / 2 - 2, size + 4, size + 4);

@@ -1,7 +1,12 @@
 """`run_all.sh images`: the request, and the whole of it on real pictures."""
 
+import base64
+import gzip
+import json
 import os
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -58,7 +63,6 @@ def test_defaults(folder):
     ],
 )
 def test_a_title_becomes_a_plain_name(title, name):
-    import re
 
     assert re.fullmatch(name, images.plain_name(title))
 
@@ -136,6 +140,11 @@ def test_a_folder_is_clustered_reported_exported_and_used_again(folder, tmp_path
     assert pd.read_csv(out / "skipped.csv")["path"].tolist() == ["digit 0/not one.jpg"]
     page = (out / "report.html").read_text()
     assert "Digits &lt;b&gt;" in page and "not one.jpg" in page
+    links = json.loads(re.search(r'class="map-data"[^>]*>(.*?)</script>', page)[1])["links"]
+    listed = json.loads(gzip.decompress(base64.b64decode(links)))
+    assert [(out / unquote(link)).resolve() for link in listed] == [
+        (folder / path).resolve() for path in table["path"]
+    ]
     assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
     assert read_json(out / "run.json")["facts"]["clusters"] == 3
     for row in table.itertuples():

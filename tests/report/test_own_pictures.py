@@ -1,0 +1,37 @@
+"""The report on a person's own pictures: links to the files, from the map and contact sheets."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote_to_bytes
+
+import pandas as pd
+
+from report import own_pictures, pictures_article
+from utils.runs.picture_map import address
+
+
+def test_links_lead_from_the_report_to_the_files(tmp_path):
+    out = tmp_path / "a report"
+    names = ["photos/a b #1?.png", "photos/<b>&.png", os.fsdecode(b"photos/caf\xe9 (1).png")]
+    files = [tmp_path / name for name in names]
+    points = pd.DataFrame({"x": 0.0, "file": [address(file) for file in files]})
+    linked = own_pictures._linked(points, out)
+    assert "file" not in linked
+    for link, file in zip(linked["link"], files, strict=True):
+        assert set(link).isdisjoint(" ()<>\"'&?#[]*\\") and link.startswith("../photos/")
+        assert os.path.normpath(os.fsencode(out) + b"/" + unquote_to_bytes(link)) == os.fsencode(
+            file
+        )
+
+
+def test_names_on_a_contact_sheet_are_links_and_other_tables_are_none(tmp_path):
+    sheet = pd.DataFrame({"part": ["far", "near", "near"], "name": ["NA", "b", "c"]})
+    sheet.to_csv(tmp_path / "sheet.csv", index=False)
+    sheet.rename(columns={"part": "class"}).to_csv(tmp_path / "other.csv", index=False)
+    run = SimpleNamespace(folder=Path(tmp_path))
+    links = {"NA": "../NA", "b": "../b", "c": "../c"}
+    found = pictures_article._named(run, "sheet.csv", links)
+    assert found == [("far", [("NA", "../NA")]), ("near", [("b", "../b"), ("c", "../c")])]
+    assert pictures_article._named(run, "other.csv", links) == []
+    assert pictures_article._named(run, None, links) == []
