@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import own_images
+
 from commands.bench import BENCHMARKS
 from commands.main import parse
 from measure import Result
@@ -21,6 +23,7 @@ from utils.store import files
 
 FOUND = Path(__file__).with_name("results.json")
 PAGE, SCALING = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "scaling.md"
+NOTES = Path(__file__).with_name("NOTES.md")
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 LIBRARIES = (
     "numpy",
@@ -45,8 +48,12 @@ def main(names: list[str]) -> int:
 
 
 def update_pages() -> None:
-    """Write the tables of what is kept into the pages on benchmarks and on scaling."""
-    for page, block in ((PAGE, table(load())), (SCALING, growth_tables(load()))):
+    """Write the tables of what is kept into the pages on benchmarks and scaling, and the notes."""
+    for page, block in (
+        (PAGE, table(load())),
+        (SCALING, growth_tables(load())),
+        (NOTES, own_images.tables(load()["own_images"])),
+    ):
         text = update_readme(page.read_text(encoding="utf-8"), block, BEGIN, END)
         files.write_text(page, text)
 

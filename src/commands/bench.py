@@ -18,6 +18,7 @@ BENCHMARKS = (
     "growth",
     "schedule",
     "end_to_end",
+    "own_images",
 )
 
 
