@@ -44,7 +44,7 @@ IMAGENET_LABELS = "ImageNet-1k"
 
 @dataclass(frozen=True)
 class Target:
-    """A target for the best method of a leaderboard, set in advance, and the value it reached."""
+    """A target for the best method of a leaderboard, and the value it reached."""
 
     score: str
     aim: float
