@@ -232,8 +232,8 @@ def indices_sentence(found: IndexFinding) -> str:
 def untrained_sentence(best: BestUntrained) -> str:
     """Say what the best method without training reaches, beside the papers' networks."""
     against = " and ".join(f"{ari:.2f}" for ari in best.studies.values())
-    networks = "networks" if len(best.studies) > 1 else "network"
-    beside = f", against {against} of the papers' {networks}" if against else ""
+    networks = "papers' networks" if len(best.studies) > 1 else "paper's network"
+    beside = f", against {against} of the {networks}" if against else ""
     return (
         f"On {best.title}, an untrained method ({best.method}) reaches ARI "
         f"{best.row.ari:.2f} in {duration(best.row.seconds)}{beside}"

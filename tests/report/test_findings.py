@@ -241,3 +241,5 @@ def test_the_sentence_on_methods_without_training_names_the_papers_networks():
         "On MNIST, an untrained method (pixels, UMAP 10, k-means) reaches ARI 0.94 "
         "in 1 min 33 s, against 0.39 and 0.44 of the papers' networks"
     )
+    one = findings.BestUntrained("board", "CIFAR-10", "HOG, raw, k-means", row, {"A": 0.07})
+    assert findings.untrained_sentence(one).endswith(", against 0.07 of the paper's network")
