@@ -209,10 +209,10 @@ function drawLegend(box, map) {
     });
     const patch = make("span", { className: "patch" });
     patch.style.background = map.paints[code];
-    const words = `Show the ${count(sizes[code])} of ${title} ${group}`;
-    const act = () => map.highlight(map.indices((at) => values[at] === code), `${title} ${group}`);
+    const words = `${title}: ${group}`;
+    const act = () => map.highlight(map.indices((at) => values[at] === code), words);
     return make("span", {}, make("label", {}, toggle, " ", patch, ` ${group} `),
-      button(count(sizes[code]), words, act));
+      button(count(sizes[code]), `List the ${count(sizes[code])} of ${words}`, act));
   });
   return box.replaceChildren(make("legend", {}, title), ...rows);
 }

@@ -280,7 +280,7 @@ def test_filters_by_group_and_by_number(page):
 def test_the_pictures_of_a_group_are_browsed_page_by_page(open_page):
     page = ready(open_page(viewport={"width": 360, "height": 800}))
     place = page.locator("#atlas-few")
-    place.get_by_role("button", name="Show the 30 of level 1 1").click()
+    place.get_by_role("button", name="List the 30 of level 1: 1").click()
     assert selection(page) == list(range(30, 60))
     place.get_by_label("Order").select_option(label="least clarity first")
     assert names(page, ".sheet")[0] == "picture 30.png"

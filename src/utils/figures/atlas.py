@@ -16,6 +16,7 @@ COLUMNS = ("x", "y", "class", "cluster", "wrong", "confidence", "cell", "image")
 MOST_POINTS = 100_000
 # WebP at this quality shows small pictures as they are, at a third of a PNG's size.
 QUALITY = 80
+METHOD = 2  # half the time of the default, for files that are a tenth larger
 # Of a square sheet of small pictures.
 CELLS_PER_ROW = 16
 
@@ -140,5 +141,5 @@ def _webp(image: np.ndarray) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="WEBP", quality=QUALITY)
+    Image.fromarray(image).save(buffer, format="WEBP", quality=QUALITY, method=METHOD)
     return buffer.getvalue()
