@@ -38,7 +38,9 @@ class SoftwareCheck:
 
 def check(results: Results, fullest: Published) -> SoftwareCheck:
     """Check a run, and set its scores beside the means of the full-scale run."""
-    not_run = [f"{name} was not run: {reason}." for name, reason in results.not_run.items()]
+    not_run = [
+        f"{short_name(name)} was not run: {reason}." for name, reason in results.not_run.items()
+    ]
     trainings = soundness.Trainings.of(results.metrics, results.evidence)
     return SoftwareCheck(
         not_run + [f"{gap}." for gap in results.gaps],

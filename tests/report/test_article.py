@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from report import article, collect, published, study_names, tally, templates
+from report import article, collect, published, soundness, study_names, tally, templates
 from report.evidence import write_results
 from report.notebook_parts import FigureView
 from report.pages import Document, write_all
@@ -89,6 +89,40 @@ def test_a_reduced_run_has_the_numbers_of_the_published_one(reduced, full, publi
     verdicts = set(full[0].verdicts["verdict"])
     assert verdicts & {"consistent", "too high", "too low", "uninformative"}
     assert all(verdict in text for verdict in verdicts)
+
+
+def with_a_line_as_code(results):
+    """The same numbers, but nearly all variance of seed 1's code lies between the clusters."""
+    metrics = results.metrics.copy()
+    of_code = (metrics["representation"] == "autoencoder") & (metrics["seed"] == 1)
+    metrics.loc[of_code & (metrics["metric"] == "calinski_harabasz"), "value"] = 1e6
+    return dataclasses.replace(results, metrics=metrics)
+
+
+def test_the_text_says_which_networks_failed(full, nothing_published, tmp_path):
+    text = text_of(full)
+    assert soundness.RULE in text.replace("\u00a0", " ")
+    assert re.search(r"None of the \d networks has failed", text)
+    results = with_a_line_as_code(full[0])
+    text = text_of((results, *written(results, tmp_path / "report")))
+    assert re.search(r"1 of the \d networks has failed", text)
+    assert "MNIST (Das), seed 1: the autoencoder has collapsed" in text
+    row = results.verdicts.set_index(["study", "score"]).loc[("mnist-cae", "ARI")]
+    assert row["n_networks"] == 1 and "seed 1 failed" in row["note"]
+
+
+def test_a_reduced_run_says_whether_the_software_check_passed(reduced, nothing_published, tmp_path):
+    shown = text_of(reduced).partition("# This run {#this-run")[2]
+    # The made-up run could not run one study; a view of its code leaves out the third dimension.
+    assert "**Software check not passed, 1 warning.**" in shown
+    assert "dimension 3 is constant" in shown
+    assert "CIFAR-10 was not run" in shown
+    results = dataclasses.replace(with_a_line_as_code(reduced[0]), not_run={}, gaps=())
+    text = text_of((results, *written(results, tmp_path / "report")))
+    shown = text.partition("# This run {#this-run")[2]
+    assert "**Software check passed, 2 warnings.**" in shown
+    assert "the autoencoder has collapsed" in shown
+    assert re.search(r"\[0.\d{4}\]\{\.aside\}", shown)
 
 
 def test_a_page_may_show_the_scores_of_one_study_and_those_of_a_reduced_run(
