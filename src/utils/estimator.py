@@ -39,6 +39,7 @@ _ARRAYS = (
     "labels_",
     "probabilities_",
     "outlier_scores_",
+    "far_threshold_",
     "k_candidates_",
     "k_silhouettes_",
 )
@@ -96,6 +97,9 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
     outlier_scores_ : ndarray of float32, shape (N,)
         Cosine distance to the 50th nearest different point, of few points to the farthest; the
         part outside the components is added as if it were independent.
+    far_threshold_ : float
+        Outlier score above which a point is an outlier, and a new one belongs to nothing: the upper
+        fence of the scores of different points.
     n_clusters_ : int
     n_different_ : int
         Different points.
@@ -258,11 +262,15 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         if near is None:
             self.probabilities_ = np.ones(len(same), np.float32)
             self.outlier_scores_ = np.zeros(len(same), np.float32)
+            self.far_threshold_ = 0.0
             return
         confidence = clustering.confidence(self.labels_[first], near["indices"])
         self.probabilities_ = confidence[same]
         squares = near["distances"][:, -1].astype(np.float64) ** 2
-        self.outlier_scores_ = self._far(squares, self.residuals_[first])[same].astype(np.float32)
+        far = self._far(squares, self.residuals_[first]).astype(np.float32)
+        self.outlier_scores_ = far[same]
+        first_quartile, third_quartile = np.quantile(far, (0.25, 0.75))
+        self.far_threshold_ = float(third_quartile + FENCE * (third_quartile - first_quartile))
 
     def _far(self, squares: np.ndarray, residuals: np.ndarray) -> np.ndarray:
         """Return cosine distances from squared distances in the components and beside them.
@@ -277,12 +285,6 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         if self.clusterer != AUTO:
             return self.clusterer
         return LEVELS if self.n_clusters == AUTO else OF_A_NUMBER
-
-    @property
-    def far_threshold_(self) -> float:
-        """Outlier score above which a point is an outlier, and a new one belongs to nothing."""
-        first, third = np.quantile(self.outlier_scores_, (0.25, 0.75))
-        return float(third + FENCE * (third - first))
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Place points in the layout: float64, shape (M, d)."""
@@ -320,13 +322,8 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         As `outlier_scores_`; points above `far_threshold_` belong to nothing. Of the points of
         `fit`, copies count here.
         """
-        from sklearn.neighbors import NearestNeighbors
-        from threadpoolctl import threadpool_limits
-
         scores, residuals = self._place_valid(X)
-        k = min(FAR_NEIGHBOR, len(self.scores_))
-        with threadpool_limits(limits=1, user_api="blas"):
-            distances, _ = NearestNeighbors(n_neighbors=k).fit(self.scores_).kneighbors(scores)
+        distances, _ = self._neighbors(scores, FAR_NEIGHBOR)
         return self._far(distances[:, -1] ** 2, residuals).astype(np.float32)
 
     def _require_parameters(self, n_points: int) -> None:
@@ -366,16 +363,19 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
     def _nearest(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest points of `fit`, and their weights, which sum to 1."""
-        from sklearn.neighbors import NearestNeighbors
-        from threadpoolctl import threadpool_limits
-
-        k = min(self.n_neighbors, len(self.scores_))
-        with threadpool_limits(limits=1, user_api="blas"):
-            distances, rows = NearestNeighbors(n_neighbors=k).fit(self.scores_).kneighbors(scores)
+        distances, rows = self._neighbors(scores, self.n_neighbors)
         # A point of `fit` is at a distance of 0 to itself, but for rounding.
         scale = np.linalg.norm(self.scores_, axis=1).max() or 1
         weights = 1 / np.maximum(distances, 1e-7 * scale)
         return rows, weights / weights.sum(axis=1, keepdims=True)
+
+    def _neighbors(self, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        from sklearn.neighbors import NearestNeighbors
+        from threadpoolctl import threadpool_limits
+
+        search = NearestNeighbors(n_neighbors=min(k, len(self.scores_))).fit(self.scores_)
+        with threadpool_limits(limits=1, user_api="blas"):
+            return search.kneighbors(scores)
 
 
 def _is_whole(value: object) -> bool:
@@ -394,6 +394,7 @@ def from_arrays(parameters: dict[str, object], arrays: dict[str, np.ndarray]) ->
     for name in _ARRAYS:
         setattr(model, name, arrays[name])
     model.front_ = int(arrays["front_"].item())
+    model.far_threshold_ = float(arrays["far_threshold_"].item())
     model.n_clusters_ = int(model.labels_.max()) + 1
     model.n_different_ = len(np.unique(model.scores_, axis=0))
     model.n_features_in_ = len(model.mean_)
@@ -485,7 +486,8 @@ def _checked(
     for name, shape in shapes.items():
         if arrays[name].shape != shape or 0 in shape:
             raise UserError(f"{name} has the shape {arrays[name].shape}, which does not fit")
-    for name in ("scores_", "components_", "mean_", "layout_", "residuals_", "outlier_scores_"):
+    # Of levels, NaN is what was not measured, and infinity the finest resolution.
+    for name in sorted(set(_ARRAYS) - {"agreements_", "resolutions_"}):
         if not np.isfinite(arrays[name]).all():
             raise UserError(f"{name} has values that are not finite numbers")
     labels = model.labels_

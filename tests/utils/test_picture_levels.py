@@ -56,7 +56,7 @@ def test_one_number_of_clusters_has_no_columns_of_levels(blobs):
         (copies(1, 200), (2,), "All 200 pictures are equal"),
         (copies(3, 60), (), "Only 3 of 60 pictures differ.*each with its copies is a group"),
         (copies(3, 60), (10,), "10 clusters were asked for, but only 3 pictures differ"),
-        (copies(5, 5), (), "Only 5 of 5 pictures differ.*all are one group"),
+        (copies(5, 5), (), "^5 pictures are too few to look for groups: all are one group"),
         (np.random.default_rng(0).normal(size=(200, 10)), (), "one group of all is in front"),
     ],
 )
@@ -78,6 +78,17 @@ def test_a_clusterer_that_finds_nothing_says_what_to_do():
     points = np.random.default_rng(0).normal(size=(40, 10))
     with pytest.raises(UserError, match=r"hdbscan found no dense group among 40 pictures.*--clust"):
         picture_levels.fitted(FeatureClusterer(clusterer="hdbscan"), points)
+
+
+def test_more_clusters_than_pictures_are_refused():
+    with pytest.raises(UserError, match="5 clusters of 3 pictures: ask for 3 at most"):
+        picture_levels.fitted(FeatureClusterer(5), np.eye(3))
+
+
+def test_copies_do_not_make_all_others_outliers():
+    features = np.random.default_rng(0).normal(size=(300, 8))
+    features[:200] = features[0]
+    assert len(picture_levels.outliers(FeatureClusterer().fit(features))) < 10
 
 
 def test_outliers_are_listed_from_the_farthest(blobs):

@@ -19,6 +19,9 @@ def fitted(model: FeatureClusterer, features: np.ndarray) -> FeatureClusterer:
     UserError
         If a parameter is invalid, or the clusterer leaves every picture as noise.
     """
+    k, n = model.n_clusters, len(features)
+    if k != estimator.AUTO and k > n and model.clusterer_ not in clustering.FINDS_K:
+        raise UserError(f"{k} clusters of {n} pictures: ask for {n} at most")
     try:
         model.fit_stored(features)
     except ValueError as error:
@@ -99,10 +102,12 @@ def remarks(model: FeatureClusterer) -> list[str]:
         )
     elif model.clusterer_ == LEVELS and n_different < estimator.LEAST_DIFFERENT:
         kept = "each with its copies is a group" if model.n_clusters_ > 1 else "all are one group"
-        said.append(
-            f"Only {n_different} of {n:,} pictures differ, too few to look for groups: {kept}. "
-            "--clusters K divides them."
+        few = (
+            f"{n} pictures are"
+            if n == n_different
+            else (f"Only {n_different} of {n:,} pictures differ, which is")
         )
+        said.append(f"{few} too few to look for groups: {kept}. --clusters K divides them.")
     if len(model.resolutions_):
         said += _on_front(model)
     if len(model.k_candidates_):
