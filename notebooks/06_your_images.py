@@ -224,6 +224,23 @@ if n_groups:
     display(run.record.figure(largest, "copies", words))
 
 # %% [markdown]
+# ## Unusual pictures
+#
+# Pictures that are **dark**, **light**, of one colour (**blank**), nearly empty (**low
+# information**), very long or very small (**odd size**), or **blurred**, each with the measure that
+# says so. `quality.csv` lists all of them.
+
+# %% tags=["nbval-ignore-output"]
+unusual = run.unusual_table()
+run.record.fact("unusual pictures", unusual["path"].nunique())
+print(f"Result: {unusual['path'].nunique():,} unusual pictures")
+if len(unusual):
+    kinds = figures.contact_sheet(run.unusual_sheet(), "Unusual pictures")
+    words = "The most extreme pictures of each kind."
+    display(run.record.table(first_lines(unusual), "quality", "Unusual pictures"))
+    display(run.record.figure(kinds, "quality", words))
+
+# %% [markdown]
 # ## With labels
 #
 # Labels are used only here: how well the clusters agree with them, and which pictures may have a

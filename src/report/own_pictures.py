@@ -13,10 +13,10 @@ from report.pictures_article import article, is_laid_out
 from report.web_pages import WebPage
 from utils import estimator
 from utils.runs.picture_map import address
-from utils.runs.pictures import ASSIGNMENTS, DUPLICATES, MODEL, OUTLIERS, SKIPPED
+from utils.runs.pictures import ASSIGNMENTS, DUPLICATES, MODEL, OUTLIERS, QUALITY, SKIPPED
 from utils.store import ownership
 
-FILES = (ASSIGNMENTS, OUTLIERS, DUPLICATES, SKIPPED, MODEL)
+FILES = (ASSIGNMENTS, OUTLIERS, DUPLICATES, QUALITY, SKIPPED, MODEL)
 
 
 def build(

@@ -157,6 +157,7 @@ FACTS = (
         ("clusters chosen without labels", "flag", "number of clusters chosen without labels"),
         ("groups of copies", "count", "groups of copies"),
         ("pictures that could go", "count", "copies beside the picture to keep"),
+        ("unusual pictures", "count", "dark, light, blank, odd-sized or blurred pictures"),
         ("likely mislabelled", "count", "pictures that are likely mislabelled"),
     ),
 )

@@ -18,7 +18,7 @@ from utils.data.picture_files import Found
 from utils.estimator import FeatureClusterer
 from utils.figures import SHEET_COLUMNS, Named
 from utils.pipeline import Steps
-from utils.runs import near_duplicates, picture_levels
+from utils.runs import near_duplicates, picture_levels, picture_quality
 from utils.runs.picture_features import (
     SHOWN_SIDE,
     Collected,
@@ -26,12 +26,13 @@ from utils.runs.picture_features import (
 from utils.runs.record import Record
 from utils.store.files import atomic_path, write_json
 
-SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES, OUTLIERS = (
+SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES, OUTLIERS, QUALITY = (
     "skipped.csv",
     "assignments.csv",
     "model.safetensors",
     "duplicates.csv",
     "outliers.csv",
+    "quality.csv",
 )
 PROFILE = "images"
 MAP_POINTS = 5000
@@ -331,6 +332,22 @@ class OwnImages:
         groups = near_duplicates.sheet(self.duplicates, MOST_COPIES, SHEET_COLUMNS)
         return {name: self.named(rows) for name, rows in groups.items()}
 
+    @cached_property
+    def unusual(self) -> pd.DataFrame:
+        """Pictures that are dark, blank, blurred and so on; see `picture_quality.issues`."""
+        sizes = self.collected.width, self.collected.height
+        return picture_quality.issues(self.collected.small, *sizes, self.collected.sharpness)
+
+    def unusual_sheet(self) -> dict[str, Named]:
+        """Pick the most extreme pictures of each kind, a row for each."""
+        kinds = self.unusual.groupby("issue", sort=False)["row"]
+        return {issue: self.named(rows.head(SHEET_COLUMNS)) for issue, rows in kinds}
+
+    def unusual_table(self) -> pd.DataFrame:
+        """List the unusual pictures: columns ``path``, ``issue`` and ``value``."""
+        paths = [self.image_names[row] for row in self.unusual["row"]]
+        return self.unusual.assign(path=paths)[["path", "issue", "value"]]
+
     def doubtful_pictures(self, doubtful: pd.DataFrame) -> dict[str, np.ndarray]:
         """Read the clearest of the likely mislabelled pictures, a row for each pair of labels."""
         pairs = doubtful.groupby(["label", "looks like"], sort=False)["row"]
@@ -387,6 +404,7 @@ class OwnImages:
             ASSIGNMENTS: self.assignments(),
             OUTLIERS: self.outliers().drop(columns="row"),
             DUPLICATES: near_duplicates.table(self.duplicates, self.image_names),
+            QUALITY: self.unusual_table(),
             SKIPPED: self.skipped,
         }
         for name, table in tables.items():
