@@ -800,6 +800,22 @@ def test_no_page_ends_with_a_heading_or_with_the_caption_of_a_table(out, name):
         assert not is_heading and not re.match(r"Table \d+\. ", last), last
 
 
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+def test_no_page_of_the_pdf_ends_with_a_heading(out):
+    done = subprocess.run(
+        ["pdftotext", "-layout", out / "supplement.pdf", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pages_of_pdf = [page.split("\n") for page in done.stdout.split("\f")[2:]]  # after the contents
+    last = [[line.strip() for line in lines if line.strip()][-2:] for lines in pages_of_pdf]
+    numbered = [lines[0] for lines in last if len(lines) == 2]
+    assert len(numbered) > 5
+    assert [line for line in numbered if re.match(r"\d+(\.\d+)* [A-Z]", line)] == []
+    assert [line for line in numbered if re.match(r"Table \d+\.", line)] == []
+
+
 # --- judgements --------------------------------------------------------------------------------
 
 
