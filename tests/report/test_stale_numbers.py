@@ -250,15 +250,20 @@ def test_each_seed_that_a_notebook_scored_has_an_origin(made_up):
     assert not origins.duplicated(["study", "seed", "notebook", "representation"]).any()
 
 
-def test_no_precision_is_claimed_for_a_leaderboard_which_records_none(tmp_path):
+def test_the_precision_of_a_leaderboard_is_the_recorded_one(tmp_path):
     folder = tmp_path / "05_beyond_the_papers"
     folder.mkdir()
     tables.METRICS_TABLE.write(scores(("contrastive", 0)), folder / tables.METRICS_TABLE.file)
     manifest = SimpleNamespace(failed=None, networks={}, made_from={}, origin={}, seconds=1.0)
-    for names, precision in (
-        ((tables.METRICS_TABLE.file,), "float32"),
-        ((tables.METRICS_TABLE.file, tables.COSTS_TABLE.file), ""),
+    study, board = (
+        (tables.METRICS_TABLE.file,),
+        (tables.METRICS_TABLE.file, tables.COSTS_TABLE.file),
+    )
+    for names, facts, precision in (
+        (study, {}, "float32"),
+        (board, {}, ""),
+        (board, {"precision": "float32"}, "float32"),
     ):
-        manifest.files = names
+        manifest.files, manifest.facts = names, facts
         run = collect.NotebookRun("beyond-mnist", 0, folder.name, folder, manifest)
         assert list(origins_of.of_runs([run])["precision"]) == [precision]
