@@ -129,7 +129,8 @@ def open_folder(
     )
     if network is not None and network.note:
         record.note(network.note)
-    record.note(found.summary(collected.reasons))
+    if found.not_read() or collected.reasons:
+        record.note(found.summary(collected.reasons))
     for note in found.notes:
         record.note(note)
     for name, reason in found.unlisted.items():
