@@ -244,7 +244,10 @@ def run() -> dict[str, Any]:
             met = sum(recalls[name][kind] * folder.kinds.count(kind) for kind in KINDS)
             row["found"] = round(met / n_copies, 3)
         row |= {"called copies": int((groups["keep"] == "no").sum())}
-        row |= {"of another picture": wrong_copies(folder, groups), "processor seconds": round(seconds, 1)}
+        row |= {
+            "of another picture": wrong_copies(folder, groups),
+            "processor seconds": round(seconds, 1),
+        }
         folders.append(row)
         print(f"  {row}", flush=True)
     rows = [

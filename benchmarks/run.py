@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duplicates
 import own_images
 
 from commands.bench import BENCHMARKS
@@ -52,10 +53,15 @@ def update_pages() -> None:
     for page, block in (
         (PAGE, table(load())),
         (SCALING, growth_tables(load())),
-        (NOTES, own_images.tables(load()["own_images"])),
+        (NOTES, picture_tables(load())),
     ):
         text = update_readme(page.read_text(encoding="utf-8"), block, BEGIN, END)
         files.write_text(page, text)
+
+
+def picture_tables(found: dict[str, Any]) -> str:
+    """Return what was found on folders of pictures: groups, then copies."""
+    return f"{own_images.tables(found['own_images'])}\n\n{duplicates.tables(found['duplicates'])}"
 
 
 def keep(name: str, found: dict[str, Any]) -> None:

@@ -54,11 +54,10 @@ def test_every_benchmark_is_listed_and_has_been_measured(modules):
 
 def test_the_tables_of_the_pages_are_those_of_the_results(modules):
     run = modules["run"]
-    own_images = importlib.import_module("own_images")
     pages = (
         (run.PAGE, run.table),
         (run.SCALING, run.growth_tables),
-        (run.NOTES, lambda found: own_images.tables(found["own_images"])),
+        (run.NOTES, run.picture_tables),
     )
     for page, block in pages:
         text = page.read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ BENCHMARKS = (
     "schedule",
     "end_to_end",
     "own_images",
+    "duplicates",
 )
 
 
