@@ -102,6 +102,8 @@ def article(results: Results, record: dict[str, Any], folder: Path) -> str:
         "record": record,
         "check": check,
         "figures": figures,
+        "run_studies": list(results.studies),
+        "run_boards": [(name, board.title) for name, board in results.boards.items()],
     }
     return templates.render("article.md.j2", context(fullest, studies) | of_run)
 

@@ -150,6 +150,7 @@ def test_the_article_becomes_a_page_and_a_pdf_that_lead_to_the_supplement(full, 
     write_all([document], folder, [])
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert 'href="supplement.html"' in page
+    assert 'href="supplement-mnist-cae.html"' in page
     assert page.count("<figure") == len(list((folder / "figures").glob("*-panels.png"))) + len(
         {"all-scores", "pipeline", "slopes", "indices"}
         & {path.stem for path in (folder / "figures").glob("*.svg")}
@@ -177,6 +178,7 @@ def test_the_abstract_of_the_published_run_has_at_most_150_words():
                 **article.context(run, studies),
                 **{"profile": SimpleNamespace(reduced=False), "record": run.record, "check": None},
                 **{"figures": {name: view(name) for name in names}, "leads": []},
+                **{"run_studies": [], "run_boards": []},
             },
         )
     abstract = re.search(r"abstract: \|\n(.+?)\nprovenance:", text, re.DOTALL)[1]
