@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STYLE, SCRIPTS = "<!-- style -->", "<!-- scripts -->"
 SCRIPT_HASHES, IMAGE_SOURCES = "none-but-these", "data-and-files"
 # Of a page with maps, in the order in which they use each other, after the page's own.
-MAP_SCRIPTS = ("map_panels.js", "map.js", "matrix.js")
+MAP_SCRIPTS = ("map_points.js", "map_panels.js", "map.js", "matrix.js")
 
 
 def write_html(page: WebPage, folder: Path) -> None:

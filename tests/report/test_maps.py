@@ -225,6 +225,18 @@ def test_a_lasso_fills_the_sheet_which_is_saved_as_csv(page):
     assert selection(page) is None and len(names(page, ".sheet")) == N
 
 
+def test_an_empty_lasso_chooses_nothing(page):
+    page.evaluate("document.getElementById('atlas-few').map.highlight([1, 2])")
+    left, top = place_of(page, 22)
+    page.keyboard.down("Shift")
+    page.mouse.move(left + 15, top + 15)
+    page.mouse.down()
+    page.mouse.move(left + 25, top + 15, steps=3)
+    page.mouse.move(left + 25, top + 25, steps=3)
+    page.mouse.up()
+    assert selection(page) is None
+
+
 def test_a_rectangle_is_chosen_by_keyboard(page):
     canvas = page.locator("#atlas-few .stage > canvas")
     canvas.focus()
