@@ -115,8 +115,8 @@ display(run.record.table(levels, "levels", "The levels: number of groups, and th
 # %% tags=["nbval-ignore-output"]
 if len(model.agreements_):
     coming_again = picture_levels.agreement_table(model)
-    words = "How well the groups of parts agree with those of all pictures, from fine to coarse"
-    display(run.record.table(coming_again, "agreement", words))
+    how_well = "How well the groups of parts agree with those of all pictures, from fine to coarse"
+    display(run.record.table(coming_again, "agreement", how_well))
 if len(model.resolutions_):
     display(run.record.figure(figures.level_sizes(model.levels_, model.front_), "level_sizes"))
 if len(model.k_candidates_):
@@ -180,8 +180,12 @@ for cluster, sheet in run.sheets():
 # %% tags=["nbval-ignore-output"]
 unclear = run.least_clear()
 print(f"Result: the lowest confidence is {model.probabilities_[unclear[0]]:.2f}")
-sheet = figures.contact_sheet({"least clear": run.named(unclear)}, "The least clear pictures")
-run.record.figure(sheet, "least_clear", "The pictures of the lowest confidence, from all groups.")
+unclear_sheet = figures.contact_sheet(
+    {"least clear": run.named(unclear)}, "The least clear pictures"
+)
+run.record.figure(
+    unclear_sheet, "least_clear", "The pictures of the lowest confidence, from all groups."
+)
 
 # %% [markdown]
 # ## Outliers
@@ -195,11 +199,11 @@ outliers = run.outliers()
 run.record.fact("outliers", len(outliers))
 print(f"Result: {len(outliers):,} outliers, with scores above {model.far_threshold_:.3f}")
 if len(outliers):
-    listed = first_lines(outliers.drop(columns="row"))
+    listed_outliers = first_lines(outliers.drop(columns="row"))
     farthest = {"farthest": run.named(outliers["row"].head(figures.SHEET_COLUMNS))}
-    display(run.record.table(listed, "outliers", "Pictures far from all others"))
-    sheet = figures.contact_sheet(farthest, "Outliers")
-    display(run.record.figure(sheet, "outliers", "The pictures farthest from all others."))
+    display(run.record.table(listed_outliers, "outliers", "Pictures far from all others"))
+    outlier_sheet = figures.contact_sheet(farthest, "Outliers")
+    display(run.record.figure(outlier_sheet, "outliers", "The pictures farthest from all others."))
 
 # %% [markdown]
 # ## Copies
@@ -215,13 +219,13 @@ run.record.fact("groups of copies", n_groups)
 run.record.fact("pictures that could go", int((copies["keep"] == "no").sum()))
 print(f"Result: {n_groups:,} groups of copies, {len(copies):,} pictures")
 if n_groups:
-    kinds = near_duplicates.summary(copies)
-    listed = first_lines(near_duplicates.table(copies, run.image_names))
+    copies_by_kind = near_duplicates.summary(copies)
+    listed_copies = first_lines(near_duplicates.table(copies, run.image_names))
     largest = figures.contact_sheet(run.copies_sheet(), "Copies")
-    words = "The largest groups of copies, the picture to keep first."
-    display(run.record.table(kinds, "copies_by_kind", "Groups of copies by kind"))
-    display(run.record.table(listed, "copies", "Copies, by group"))
-    display(run.record.figure(largest, "copies", words))
+    about_copies = "The largest groups of copies, the picture to keep first."
+    display(run.record.table(copies_by_kind, "copies_by_kind", "Groups of copies by kind"))
+    display(run.record.table(listed_copies, "copies", "Copies, by group"))
+    display(run.record.figure(largest, "copies", about_copies))
 
 # %% [markdown]
 # ## Unusual pictures
@@ -235,10 +239,10 @@ unusual = run.unusual_table()
 run.record.fact("unusual pictures", unusual["path"].nunique())
 print(f"Result: {unusual['path'].nunique():,} unusual pictures")
 if len(unusual):
-    kinds = figures.contact_sheet(run.unusual_sheet(), "Unusual pictures")
-    words = "The most extreme pictures of each kind."
+    unusual_sheet = figures.contact_sheet(run.unusual_sheet(), "Unusual pictures")
+    about_unusual = "The most extreme pictures of each kind."
     display(run.record.table(first_lines(unusual), "quality", "Unusual pictures"))
-    display(run.record.figure(kinds, "quality", words))
+    display(run.record.figure(unusual_sheet, "quality", about_unusual))
 
 # %% [markdown]
 # ## With labels
