@@ -136,9 +136,7 @@ def check_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, text: str) -> 
         require(len(reported) == 1, f"{place} is not in its file")
         printed = [source.value for source in reported[0].sources]
         require(row["reported"] in printed, f"{place}: {row['reported']} is not reported")
-        require(
-            row["reported"] in text, f"the supplement does not say {row['reported']} ({place})"
-        )
+        require(row["reported"] in text, f"the supplement does not say {row['reported']} ({place})")
         found = find_values(study, reported[0], metrics[metrics["study"] == study.study])
         require(row["n_networks"] == len(found), f"{place}: wrong number of runs")
         if not found:
