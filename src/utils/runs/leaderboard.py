@@ -185,7 +185,7 @@ class BoardRun:
         Series
             Value by metric, and ``seconds``.
         """
-        print(f"method {method}", flush=True)
+        print(f"method: {', '.join(method.in_words)}", flush=True)
         result = self.cluster(method)
         values = self._scores(result.assignment)
         names = dict(zip(("representation", "space", "clusterer"), method.names, strict=True))
