@@ -20,7 +20,7 @@ from commands.arguments import (
 from utils import places
 
 HELP = "cluster the pictures of a folder and write a report on them"
-# A test compares these two with the modules that implement them.
+# A test compares these with the modules that implement them.
 CLUSTERERS = (
     "levels",
     "kmeans",
@@ -39,6 +39,7 @@ BACKBONES = (
     "resnet50",
     "resnet50_random",
 )
+LEAST_SIMILARITY = 0.9
 
 
 # --- the call -------------------------------------------------------------------------------------
@@ -50,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{PROGRAM} images DIR [--clusters K|auto] [--level N] [--backbone NAME]"
         " [--clusterer NAME]"
         " [--name TITLE] [--labels folders|CSV] [--exclude PATTERN]... [--largest-megapixels N]"
-        " [--no-metadata] [--features FILE] [--export DIR [--levels] [--copy]] [--out DIR]"
-        " [--seed N] [--offline]\n"
+        " [--no-metadata] [--features FILE] [--subset N] [--against DIR] [--duplicates-from S]"
+        " [--export DIR [--levels] [--copy]] [--out DIR] [--seed N] [--offline]\n"
         f"       {PROGRAM} images DIR --model FILE [--export DIR [--copy]] [--out DIR]"
     )
     parser.add_argument("folder", metavar="DIR", help="folder of the pictures, nested or flat")
@@ -100,6 +101,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="your own features instead of a network's: npz, npy, parquet or csv, with paths",
     )
     parser.add_argument(
+        "--subset", metavar="N", help="choose N pictures that stand for all, to be labelled first"
+    )
+    parser.add_argument(
+        "--against", metavar="DIR", help="list which pictures of another folder are here too"
+    )
+    parser.add_argument(
+        "--duplicates-from",
+        metavar="S",
+        help=f"least similarity of near copies, above 0 to 1 (default: {LEAST_SIMILARITY})",
+    )
+    parser.add_argument(
         "--export", metavar="DIR", help="make a folder of links to the pictures of each cluster"
     )
     parser.add_argument(
@@ -127,6 +139,12 @@ def check(options: argparse.Namespace) -> None:
         for name in ("clusters", "clusterer", "level", "backbone", "labels"):
             if getattr(options, name) is not None:
                 raise WrongCall(f"--{name} cannot be combined with --model, which determines it")
+        for name in ("subset", "against", "duplicates_from"):
+            if getattr(options, name) is not None:
+                raise WrongCall(
+                    f"--{name.replace('_', '-')} cannot be combined with --model, which only puts "
+                    "pictures into clusters"
+                )
         options.model = place("--model", options.model)
     for name in ("copy", "levels"):
         if getattr(options, name) and options.export is None:
@@ -136,17 +154,18 @@ def check(options: argparse.Namespace) -> None:
     options.seed = int(options.seed)
     options.clusters = _number_or_auto("--clusters", options.clusters)
     options.level = _number_or_auto("--level", options.level)
-    try:
-        options.largest_megapixels = whole_number_from_1(options.largest_megapixels)
-    except argparse.ArgumentTypeError:
-        given = options.largest_megapixels
-        raise WrongCall(f"--largest-megapixels {given!r}: not a whole number from 1") from None
+    options.largest_megapixels = _number("--largest-megapixels", options.largest_megapixels)
+    if options.subset is not None:
+        options.subset = _number("--subset", options.subset)
+    options.duplicates_from = _similarity("--duplicates-from", options.duplicates_from)
     if not all(pattern.strip() for pattern in options.exclude):
         raise WrongCall("--exclude is empty: give a pattern such as '*.png' or 'old'")
     if options.features is not None:
         if options.backbone is not None:
             raise WrongCall("--backbone cannot be combined with --features, which replaces it")
         options.features = place("--features", options.features)
+    if options.against is not None:
+        options.against = _other_folder(options)
     if options.clusterer is None:
         options.clusterer = "levels" if options.clusters == "auto" else "gmm"
     _one_of("--clusterer", options.clusterer, CLUSTERERS)
@@ -180,6 +199,33 @@ def _folder(text: str) -> Path:
     if not folder.is_dir():
         raise WrongCall(f"{folder}: there is no such folder: name the folder of your pictures")
     return folder
+
+
+def _other_folder(options: argparse.Namespace) -> Path:
+    if options.features is not None:
+        raise WrongCall(
+            "--against cannot be combined with --features: the pictures of both folders are "
+            "compared by a network"
+        )
+    other = place("--against", options.against)
+    if not other.is_dir():
+        raise WrongCall(f"--against {other}: there is no such folder")
+    return other
+
+
+def _number(option: str, text: str) -> int:
+    try:
+        return whole_number_from_1(text)
+    except argparse.ArgumentTypeError:
+        raise WrongCall(f"{option} {text!r}: not a whole number from 1") from None
+
+
+def _similarity(option: str, text: str | None) -> float:
+    if text is None:
+        return LEAST_SIMILARITY
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+", text) or not 0 < float(text) <= 1:
+        raise WrongCall(f"{option} {text!r}: must be a number above 0, and 1 at most")
+    return float(text)
 
 
 def _number_or_auto(option: str, text: str | None) -> int | str:

@@ -19,7 +19,7 @@ from report.markdown import duration
 from utils import places
 from utils.config.vocabulary import PICTURES_NOTEBOOK
 from utils.errors import UserError
-from utils.runs.pictures import ASSIGNMENTS
+from utils.runs.pictures import AGAINST, ASSIGNMENTS, SUBSET
 from utils.store.files import read_json
 
 
@@ -59,6 +59,14 @@ def report_on(request: PictureRequest) -> pd.DataFrame:
     print(f"{counted(len(table), 'picture')} in {counted(n_clusters, 'cluster')}, {took}")
     if counts["skipped"]:
         print(f"left out: {shown(request.out / 'skipped.csv')}")
+    if request.against is not None:
+        n_pairs = len(pd.read_csv(request.out / AGAINST))
+        print(
+            f"{counted(n_pairs, 'picture')} of --against found here too: "
+            f"{shown(request.out / AGAINST)}"
+        )
+    if request.subset is not None:
+        print(f"{counted(request.subset, 'picture')} to label: {shown(request.out / SUBSET)}")
     print(f"report: {shown(request.out / 'report.html')}")
     print(f"        {shown(request.out / 'report.pdf')}")
     print(f"        {shown(request.out / ASSIGNMENTS)}")
@@ -81,6 +89,9 @@ def _run_notebook(request: PictureRequest, run_dir: Path) -> None:
         "largest_megapixels": request.largest_megapixels,
         "with_metadata": request.with_metadata,
         "own_features": None if request.features is None else str(request.features),
+        "subset": request.subset,
+        "against": None if request.against is None else str(request.against),
+        "least_similarity": request.least_similarity,
     }
     script = places.root() / "notebooks" / f"{PICTURES_NOTEBOOK}.py"
     try:

@@ -30,6 +30,12 @@ class PictureRequest:
         Patterns of names that are left out.
     features : Path or None
         A file of features that is used instead of a network.
+    subset : int or None
+        How many pictures to choose for labelling.
+    against : Path or None
+        Another folder, whose pictures are compared with these.
+    least_similarity : float
+        In (0, 1]; from it on a picture is a near copy.
     level : int or "auto"
         The level of groups in front, 1 for the coarsest.
     levels : bool
@@ -53,6 +59,9 @@ class PictureRequest:
     largest_megapixels: int
     with_metadata: bool
     features: Path | None
+    subset: int | None
+    against: Path | None
+    least_similarity: float
     level: int | str
     levels: bool
 
@@ -97,6 +106,9 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
         largest_megapixels=options.largest_megapixels,
         with_metadata=not options.no_metadata,
         features=options.features,
+        subset=options.subset,
+        against=options.against,
+        least_similarity=options.duplicates_from,
         level=options.level,
         levels=options.levels,
     )
@@ -104,6 +116,10 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
     found = picture_files.find(request.folder, request.labels, request.exclude)
     if request.features is not None:
         read_embeddings(request.features, request.folder, found.names)
+    if request.subset is not None and request.subset > len(found.names):
+        raise UserError(f"--subset {request.subset:,}: there are {len(found.names):,} pictures")
+    if request.against is not None:
+        picture_files.find(request.against, exclude=request.exclude)
     if options.is_default_out:
         _require_own_name(request)
     prepare_out(request.out, request.owner)
@@ -113,7 +129,7 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
 
 
 def _require_apart(request: PictureRequest) -> None:
-    """Refuse to write where the pictures, their labels or the model are."""
+    """Refuse to write where pictures, labels or the model are, and folders that overlap."""
     read = {"the folder of the pictures": request.folder}
     if request.labels not in (None, "folders"):
         read["the file of --labels"] = Path(request.labels)
@@ -121,6 +137,9 @@ def _require_apart(request: PictureRequest) -> None:
         read["the file of --model"] = request.model
     if request.features is not None:
         read["the file of --features"] = request.features
+    if request.against is not None:
+        ownership.require_apart({"--against": request.against}, read)
+        read["the folder of --against"] = request.against
     written = {"--out": request.out}
     if request.export is not None:
         written["--export"] = request.export

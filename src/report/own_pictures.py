@@ -13,10 +13,20 @@ from report.pictures_article import article, is_laid_out
 from report.web_pages import WebPage
 from utils import estimator
 from utils.runs.picture_map import address
-from utils.runs.pictures import ASSIGNMENTS, DUPLICATES, MODEL, OUTLIERS, QUALITY, SKIPPED
+from utils.runs.pictures import (
+    AGAINST,
+    ASSIGNMENTS,
+    DUPLICATES,
+    MODEL,
+    OUTLIERS,
+    QUALITY,
+    SKIPPED,
+    SUBSET,
+)
 from utils.store import ownership
 
 FILES = (ASSIGNMENTS, OUTLIERS, DUPLICATES, QUALITY, SKIPPED, MODEL)
+FILES_IF_ASKED = (SUBSET, AGAINST)
 
 
 def build(
@@ -56,7 +66,8 @@ def build(
     run = collect.notebook_run(run_dir / "manifest.json", "images", study, seed)
     _, about = estimator.load(run_dir / MODEL)
     with ownership.replaced_together(out, owner) as folder:
-        record = evidence.write_pictures(run, FILES, folder, time.monotonic() - began)
+        asked = [name for name in FILES_IF_ASKED if name in run.manifest.files]
+        record = evidence.write_pictures(run, (*FILES, *asked), folder, time.monotonic() - began)
         points = _linked(pd.read_parquet(run_dir / run.manifest.atlas), out)
         links = dict(zip(points["name"], points["link"], strict=True))
         text = article(run, record, about, title, clusterer, folder, links)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from report.collect import NotebookRun
 
 SCORES = {"acc": "ACC", "ari": "ARI", "nmi": "NMI", "ami": "AMI", "purity": "purity"}
+# Half of its pictures are of another folder, and the map has no links to them.
+PAIRS = "against"
 
 
 def article(
@@ -57,7 +59,9 @@ def article(
         "clusterer": clusterer,
         "finds_k": clusterer in clustering.FINDS_K,
         "by_levels": clusterer == estimator.LEVELS,
-        "named": {figure.name: _named(run, figure.csv, links) for figure in manifest.figures},
+        "named": {
+            figure.name: _named(run, figure.name, figure.csv, links) for figure in manifest.figures
+        },
         "study": run.study,
         "record": record,
         "facts": facts,
@@ -75,10 +79,10 @@ def article(
 
 
 def _named(
-    run: NotebookRun, csv: str | None, links: Mapping[str, str]
+    run: NotebookRun, name: str, csv: str | None, links: Mapping[str, str]
 ) -> list[tuple[str, list[tuple[str, Markup]]]]:
     """Return the names on a contact sheet with their links, by its parts; nothing for others."""
-    if csv is None:
+    if csv is None or name == PAIRS:
         return []
     shown = pd.read_csv(run.folder / csv, dtype=str, keep_default_na=False)
     if list(shown.columns) != ["part", "name"]:

@@ -10,6 +10,7 @@ from commands import arguments, images, last_resort, main, recipe
 from utils import clustering, config, errors
 from utils.places import ROOT
 from utils.representations import pretrained
+from utils.runs import near_duplicates
 
 
 @pytest.mark.parametrize("name", ["main", "environment"])
@@ -43,6 +44,7 @@ def test_what_pictures_are_clustered_with_is_what_there_is():
         pretrained.load_backbone("magic")
     named = re.findall(r"[a-z]+[a-z0-9_]*\d[a-z0-9_]*", str(refused.value))
     assert set(images.BACKBONES) == set(named)
+    assert images.LEAST_SIMILARITY == near_duplicates.LEAST_SIMILARITY
 
 
 def test_a_list_of_recipes_is_an_answer(capsys):

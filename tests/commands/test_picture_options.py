@@ -47,6 +47,7 @@ def request_for(*arguments):
 def test_what_is_asked_for(folder, tmp_path, own):
     out = ("--out", tmp_path / "out")
     request = request_for(folder, *out)
+    assert (request.subset, request.against, request.least_similarity) == (None, None, 0.9)
     assert (request.exclude, request.largest_megapixels) == ((), 100)
     assert request.with_metadata and request.features is None
     request = request_for(
@@ -66,12 +67,42 @@ def test_what_is_asked_for(folder, tmp_path, own):
         (["--features", "{parent}/gone.npz"], r"--features .*gone\.npz: No such file"),
         (["--features", "{parent}/own.npz", "--backbone", "resnet50"], "cannot be combined"),
         (["--features", "{folder}/00.png"], "must end in .npz"),
+        (["--subset", "0"], "--subset '0': not a whole number from 1"),
+        (["--subset", "13"], "--subset 13: there are 12 pictures"),
+        (["--against", "{parent}/gone"], "--against .*gone: there is no such folder"),
+        (["--against", "{folder}"], r"--against .*: lies in the folder of the pictures"),
+        (["--against", "{folder}/old"], r"--against .*: lies in the folder of the pictures"),
+        (["--against", "{parent}"], r"the folder of the pictures \(.*\) lies in it"),
+        (["--against", "{parent}/other"], "other: no image file in it: it is empty"),
+        (["--against", "{parent}/other", "--out", "{parent}/other/x"], "the folder of --against"),
+        (
+            ["--against", "{parent}/other", "--features", "{parent}/own.npz"],
+            "compared by a network",
+        ),
+        (["--duplicates-from", "0"], "--duplicates-from '0': must be a number above 0, and 1 at"),
+        (["--duplicates-from", "1.01"], "must be a number above 0"),
+        (["--duplicates-from", "nan"], "must be a number above 0"),
+        (["--model", "m", "--subset", "3"], "--subset cannot be combined with --model"),
+        (["--model", "m", "--against", "{parent}/other"], "--against cannot be combined with"),
+        (["--model", "m", "--duplicates-from", "1"], "--duplicates-from cannot be combined with"),
     ],
 )
 def test_a_bad_request_says_what_is_wrong(folder, own, tmp_path, arguments, reason):
+    (tmp_path / "other").mkdir()
     filled = [text.format(folder=folder, parent=tmp_path) for text in arguments]
     with pytest.raises(UserError, match=reason):
         request_for(folder, "--out", tmp_path / "out", *filled)
+
+
+def test_a_subset_another_folder_and_a_similarity_are_taken(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/a.png").write_bytes((folder / "00.png").read_bytes())
+    request = request_for(
+        *(folder, "--out", tmp_path / "out", "--subset", 12),
+        *("--against", tmp_path / "other", "--duplicates-from", ".95"),
+    )
+    assert (request.subset, request.least_similarity) == (12, 0.95)
+    assert request.against == tmp_path / "other"
 
 
 def test_an_empty_folder_is_told_before_large_libraries_are_imported(tmp_path):

@@ -362,6 +362,77 @@ def test_what_other_programs_can_use_is_written(folder, tmp_path, mean_colours):
     assert counts["files"].startswith("92 files: 91 pictures read, 1 left out")
 
 
+def test_pictures_of_another_folder_that_are_here_too_are_listed(folder, tmp_path, mean_colours):
+    other = tmp_path / "other"
+    (other / "deep").mkdir(parents=True)
+    (other / "same.png").write_bytes((folder / "green/03.png").read_bytes())
+    with Image.open(folder / "blue/07.png") as picture:
+        picture.save(other / "deep/pixels.bmp")
+        picture.save(other / "compressed.jpg", quality=95)
+    Image.linear_gradient("L").save(other / "new.png")
+    (other / "bad.png").write_text("no picture")
+    run = opened(folder, tmp_path, against=str(other))
+    run.write_outputs()
+    table = pd.read_csv(tmp_path / "run/against.csv").sort_values("other")
+    assert table.drop(columns="similarity").to_numpy().tolist() == [
+        ["blue/07.png", "compressed.jpg", "near"],
+        ["blue/07.png", "deep/pixels.bmp", "same pixels"],
+        ["green/03.png", "same.png", "same bytes"],
+    ]
+    assert (table["similarity"][table["kind"] != "near"] == 1).all()
+    shown = run.pairs_sheet()
+    assert list(shown) == ["from 1: here", "from 1: there"]
+    here, there = shown.values()
+    assert np.abs(here.images.astype(int) - there.images).mean() < 5
+    (note,) = [note for note in run.record.notes if note.startswith("--against")]
+    assert "4 pictures read, 1 left out" in note and "bad.png: no picture" in note
+    assert not (tmp_path / "run/subset.csv").exists()
+
+
+def test_another_folder_is_computed_once(folder, tmp_path, mean_colours):
+    (tmp_path / "other").mkdir()
+    Image.linear_gradient("L").save(tmp_path / "other/new.png")
+    first = opened(folder, tmp_path, against=str(tmp_path / "other"))
+    assert first.pairs.empty and list(first.pairs_table()) == [
+        *("path", "other", "kind", "similarity")
+    ]
+    mean_colours.clear()
+    again = opened(folder, tmp_path, against=str(tmp_path / "other"))
+    assert not mean_colours
+    np.testing.assert_array_equal(again.other.collected.features, first.other.collected.features)
+
+
+def test_another_folder_without_a_readable_picture_is_refused(folder, tmp_path, mean_colours):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/bad.png").write_text("no picture")
+    with pytest.raises(UserError, match=r"--against .*other: no file in it can be read; bad\.png"):
+        opened(folder, tmp_path, against=str(tmp_path / "other"))
+    with pytest.raises(UserError, match="--against cannot be combined with --features"):
+        opened(folder, tmp_path, against=str(tmp_path / "other"), own_features="own.npz")
+
+
+def test_a_subset_stands_for_all(folder, tmp_path, mean_colours):
+    run = opened(folder, tmp_path, subset=9)
+    run.write_outputs()
+    table = pd.read_csv(tmp_path / "run/subset.csv")
+    assert table["rank"].tolist() == list(range(1, 10))
+    assert table["path"].is_unique and set(table["path"]) < set(run.image_names)
+    assert {path.split("/")[0] for path in table["path"][:3]} == set(COLOURS)
+    shown = run.subset_sheet()["first"]
+    assert shown.names == table["path"].tolist()
+    fewer = opened(folder, tmp_path, subset=4)
+    np.testing.assert_array_equal(fewer.subset, run.subset[:4])
+    with pytest.raises(UserError, match="--subset 92: only 91 pictures can be read"):
+        opened(folder, tmp_path, subset=92)
+
+
+def test_near_copies_are_those_from_a_similarity_on(folder, tmp_path, mean_colours):
+    found = opened(folder, tmp_path).duplicates
+    assert found["kind"].tolist() == ["near", "near"]
+    above = float(found["similarity"].min()) + 0.0001
+    assert opened(folder, tmp_path, least_similarity=above).duplicates.empty
+
+
 def test_names_of_any_bytes_are_kept_apart(folder, tmp_path, mean_colours):
     content = (folder / "red/00.png").read_bytes()
     names = (b"caf\xe9.png", '写真\n"1" <b>.png'.encode(), b"a,b;'.png")

@@ -15,6 +15,8 @@ from utils.data.picture_files import printable
 from utils.data.picture_reading import MOST_PIXELS
 from utils.errors import UserError
 from utils.estimator import AUTO
+from utils.runs import near_duplicates
+from utils.runs.picture_collection import Collection
 from utils.runs.picture_features import collect, features_of, left_out, with_features
 from utils.runs.pictures import PROFILE, OwnImages
 from utils.runs.record import Record
@@ -58,6 +60,9 @@ def open_folder(
     with_metadata: bool = True,
     own_features: str | None = None,
     level: int | str = AUTO,
+    least_similarity: float = near_duplicates.LEAST_SIMILARITY,
+    subset: int | None = None,
+    against: str | None = None,
 ) -> OwnImages:
     """Read a folder of pictures and compute their features, or take them up where a run stopped.
 
@@ -85,14 +90,23 @@ def open_folder(
         A file of features, see `picture_embeddings.read_embeddings`; no network is used then.
     level : int or "auto"
         Level in front, see `FeatureClusterer`.
+    least_similarity : float
+        In (0, 1]; from it on a picture is a near copy.
+    subset : int or None
+        How many pictures to choose for labelling.
+    against : str or None
+        Another folder, whose pictures are compared with these.
 
     Raises
     ------
     UserError
-        If the folder has no two readable pictures, or a name is unknown.
+        If the folder has no two readable pictures or fewer than the subset, the other one has
+        none, or a name is unknown.
     """
     from utils.representations.own_backbones import load_own_backbone
 
+    if against is not None and own_features is not None:
+        raise UserError("--against cannot be combined with --features: it needs a network")
     target = places.run_folder(PICTURES_NOTEBOOK, topic, seed, run_dir)
     found = picture_files.find(Path(folder), labels, exclude)
     print(found.summary())
@@ -114,6 +128,8 @@ def open_folder(
             f"{folder}: {len(usable)} of {len(found.names)} files can be read, and clusters need "
             f"two at least{': ' + reasons if reasons else ''}"
         )
+    if subset is not None and subset > len(usable):
+        raise UserError(f"--subset {subset:,}: only {len(usable):,} pictures can be read")
     class_names, codes = (), None
     if found.labels is not None:
         class_names, codes = _codes([found.labels[row] for row in usable])
@@ -138,6 +154,12 @@ def open_folder(
     if own is not None and own.unmatched:
         paths = ", ".join(map(printable, own.unmatched[:3]))
         record.note(f"rows of --features without a picture: {len(own.unmatched):,} ({paths} …)")
+    other = None
+    if against is not None:
+        others = picture_files.find(Path(against), exclude=exclude)
+        collected_there = collect(others, network, largest_megapixels * 10**6, with_metadata)
+        other = Collection(others, collected_there, record)
+        _note_files(other)
     return OwnImages(
         record=record,
         seed=seed,
@@ -155,7 +177,28 @@ def open_folder(
         clusters=clusters,
         clusterer=clusterer,
         level=level,
+        least_similarity=least_similarity,
+        subset_size=subset,
+        other=other,
     )
+
+
+def _note_files(other: Collection) -> None:
+    """Note which files of the other folder are not compared.
+
+    Raises
+    ------
+    UserError
+        If none of them can be read.
+    """
+    reasons = other.collected.reasons
+    skipped = left_out(other.found, reasons)
+    some = "".join(f"; {path}: {why}" for path, why in skipped.head(3).to_numpy())
+    if not len(other.collected.usable):
+        raise UserError(f"--against {other.found.root}: no file in it can be read{some}")
+    if len(skipped):
+        summary = other.found.summary(reasons)
+        other.record.note(f"--against {printable(other.found.root.name)}: {summary}{some}")
 
 
 def _codes(labels: Sequence[str | None]) -> tuple[tuple[str, ...], np.ndarray | None]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from utils import estimator, spaces
 from utils.config.methods import Space
-from utils.data import picture_reading
 from utils.data.picture_files import Found
 from utils.estimator import FeatureClusterer
 from utils.figures import SHEET_COLUMNS, Named
 from utils.pipeline import Steps
-from utils.runs import near_duplicates, picture_levels, picture_quality
+from utils.runs import near_duplicates, picture_levels, picture_quality, picture_subset
+from utils.runs.picture_collection import Collection
 from utils.runs.picture_features import (
     SHOWN_SIDE,
     Collected,
@@ -26,18 +24,21 @@ from utils.runs.picture_features import (
 from utils.runs.record import Record
 from utils.store.files import atomic_path, write_json
 
-SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES, OUTLIERS, QUALITY = (
+SKIPPED, ASSIGNMENTS, MODEL, DUPLICATES, OUTLIERS, QUALITY, SUBSET, AGAINST = (
     "skipped.csv",
     "assignments.csv",
     "model.safetensors",
     "duplicates.csv",
     "outliers.csv",
     "quality.csv",
+    "subset.csv",
+    "against.csv",
 )
 PROFILE = "images"
 MAP_POINTS = 5000
 MOST_SHEETS = 60
 MOST_COPIES = 6  # groups of copies that are shown
+SHOWN_OF_SUBSET, SHOWN_PAIRS = 3 * SHEET_COLUMNS, 2 * SHEET_COLUMNS
 NEAREST, MISLABEL_SHARE = 10, 0.8
 MOST_LINES = 50  # of a table in the report; the CSV files have all
 
@@ -69,6 +70,12 @@ class OwnImages:
         What else was computed of the pictures: copies of the whole, sizes, digests.
     with_metadata : bool
         Whether tables have sizes, dates and cameras.
+    least_similarity : float
+        From it on a picture is a near copy, see `near_duplicates.find`.
+    subset_size : int or None
+        How many pictures to choose for labelling.
+    other : Collection or None
+        Pictures of another folder, which may be here too.
     """
 
     record: Record
@@ -87,6 +94,14 @@ class OwnImages:
     clusters: int | str
     clusterer: str
     level: int | str = estimator.AUTO
+    least_similarity: float = near_duplicates.LEAST_SIMILARITY
+    subset_size: int | None = None
+    other: Collection | None = None
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The pictures' files."""
+        return Collection(self.found, self.collected, self.record)
 
     @cached_property
     def model(self) -> FeatureClusterer:
@@ -219,41 +234,8 @@ class OwnImages:
         return pd.DataFrame(rows).fillna("")
 
     def pictures(self, rows: Sequence[int], side: int = SHOWN_SIDE) -> np.ndarray:
-        """Read some pictures again, larger: uint8 ``(m, side, side, 3)``.
-
-        For a file that was removed or damaged since its features were computed, its small copy
-        stands in.
-        """
-        return self._read(rows, side, picture_reading.read, self.images)
-
-    def _read(
-        self,
-        rows: Sequence[int],
-        side: int,
-        how: Callable[[Path, int], np.ndarray],
-        copies: np.ndarray,
-    ) -> np.ndarray:
-        rows = [int(row) for row in rows]
-        paths = [self.found.path(self.usable[row]) for row in rows]
-        read = picture_reading.read_many(paths, side, os.cpu_count() or 1, how)
-        pairs = zip(rows, read, strict=True)
-        return np.stack([self._or_copy(*pair, side, copies) for pair in pairs])
-
-    def _or_copy(
-        self,
-        row: int,
-        picture: np.ndarray | picture_reading.Unreadable,
-        side: int,
-        copies: np.ndarray,
-    ) -> np.ndarray:
-        from PIL import Image
-
-        if not isinstance(picture, picture_reading.Unreadable):
-            return picture
-        note = f"{self.image_names[row]}: only its small copy can be shown now: {picture}"
-        if note not in self.record.notes:
-            self.record.note(note)
-        return np.asarray(Image.fromarray(copies[row]).resize((side, side)))
+        """Read some pictures again, larger; see `Collection.pictures`."""
+        return self.collection.pictures(rows, side)
 
     def sheet(self, cluster: int) -> dict[str, Named]:
         """Pick pictures of a cluster, from its prototype out to its least clear ones.
@@ -305,7 +287,7 @@ class OwnImages:
 
     def named(self, rows: Sequence[int]) -> Named:
         """Read some pictures again, with their names, for a contact sheet."""
-        return Named(self.pictures(rows), [self.image_names[row] for row in rows])
+        return self.collection.named(rows)
 
     def sheets(self) -> Iterator[tuple[int, dict[str, Named]]]:
         """Yield each cluster with its `sheet`; of very many clusters the largest."""
@@ -321,16 +303,57 @@ class OwnImages:
     @cached_property
     def duplicates(self) -> pd.DataFrame:
         """Groups of copies, each with a picture to keep; see `near_duplicates.find`."""
-        return near_duplicates.find(self.features, self.collected, self.whole_pictures)
-
-    def whole_pictures(self, rows: Sequence[int], side: int) -> np.ndarray:
-        """Read some pictures again, whole and as squares: uint8 ``(m, side, side, 3)``."""
-        return self._read(rows, side, picture_reading.read_whole, self.collected.small)
+        read = self.collection.whole_pictures
+        return near_duplicates.find(self.features, self.collected, read, self.least_similarity)
 
     def copies_sheet(self) -> dict[str, Named]:
         """Pick the largest groups of copies, a row for each, the picture to keep first."""
         groups = near_duplicates.sheet(self.duplicates, MOST_COPIES, SHEET_COLUMNS)
         return {name: self.named(rows) for name, rows in groups.items()}
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Pictures of the other folder that are here too; see `near_duplicates.against`."""
+        other = self.other
+        return near_duplicates.against(
+            self.features,
+            self.collected,
+            self.collection.whole_pictures,
+            other.collected.features,
+            other.collected,
+            other.whole_pictures,
+            self.least_similarity,
+        )
+
+    def pairs_table(self) -> pd.DataFrame:
+        """List the pairs: columns ``path`` (here), ``other``, ``kind`` and ``similarity``."""
+        paths = [self.image_names[row] for row in self.pairs["row"]]
+        others = [self.other.names[row] for row in self.pairs["other_row"]]
+        table = self.pairs.assign(path=paths, other=others)
+        return table[["path", "other", "kind", "similarity"]]
+
+    def pairs_sheet(self) -> dict[str, Named]:
+        """Pick the first pairs, each picture above that of the other folder."""
+        parts = {}
+        for start in range(0, min(len(self.pairs), SHOWN_PAIRS), SHEET_COLUMNS):
+            shown = self.pairs[start : start + SHEET_COLUMNS]
+            parts[f"from {start + 1}: here"] = self.named(shown["row"])
+            parts[f"from {start + 1}: there"] = self.other.named(shown["other_row"])
+        return parts
+
+    @cached_property
+    def subset(self) -> np.ndarray:
+        """Rows of pictures that stand for all; see `picture_subset.diverse`."""
+        return picture_subset.diverse(self._components, self.subset_size)
+
+    def subset_sheet(self) -> dict[str, Named]:
+        """Pick the first pictures of the subset."""
+        return {"first": self.named(self.subset[:SHOWN_OF_SUBSET])}
+
+    def subset_table(self) -> pd.DataFrame:
+        """List the subset in the order of choice: columns ``path`` and ``rank``, from 1."""
+        paths = [self.image_names[row] for row in self.subset]
+        return pd.DataFrame({"path": paths, "rank": np.arange(1, len(paths) + 1)})
 
     @cached_property
     def unusual(self) -> pd.DataFrame:
@@ -407,6 +430,10 @@ class OwnImages:
             QUALITY: self.unusual_table(),
             SKIPPED: self.skipped,
         }
+        if self.subset_size is not None:
+            tables[SUBSET] = self.subset_table()
+        if self.other is not None:
+            tables[AGAINST] = self.pairs_table()
         for name, table in tables.items():
             with atomic_path(self.record.new_file(name)) as temporary:
                 table.to_csv(temporary, index=False)
