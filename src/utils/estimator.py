@@ -22,7 +22,7 @@ OF_A_NUMBER = "gmm"
 LEAST_LAID_OUT = 50
 # Fewer different points have no groups to find.
 LEAST_DIFFERENT = 10
-# The distance to this nearest other says how far off a point lies; of few points to the farthest.
+# The distance to this nearest other says how far off a point lies; of few points to a nearer one.
 FAR_NEIGHBOR = 50
 # So many interquartile ranges above the third quartile a point is an outlier (Tukey 1977).
 FENCE = 1.5
@@ -95,8 +95,8 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         Confidence, by a point's nearest different points in the components; see
         `clustering.confidence`.
     outlier_scores_ : ndarray of float32, shape (N,)
-        Cosine distance to the 50th nearest different point, of few points to the farthest; the
-        part outside the components is added as if it were independent.
+        Cosine distance to the 50th nearest different point, of fewer than 400 to that of an eighth
+        of them; the part outside the components is added as if it were independent.
     far_threshold_ : float
         Outlier score above which a point is an outlier, and a new one belongs to nothing: the upper
         fence of the scores of different points.
@@ -266,7 +266,8 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
             return
         confidence = clustering.confidence(self.labels_[first], near["indices"])
         self.probabilities_ = confidence[same]
-        squares = near["distances"][:, -1].astype(np.float64) ** 2
+        rank = clustering.few_neighbors(self.n_different_, FAR_NEIGHBOR)
+        squares = near["distances"][:, :rank][:, -1].astype(np.float64) ** 2
         far = self._far(squares, self.residuals_[first]).astype(np.float32)
         self.outlier_scores_ = far[same]
         first_quartile, third_quartile = np.quantile(far, (0.25, 0.75))
@@ -319,12 +320,12 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
     def score_outliers(self, X: np.ndarray) -> np.ndarray:
         """Return how far new points lie from those of `fit`, float32 ``(M,)``.
 
-        As `outlier_scores_`; points above `far_threshold_` belong to nothing. Of the points of
-        `fit`, copies count here.
+        As `outlier_scores_`, but copies count; above `far_threshold_` a point belongs to nothing.
         """
         scores, residuals = self._place_valid(X)
-        distances, _ = self._neighbors(scores, FAR_NEIGHBOR)
-        return self._far(distances[:, -1] ** 2, residuals).astype(np.float32)
+        k = clustering.few_neighbors(self.n_different_, FAR_NEIGHBOR)
+        squares = self._neighbors(scores, k)[0][:, -1] ** 2
+        return self._far(squares, residuals).astype(np.float32)
 
     def _require_parameters(self, n_points: int) -> None:
         k = self.n_clusters

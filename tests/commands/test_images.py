@@ -221,3 +221,22 @@ def test_a_model_on_features_by_other_weights_is_refused(folder, tmp_path, main,
     estimator.save(clusterer.fit(points), model, about)
     assert main(folder, "--model", model, "--out", tmp_path / "new") == 1
     assert "by Keras's ImageNet weights, but here its weights are package" in capfd.readouterr().err
+
+
+def test_a_new_picture_may_belong_to_nothing(folder, tmp_path, main, capfd):
+    random = np.random.default_rng(0)
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.png"))
+    centres = 5 * random.normal(size=(2, 30))
+    kinds = np.arange(len(paths)) % 2
+    points = (centres[kinds] + random.normal(size=(len(paths), 30))).astype(np.float32)
+    model = tmp_path / "model.safetensors"
+    estimator.save(estimator.FeatureClusterer(2).fit(points), model, {"backbone": "own features"})
+    points[:3] = 5 * random.normal(size=(3, 30))
+    np.savez(tmp_path / "own.npz", paths=paths, features=points)
+    out = tmp_path / "new"
+    given = ("--model", model, "--features", tmp_path / "own.npz", "--out", out)
+    assert main(folder, *given) == 0
+    table = pd.read_csv(out / "assigned.csv").set_index("path").loc[paths]
+    assert (table["cluster"].iloc[:3] == -1).all() and (table["confidence"].iloc[:3] == 0).all()
+    assert (table["cluster"].iloc[3:] >= 0).mean() > 0.9
+    assert "pictures in none: noise, or farther from the model's pictures" in capfd.readouterr().out

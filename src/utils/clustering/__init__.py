@@ -1,7 +1,14 @@
 """Clusterers: from points of a space to a cluster for each."""
 
 from utils.clustering.centres import kmeans
-from utils.clustering.levels import LEVELS_SETTINGS, Levels, close_groups, confidence, find_levels
+from utils.clustering.levels import (
+    LEVELS_SETTINGS,
+    Levels,
+    close_groups,
+    confidence,
+    few_neighbors,
+    find_levels,
+)
 from utils.clustering.methods import (
     CLUSTERERS,
     FINDS_K,
@@ -31,6 +38,7 @@ __all__ = [
     "cluster",
     "confidence",
     "dbscan",
+    "few_neighbors",
     "find_levels",
     "k_distances",
     "kmeans",

@@ -168,14 +168,15 @@ def confidence(assignment: np.ndarray, indices: np.ndarray) -> np.ndarray:
         cluster, in [0, 1]; 0 for noise. At most `CONFIDENCE_NEIGHBORS` nearest points count, and
         an eighth of few points.
     """
-    nearest = indices[:, : _few_neighbors(len(indices), CONFIDENCE_NEIGHBORS)]
+    nearest = indices[:, : few_neighbors(len(indices), CONFIDENCE_NEIGHBORS)]
     stays = assignment[nearest] == assignment[:, None]
     once = stays.mean(axis=1)
     twice = (stays * once[nearest]).mean(axis=1)
     return np.where(assignment < 0, 0, twice).astype(np.float32)
 
 
-def _few_neighbors(n_points: int, most: int) -> int:
+def few_neighbors(n_points: int, most: int) -> int:
+    """Return a number of neighbours: `most`, or an eighth of few points, but at least 5."""
     return min(most, max(LEAST_NEIGHBORS, int(NEIGHBORS_SHARE * n_points)))
 
 
@@ -183,7 +184,7 @@ def _graph(indices: np.ndarray) -> Graph:
     """Link every point with its nearest ones; a link of both directions is one."""
     import igraph
 
-    nearest = indices[:, : _few_neighbors(len(indices), NEIGHBORS)]
+    nearest = indices[:, : few_neighbors(len(indices), NEIGHBORS)]
     ends = np.column_stack([np.repeat(np.arange(len(nearest)), nearest.shape[1]), nearest.ravel()])
     graph = igraph.Graph(n=len(nearest), edges=np.unique(np.sort(ends, axis=1), axis=0))
     graph.vs["degree"] = graph.degree()
