@@ -39,6 +39,9 @@ exclude = []  # patterns of names that are left out, besides the usual ones
 largest_megapixels = 100  # larger pictures are left out
 with_metadata = True  # whether dates, cameras and sizes are shown
 own_features = None  # a file of features with paths, instead of the network's
+least_similarity = 0.9  # of near copies, in (0, 1]
+against = None  # another folder: which of its pictures are here too
+subset = None  # how many pictures to choose for labelling
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import display
@@ -62,6 +65,9 @@ run = runs.open_pictures(
     with_metadata=with_metadata,
     own_features=own_features,
     level=level,
+    least_similarity=least_similarity,
+    against=against,
+    subset=subset,
 )
 
 # %% [markdown]
@@ -117,6 +123,8 @@ if len(model.agreements_):
     coming_again = picture_levels.agreement_table(model)
     how_well = "How well the groups of parts agree with those of all pictures, from fine to coarse"
     display(run.record.table(coming_again, "agreement", how_well))
+
+# %%
 if len(model.resolutions_):
     display(run.record.figure(figures.level_sizes(model.levels_, model.front_), "level_sizes"))
 if len(model.k_candidates_):
@@ -177,9 +185,8 @@ for cluster, sheet in run.sheets():
     caption = f"Cluster {cluster}, {size:,} pictures: prototypes first, the least clear last."
     display(run.record.figure(contact_sheet, f"sheet_{cluster}", caption))
 
-# %% tags=["nbval-ignore-output"]
+# %%
 unclear = run.least_clear()
-print(f"Result: the lowest confidence is {model.probabilities_[unclear[0]]:.2f}")
 unclear_sheet = figures.contact_sheet(
     {"least clear": run.named(unclear)}, "The least clear pictures"
 )
@@ -190,9 +197,10 @@ run.record.figure(
 # %% [markdown]
 # ## Outliers
 #
-# The **outlier score** of a picture is its cosine distance to the 50th nearest one. Listed are
-# those above the upper fence of all scores, 1.5 interquartile ranges above the third quartile. A
-# new picture above it (`--model`) belongs to no group.
+# The **outlier score** of a picture is its cosine distance to the 50th nearest one, or of fewer
+# than 400 pictures to an eighth of them. Listed are those above the upper fence of all scores, 1.5
+# interquartile ranges above the third quartile. A new picture above it (`--model`) belongs to no
+# group.
 
 # %% tags=["nbval-ignore-output"]
 outliers = run.outliers()
@@ -200,8 +208,11 @@ run.record.fact("outliers", len(outliers))
 print(f"Result: {len(outliers):,} outliers, with scores above {model.far_threshold_:.3f}")
 if len(outliers):
     listed_outliers = first_lines(outliers.drop(columns="row"))
-    farthest = {"farthest": run.named(outliers["row"].head(figures.SHEET_COLUMNS))}
     display(run.record.table(listed_outliers, "outliers", "Pictures far from all others"))
+
+# %%
+if len(outliers):
+    farthest = {"farthest": run.named(outliers["row"].head(figures.SHEET_COLUMNS))}
     outlier_sheet = figures.contact_sheet(farthest, "Outliers")
     display(run.record.figure(outlier_sheet, "outliers", "The pictures farthest from all others."))
 
@@ -212,7 +223,7 @@ if len(outliers):
 # includes cropped, mirrored and turned copies, and such of other size, tone or quality. Each group
 # has a picture to keep, the largest one. Nothing is deleted; `duplicates.csv` lists all groups.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 copies = run.duplicates
 n_groups = copies["group"].nunique()
 run.record.fact("groups of copies", n_groups)
@@ -221,11 +232,53 @@ print(f"Result: {n_groups:,} groups of copies, {len(copies):,} pictures")
 if n_groups:
     copies_by_kind = near_duplicates.summary(copies)
     listed_copies = first_lines(near_duplicates.table(copies, run.image_names))
-    largest = figures.contact_sheet(run.copies_sheet(), "Copies")
-    about_copies = "The largest groups of copies, the picture to keep first."
     display(run.record.table(copies_by_kind, "copies_by_kind", "Groups of copies by kind"))
     display(run.record.table(listed_copies, "copies", "Copies, by group"))
+
+# %%
+if n_groups:
+    largest = figures.contact_sheet(run.copies_sheet(), "Copies")
+    about_copies = "The largest groups of copies, the picture to keep first."
     display(run.record.figure(largest, "copies", about_copies))
+
+# %% [markdown]
+# ## Another folder
+#
+# With `--against DIR`: which pictures of DIR are **here too**, unchanged or nearly so, such as test
+# pictures that are among those for training. `against.csv` lists each with the one most like it.
+
+# %%
+if run.other is None:
+    print("Result: no other folder was given")
+else:
+    n_there, n_both = len(run.other.names), len(run.pairs)
+    run.record.fact("pictures of the other folder", n_there)
+    run.record.fact("of them here too", n_both)
+    print(f"Result: {n_both:,} of {n_there:,} pictures of the other folder are here too")
+    if n_both:
+        pairs = first_lines(run.pairs_table())
+        pairs_sheet = figures.contact_sheet(run.pairs_sheet(), "Here and in the other folder")
+        about_pairs = "The first pictures of the other folder that are here too, below those here."
+        display(run.record.table(pairs, "against", "Pictures in both folders"))
+        display(run.record.figure(pairs_sheet, "against", about_pairs))
+
+# %% [markdown]
+# ## Pictures to label
+#
+# With `--subset N`: pictures that **stand for all**. The first is nearest to the mean; each next
+# one is the farthest from those before (Gonzalez 1985), so that no picture is far from all of them.
+
+# %%
+if subset is None:
+    print("Result: no subset was asked for")
+else:
+    run.record.fact("pictures to label", len(run.subset))
+    print(f"Result: {len(run.subset):,} of {len(run.usable):,} pictures stand for all")
+    chosen = first_lines(run.subset_table())
+    subset_sheet = figures.contact_sheet(run.subset_sheet(), "Pictures to label")
+    about_subset = "The first pictures to label, in the order of choice."
+    display(run.record.table(chosen, "subset", "Pictures to label, in the order of choice"))
+    display(run.record.figure(subset_sheet, "subset", about_subset))
 
 # %% [markdown]
 # ## Unusual pictures
@@ -234,14 +287,17 @@ if n_groups:
 # information**), very long or very small (**odd size**), or **blurred**, each with the measure that
 # says so. `quality.csv` lists all of them.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 unusual = run.unusual_table()
 run.record.fact("unusual pictures", unusual["path"].nunique())
 print(f"Result: {unusual['path'].nunique():,} unusual pictures")
 if len(unusual):
+    display(run.record.table(first_lines(unusual), "quality", "Unusual pictures"))
+
+# %%
+if len(unusual):
     unusual_sheet = figures.contact_sheet(run.unusual_sheet(), "Unusual pictures")
     about_unusual = "The most extreme pictures of each kind."
-    display(run.record.table(first_lines(unusual), "quality", "Unusual pictures"))
     display(run.record.figure(unusual_sheet, "quality", about_unusual))
 
 # %% [markdown]
