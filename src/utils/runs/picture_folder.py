@@ -157,6 +157,7 @@ def open_folder(
     other = None
     if against is not None:
         others = picture_files.find(Path(against), exclude=exclude)
+        print(f"--against {printable(others.root.name)}: {others.summary()}")
         collected_there = collect(others, network, largest_megapixels * 10**6, with_metadata)
         other = Collection(others, collected_there, record)
         _note_files(other)
