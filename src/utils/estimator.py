@@ -46,8 +46,7 @@ _ARRAYS = (
 _FORMAT, _EARLIER_FORMATS = "feature-clusterer-2", ("feature-clusterer-1",)
 # Numbers in the largest table of votes or neighbours that is made at once: 512 MB.
 _BLOCK = 2**26
-# A model is about 1 kB a picture.
-MOST_BYTES = 2**32
+MOST_BYTES = 2**32  # a model is about 1 kB a picture
 
 
 class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
