@@ -67,7 +67,36 @@ def test_a_row_that_is_not_finite_does_not_count(tmp_path):
     assert own.not_finite == ("a.jpg",) and set(own.row_of) == {"b/c.jpg"}
 
 
+def test_paths_may_be_bytes(tmp_path):
+    write_npz(tmp_path / "a.npz", np.array(PATHS, "S"), VALUES)
+    assert set(read_embeddings(tmp_path / "a.npz", tmp_path, NAMES).row_of) == {"a.jpg", "b/c.jpg"}
+
+
+def test_a_row_without_a_path_is_unmatched(tmp_path):
+    write_csv(tmp_path / "a.csv", [PATHS[0], None], VALUES)
+    own = read_embeddings(tmp_path / "a.csv", tmp_path, NAMES)
+    assert set(own.row_of) == {"b/c.jpg"} and own.unmatched == ("",)
+
+
+def test_values_too_large_for_float32_are_not_finite(tmp_path):
+    write_npz(tmp_path / "a.npz", PATHS, VALUES.astype(float) * [[1], [1e300]])
+    assert read_embeddings(tmp_path / "a.npz", tmp_path, NAMES).not_finite == ("a.jpg",)
+
+
+def write_with_a_damaged_stream(file):
+    np.savez_compressed(file, paths=PATHS, features=VALUES)
+    content = bytearray(file.read_bytes())
+    content[60:70] = b"\xff" * 10  # within the compressed paths
+    file.write_bytes(content)
+
+
 def make_bad(folder):
+    write_with_a_damaged_stream(folder / "stream.npz")
+    (folder / "text.npz").write_text("path,feature")
+    np.savez(folder / "rowless.npz", paths=np.array([], str), features=VALUES[:0])
+    np.savez(folder / "complex.npz", paths=PATHS, features=VALUES * 1j)
+    np.savez(folder / "strings.npz", paths=PATHS, features=VALUES.astype(str))
+    table(PATHS, VALUES).to_csv(folder / "indexed.csv")
     (folder / "broken.npz").write_bytes(b"PK\3\4broken")
     (folder / "broken.parquet").write_bytes(b"PAR1broken")
     np.savez(folder / "names.npz", a=PATHS, b=VALUES)
@@ -97,6 +126,12 @@ def make_bad(folder):
         ("alone.npy", "alone.txt is needed beside it"),
         ("pathless.csv", "a column path is needed; its columns are"),
         ("words.csv", "column 'note' has no numbers"),
+        ("stream.npz", "stream.npz: Error .* while decompressing"),
+        ("text.npz", "is no .npz file"),
+        ("rowless.npz", r"0 paths and features of shape \(0, 4\)"),
+        ("complex.npz", "of the type complex64: real numbers"),
+        ("strings.npz", "of the type <U"),
+        ("indexed.csv", "a column without a name"),
         ("a.pkl", "must end in .npz, .npy, .parquet, .csv"),
     ],
 )

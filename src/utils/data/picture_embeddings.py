@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 from utils.data.picture_labels import PATH_COLUMNS, finder
 from utils.errors import UserError
@@ -72,11 +74,14 @@ def read_embeddings(file: Path, folder: Path, names: Sequence[str]) -> Embedding
         raise UserError(f"{option}: must end in {', '.join(SUFFIXES)}")
     try:
         paths, values = read(file)
-        values = np.asarray(values, dtype=np.float32)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        values = _as_numbers(values)
+    except (
+        *(OSError, ValueError, KeyError, TypeError, EOFError),
+        *(BadZipFile, zlib.error),
+    ) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{option}: {reason}") from None
-    if values.ndim != 2 or not values.shape[1] or len(values) != len(paths):
+    if values.ndim != 2 or not values.size or len(values) != len(paths):
         raise UserError(
             f"{option}: {len(paths):,} paths and features of shape {values.shape}: one row of "
             "numbers for each path is needed"
@@ -101,9 +106,22 @@ def read_embeddings(file: Path, folder: Path, names: Sequence[str]) -> Embedding
     )
 
 
+def _as_numbers(values: np.ndarray) -> np.ndarray:
+    """Return values as float32; what does not fit is infinite."""
+    import numpy as np
+
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"its features are of the type {values.dtype}: real numbers are needed")
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
 def _of_npz(file: Path) -> tuple[list[str], np.ndarray]:
     import numpy as np
 
+    if file.is_file() and not is_zipfile(file):
+        raise ValueError("is no .npz file, or damaged")
     with np.load(file, allow_pickle=False) as arrays:
         known = {name.lower(): name for name in arrays.files}
         paths, features = (
@@ -114,7 +132,11 @@ def _of_npz(file: Path) -> tuple[list[str], np.ndarray]:
             raise ValueError(
                 f"has {', '.join(arrays.files)}: the arrays paths and features are needed"
             )
-        return [str(path) for path in arrays[paths]], arrays[features]
+        return [_text(path) for path in arrays[paths]], arrays[features]
+
+
+def _text(path: str | bytes) -> str:
+    return os.fsdecode(path) if isinstance(path, bytes) else str(path)
 
 
 def _of_npy(file: Path) -> tuple[list[str], np.ndarray]:
@@ -136,7 +158,10 @@ def _of_table(file: Path) -> tuple[list[str], np.ndarray]:
     path = next((columns[name] for name in (*PATH_COLUMNS, *_PATHS) if name in columns), None)
     if path is None:
         raise ValueError(f"a column path is needed; its columns are {', '.join(columns)[:200]}")
-    paths = table.pop(path).astype(str).tolist()
+    if any(name.startswith("unnamed: ") for name in columns):
+        raise ValueError("has a column without a name: write the table without its index")
+    paths = table.pop(path).astype(object)
+    paths = paths.where(paths.notna(), "").astype(str).tolist()
     lists = next((columns[name] for name in _FEATURES if name in columns), None)
     if lists is not None and lists in table and table[lists].dtype == object:
         return paths, np.stack(table[lists].tolist())
