@@ -31,7 +31,13 @@ def test_names_on_a_contact_sheet_are_links_and_other_tables_are_none(tmp_path):
     sheet.rename(columns={"part": "class"}).to_csv(tmp_path / "other.csv", index=False)
     run = SimpleNamespace(folder=Path(tmp_path))
     links = {"NA": "../NA", "b": "../b", "c": "../c"}
-    found = pictures_article._named(run, "sheet.csv", links)
+    found = pictures_article._named(run, "outliers", "sheet.csv", links)
     assert found == [("far", [("NA", "../NA")]), ("near", [("b", "../b"), ("c", "../c")])]
-    assert pictures_article._named(run, "other.csv", links) == []
-    assert pictures_article._named(run, None, links) == []
+    assert pictures_article._named(run, "confusion", "other.csv", links) == []
+    assert pictures_article._named(run, "pictures", None, links) == []
+
+
+def test_a_picture_of_another_folder_is_no_link_to_one_of_the_same_name(tmp_path):
+    pd.DataFrame({"part": ["there"], "name": ["a.png"]}).to_csv(tmp_path / "s.csv", index=False)
+    run = SimpleNamespace(folder=Path(tmp_path))
+    assert pictures_article._named(run, "against", "s.csv", {"a.png": "../a.png"}) == []
