@@ -96,12 +96,30 @@ def place(option: str, text: str) -> Path:
     Raises
     ------
     WrongCall
-        If it cannot be a path.
+        If it cannot be a path, is empty, or is not UTF-8, which reports and their parameters are.
     """
+    if not text.strip():
+        raise WrongCall(f"{option} is empty: give a path")
     try:
-        return Path(text).expanduser().resolve()
+        path = Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise WrongCall(f"{option} {text!r}: is not a path ({error})") from None
+    require_utf8(option, str(path))
+    return path
+
+
+def require_utf8(option: str, text: str) -> None:
+    """Refuse text whose bytes are not UTF-8.
+
+    Raises
+    ------
+    WrongCall
+        If they are not.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise WrongCall(f"{option} {text!a}: is not UTF-8; rename it") from None
 
 
 def require_place(out: Path) -> None:

@@ -15,6 +15,7 @@ from commands.arguments import (
     place,
     refusing,
     require_place,
+    require_utf8,
     whole_number_from_1,
 )
 from utils import places
@@ -135,6 +136,9 @@ def check(options: argparse.Namespace) -> None:
         options.name = options.folder.name or "images"
     if not options.name.strip():
         raise WrongCall("--name is empty: give a title, or omit it for the folder's name")
+    for option, texts in (("--name", [options.name]), ("--exclude", options.exclude)):
+        for text in texts:
+            require_utf8(option, text)
     if options.model is not None:
         for name in ("clusters", "clusterer", "level", "backbone", "labels"):
             if getattr(options, name) is not None:
@@ -179,7 +183,7 @@ def check(options: argparse.Namespace) -> None:
     # An assignment to known clusters does not replace a report.
     kind = "" if options.model is None else "-assigned"
     default = places.root() / "reports" / "images" / f"{plain_name(options.name)}{kind}"
-    options.out = place("--out", options.out or str(default))
+    options.out = place("--out", str(default) if options.out is None else options.out)
     if options.export is not None:
         options.export = place("--export", options.export)
     for option, folder in (("--out", options.out), ("--export", options.export)):
@@ -189,12 +193,6 @@ def check(options: argparse.Namespace) -> None:
 
 
 def _folder(text: str) -> Path:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise WrongCall(
-            "the folder's path is not UTF-8: rename the folder, or a link to it"
-        ) from None
     folder = place("DIR", text)
     if not folder.is_dir():
         raise WrongCall(f"{folder}: there is no such folder: name the folder of your pictures")
