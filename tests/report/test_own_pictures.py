@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from urllib.parse import unquote_to_bytes
 
 import pandas as pd
+import pytest
 
-from report import own_pictures, pictures_article
+from report import own_pictures, pictures_article, templates
+from utils.config import facts
 from utils.runs.picture_map import address
 
 
@@ -41,3 +43,27 @@ def test_a_picture_of_another_folder_is_no_link_to_one_of_the_same_name(tmp_path
     pd.DataFrame({"part": ["there"], "name": ["a.png"]}).to_csv(tmp_path / "s.csv", index=False)
     run = SimpleNamespace(folder=Path(tmp_path))
     assert pictures_article._named(run, "against", "s.csv", {"a.png": "../a.png"}) == []
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_sections_on_a_subset_and_another_folder_are_there_if_asked_for(asked):
+    found = {fact.name: None for fact in facts.of_notebook("06_your_images")}
+    found |= {"files found": 200, "files left out": 0, "pictures": 200, "clusters": 3}
+    if asked:
+        # None of them is here too.
+        found |= {"pictures of the other folder": 1, "of them here too": 0, "pictures to label": 9}
+    hardware = {"cpu": "a CPU", "cores": 2, "gpu": None}
+    record = {"made": "2026-01-01", "commit": "c" * 40, "dirty": False, "seed": 0}
+    context = {
+        **dict.fromkeys(("title", "clusterer", "study", "backbone", "weights"), "x"),
+        **dict.fromkeys(("finds_k", "by_levels", "laid_out"), False),
+        **dict.fromkeys(("notes", "sheets", "provenance_rows"), ()),
+        **{name: {} for name in ("figures", "tables", "named", "scores")},
+        "record": record | {"hardware": hardware},
+        "facts": found,
+    }
+    text = templates.render("images.md.j2", context)
+    for part in ("# Another folder", "None of them is here too.", "# Pictures to label"):
+        assert (part in text) == asked
+    for file in ("`subset.csv` (path", "`against.csv` (path"):
+        assert (file in text) == asked
