@@ -429,7 +429,7 @@ def test_libraries_are_those_of_the_code_that_is_reached(package):
 
 
 def test_the_methods_of_own_images_depend_on_the_libraries_that_they_use():
-    versions = fingerprints.library_versions("utils.runs.pictures")
+    versions = fingerprints.library_versions("utils.runs.pictures", "utils.runs.picture_folder")
     assert {"faiss-cpu", "igraph", "leidenalg", "MiniSom", "pillow", "torch"} <= set(versions)
 
 
