@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from utils import figures
-from utils.figures import style
+from utils.figures import sheets, style
 
 mpl.use("Agg")
 NAMES = ["T-shirt/top", "US$ and CA$", "_private", "<b>&amp;", r"$\frac", "Ankle boot"]
@@ -257,6 +257,20 @@ def test_a_contact_sheet_has_the_name_of_each_picture(tmp_path):
     assert table["name"].iloc[-1] == "a/a very long name of a picture.jpeg"
     shown = all_texts(fig)
     assert {"W0.jpg", "□□.jpg", "a very lo\n…ure.jpeg", "near", "far", "$sheet$"} <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("ok-1.jpg", "ok-1.jpg"),
+        ("ok-003.jpg", "ok-003\n.jpg"),
+        ("holiday-07.jpg", "holiday-0\n7.jpg"),
+        ("no suffix at all", "no suffix\n at all"),
+        (".a-hidden-one", ".a-hidden\n-one"),
+    ],
+)
+def test_a_name_below_a_picture_breaks_before_its_suffix(name, shown):
+    assert sheets._short(f"folder/{name}") == shown
 
 
 def test_a_long_curve_is_thinned(tmp_path):

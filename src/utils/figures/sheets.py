@@ -87,8 +87,13 @@ def _short(name: str) -> str:
     last = "".join(
         letter if ord(letter) in _letters() else UNKNOWN for letter in PurePosixPath(name).name
     )
+    if len(last) <= LETTERS:
+        return last
+    stem, dot, suffix = last.rpartition(".")
+    if stem and max(len(stem), len(dot + suffix)) <= LETTERS:
+        return f"{stem}\n{dot}{suffix}"
     if len(last) <= 2 * LETTERS:
-        return f"{last[:LETTERS]}\n{last[LETTERS:]}".strip()
+        return f"{last[:LETTERS]}\n{last[LETTERS:]}"
     return f"{last[:LETTERS]}\n…{last[1 - LETTERS :]}"
 
 
