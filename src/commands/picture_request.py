@@ -116,8 +116,11 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
     found = picture_files.find(request.folder, request.labels, request.exclude)
     if request.features is not None:
         read_embeddings(request.features, request.folder, found.names)
-    if request.subset is not None and request.subset > len(found.names):
-        raise UserError(f"--subset {request.subset:,}: there are {len(found.names):,} pictures")
+    n = len(found.names)
+    if request.subset is not None and request.subset > n:
+        raise UserError(f"--subset {request.subset:,}: there are {n:,} pictures")
+    if request.clusters != "auto" and request.clusters > n:
+        _require_no_number(request, n)
     if request.against is not None:
         picture_files.find(request.against, exclude=request.exclude)
     if options.is_default_out:
@@ -145,6 +148,14 @@ def _require_apart(request: PictureRequest) -> None:
         written["--export"] = request.export
         ownership.require_apart({"--export": request.export}, reserved_places())
     ownership.require_apart(written, read)
+
+
+def _require_no_number(request: PictureRequest, n_pictures: int) -> None:
+    """Refuse more clusters than pictures, unless the clusterer finds the number itself."""
+    from utils import clustering  # its libraries are large
+
+    if request.clusterer not in clustering.FINDS_K:
+        raise UserError(f"--clusters {request.clusters:,}: there are {n_pictures:,} pictures")
 
 
 def _require_own_name(request: PictureRequest) -> None:

@@ -69,6 +69,7 @@ def test_what_is_asked_for(folder, tmp_path, own):
         (["--features", "{folder}/00.png"], "must end in .npz"),
         (["--subset", "0"], "--subset '0': not a whole number from 1"),
         (["--subset", "13"], "--subset 13: there are 12 pictures"),
+        (["--clusters", "13"], "--clusters 13: there are 12 pictures"),
         (["--against", "{parent}/gone"], "--against .*gone: there is no such folder"),
         (["--against", "{folder}"], r"--against .*: lies in the folder of the pictures"),
         (["--against", "{folder}/old"], r"--against .*: lies in the folder of the pictures"),
