@@ -129,6 +129,20 @@ def test_a_file_that_disappears_during_the_run_is_left_out(folder, tmp_path, mea
     assert "removed or renamed in the meantime" in collected.reasons[0]
 
 
+def test_a_lower_limit_of_size_holds_for_pictures_that_a_run_before_stored(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    Image.new("RGB", (40, 40), "blue").save(own / "small.png")
+    Image.new("RGB", (1200, 1200), "blue").save(own / "large.png")
+    # Decoded at a quarter of its sides.
+    Image.new("RGB", (1200, 1200), "blue").save(own / "reduced.jpg")
+    found = picture_files.find(own)
+    for most_pixels, left_out in ((10**8, []), (10**6, ["large.png"]), (10**8, [])):
+        collected = picture_features.collect(found, None, most_pixels)
+        assert [found.names[row] for row in collected.reasons] == left_out
+        assert len(collected.usable) == 3 - len(left_out)
+
+
 def test_sizes_dates_and_cameras(folder, tmp_path, mean_colours):
     exif = Image.Exif()
     exif[0x0110], exif[0x0112] = "EOS R5", 6

@@ -128,11 +128,16 @@ class Collected:
 
 
 class _Reading(NamedTuple):
-    """How files are read; see `collect`."""
+    """How files are read; see `collect`.
+
+    `large` has the digests of stored pictures above `most_pixels`, which a run with a higher limit
+    may have stored.
+    """
 
     side: int
     most_pixels: int
     with_metadata: bool
+    large: frozenset[bytes]
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,8 @@ def collect(
         Whether dates and cameras are read.
     """
     side = network.side if network else SIDE_WITHOUT_NETWORK
-    reading = _Reading(side, most_pixels, with_metadata)
     store = PictureStore(_folder(network, with_metadata))
+    reading = _Reading(side, most_pixels, with_metadata, _large(store, most_pixels))
     digests: dict[int, bytes] = {}
     reasons: dict[int, str] = {}
     # What was read and is not stored yet.
@@ -227,20 +232,29 @@ def _folder(network: Backbone | None, with_metadata: bool) -> Path:
     return places.cache() / f"pictures-{fingerprint(recipe)[:16]}"
 
 
+def _large(store: PictureStore, most_pixels: int) -> frozenset[bytes]:
+    heights = store.column("height")
+    widths = store.column("width").items()
+    return frozenset(d for d, width in widths if int(width) * int(heights[d]) > most_pixels)
+
+
 def _made(path: Path, store: PictureStore, reading: _Reading) -> _File:
     """Read a file as far as it is not stored."""
     state = state_of(path)
     digest = store.digest_at(state) if state else None
-    if digest in store:
+    if digest in store and digest not in reading.large:
         return _File(state, digest)
     try:
         content = picture_reading.content_of(path)
         digest = digest_of(content)
-        if digest in store:
+        if digest in store and digest not in reading.large:
             return _File(state, digest)
+        # A large one is decoded again: of a JPEG the limit applies to a fraction.
         decoded = picture_reading.decode(content, 2 * reading.side, reading.most_pixels)
     except Unreadable as error:
         return _File(state, reason=str(error))
+    if digest in store:
+        return _File(state, digest)
     return _File(state, digest, _rows_of(decoded, digest, len(content), reading))
 
 
