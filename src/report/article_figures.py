@@ -173,7 +173,7 @@ def _saved(name: str, made_of: Any, make: Callable[[], Figure], folder: Path) ->
     made = cache.load_or_make(
         f"article-{name}",
         {"of": made_of},
-        ("utils.figures.article", "utils.figures.panels"),
+        DRAWING,
         drawn,
         places.cache(),
     )
