@@ -254,19 +254,20 @@ def _near(
     """Group near copies: members, the kept one first, and their similarities to it."""
     placed = comparison.placed(comparison.candidates(rows, rows))
     comparison.learn_background(placed)
-    pairs, similarity = comparison.verified(placed, least_similarity)
-    known = {(a, b): value for (a, b), value in zip(pairs.tolist(), similarity, strict=True)}
+    known: dict[tuple[int, int], float] = {}
     linked: dict[int, set[int]] = {}
-    for a, b in known:
-        linked.setdefault(a, set()).add(b)
-        linked.setdefault(b, set()).add(a)
+
+    def link(placed: Placed) -> None:
+        pairs, similarity = comparison.verified(placed, least_similarity)
+        for (a, b), value in zip(pairs.tolist(), similarity, strict=True):
+            known[a, b] = value
+            linked.setdefault(a, set()).add(b)
+            linked.setdefault(b, set()).add(a)
+
+    link(placed)
     missing = _two_links_away(linked, known, _centrality(linked, order))
     if len(missing):
-        pairs, similarity = comparison.verified(comparison.placed(missing), least_similarity)
-        known |= {(a, b): value for (a, b), value in zip(pairs.tolist(), similarity, strict=True)}
-        for a, b in pairs.tolist():
-            linked[a].add(b)
-            linked[b].add(a)
+        link(comparison.placed(missing))
     return _stars(linked, known, order)
 
 
