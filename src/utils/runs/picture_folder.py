@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from utils import places
 from utils.config.vocabulary import PICTURES_NOTEBOOK
 from utils.data import picture_embeddings, picture_files
 from utils.data.picture_embeddings import read_embeddings
-from utils.data.picture_files import printable
+from utils.data.picture_files import Found, printable
 from utils.data.picture_reading import MOST_PIXELS
 from utils.errors import UserError
 from utils.estimator import AUTO
@@ -145,12 +145,7 @@ def open_folder(
     )
     if network is not None and network.note:
         record.note(network.note)
-    if found.not_read() or collected.reasons:
-        record.note(found.summary(collected.reasons))
-    for note in found.notes:
-        record.note(note)
-    for name, reason in found.unlisted.items():
-        record.note(f"left out: {printable(name)}: {reason}")
+    _note_found(record, found, collected.reasons)
     if own is not None and own.unmatched:
         paths = ", ".join(map(printable, own.unmatched[:3]))
         record.note(f"rows of --features without a picture: {len(own.unmatched):,} ({paths} …)")
@@ -160,16 +155,13 @@ def open_folder(
         print(f"--against {printable(others.root.name)}: {others.summary()}")
         collected_there = collect(others, network, largest_megapixels * 10**6, with_metadata)
         other = Collection(others, collected_there, record)
-        _note_files(other)
+        _note_other(other)
     return OwnImages(
         record=record,
         seed=seed,
-        images=collected.thumbs,
-        image_names=[printable(found.names[row]) for row in usable],
         labels=codes,
         class_names=record.class_names,
         found=found,
-        usable=usable,
         skipped=skipped,
         features=features,
         collected=collected,
@@ -184,7 +176,17 @@ def open_folder(
     )
 
 
-def _note_files(other: Collection) -> None:
+def _note_found(record: Record, found: Found, reasons: Mapping[int, str]) -> None:
+    """Note which files and folders are not used, and what was odd about the search."""
+    if found.not_read() or reasons:
+        record.note(found.summary(reasons))
+    for note in found.notes:
+        record.note(note)
+    for name, reason in found.unlisted.items():
+        record.note(f"left out: {printable(name)}: {reason}")
+
+
+def _note_other(other: Collection) -> None:
     """Note which files of the other folder are not compared.
 
     Raises

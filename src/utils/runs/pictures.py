@@ -52,22 +52,18 @@ class OwnImages:
     record : Record
         What the notebook records.
     seed : int
-    images : ndarray of uint8, shape (N, 32, 32, 3)
-        Small copies, with which duplicates are found.
-    image_names : list of str, length N
     labels : ndarray of int, shape (N,), or None
         For scores and pictures only; -1 for a picture without one.
     class_names : tuple of str
     found : Found
         Every file that was found.
-    usable : ndarray of int, shape (N,)
-        Those of them that are pictures; `images`, `features` and `labels` have one row for each.
     skipped : DataFrame
         Columns ``path`` and ``reason``: the other files.
     features : ndarray of float32, shape (N, D)
         Of the frozen network.
     collected : Collected
-        What else was computed of the pictures: copies of the whole, sizes, digests.
+        What was computed of the files that are pictures; `features` and `labels` have one row for
+        each.
     with_metadata : bool
         Whether tables have sizes, dates and cameras.
     least_similarity : float
@@ -80,12 +76,9 @@ class OwnImages:
 
     record: Record
     seed: int
-    images: np.ndarray
-    image_names: list[str]
     labels: np.ndarray | None
     class_names: tuple[str, ...]
     found: Found
-    usable: np.ndarray
     skipped: pd.DataFrame
     features: np.ndarray
     collected: Collected
@@ -102,6 +95,21 @@ class OwnImages:
     def collection(self) -> Collection:
         """The pictures' files."""
         return Collection(self.found, self.collected, self.record)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """The files that are pictures, as rows of `found`: int ``(N,)``."""
+        return self.collected.usable
+
+    @property
+    def images(self) -> np.ndarray:
+        """Small copies of the middle of each picture: uint8 ``(N, 32, 32, 3)``."""
+        return self.collected.thumbs
+
+    @property
+    def image_names(self) -> list[str]:
+        """The pictures' names, as a person reads them."""
+        return self.collection.names
 
     @cached_property
     def model(self) -> FeatureClusterer:
