@@ -1,15 +1,15 @@
-"""Train the networks of `mnist-conv-ae` and `mnist-cae` on one GPU: ``on_gpu.py IMAGES OUT``.
+"""Train networks of the studies on MNIST on one GPU: ``on_gpu.py IMAGES OUT``.
 
 ``on_gpu.py IMAGES --pack`` makes IMAGES, one compressed file, from the verified MNIST. OUT receives
-the loss curves of each network and, for `mnist-conv-ae`, the latents of the training images and the
-decoder (an encoder has 42 MB), for `mnist-cae` the whole network. All computations are in float32,
-with TF32 off. Results are written as they come, so that a run that is cut off keeps them.
-`load_networks.py` stores what came back where the notebooks look for trained networks.
+the loss curves (``networks.json``) and the weights of each network (``NAME.npz``). All computations
+are in float32, with TF32 off. Results are written as they come, so that a run that is cut off keeps
+them. `load_networks.py` stores what came back where the notebooks look for trained networks.
 
 The small batches of these studies leave most of a GPU idle. The networks therefore train beside
 each other, each on a stream of its own with its training step recorded as one graph. Weights, loss,
 order of the images and early stopping are those of `utils.representations.training`, and a test
-compares the two.
+compares the two. The five networks of N2D, which have dense layers only, train as one batched
+product.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,11 @@ from utils.representations import autoencoders, training  # noqa: E402
 
 NETWORKS = ROOT / "benchmarks" / "gpu_networks.yaml"
 N_TRAIN = 60_000
-# A file that comes back has 16 MiB at most; the latents of a network have 3.4 MB.
-LATENTS_PER_FILE = 3
+# N2D (McConville et al. 2021): dense layers 784-500-500-2000-10 and back, Adam as in Keras.
+N2D_WIDTHS = (500, 500, 2000, 10)
+N2D_EPOCHS, N2D_BATCH, N2D_SEEDS = 1000, 256, 5
+# After so many epochs the state of N2D's networks is written, in case the time runs out.
+N2D_WRITTEN_EVERY = 100
 # Steps that are run before a step is recorded; their effects are undone.
 WARM_UP = 3
 
@@ -180,6 +183,11 @@ class Network:
         if self.stream is not None:
             self.stream.synchronize()
 
+    def states(self, name: str) -> dict[str, dict[str, np.ndarray]]:
+        """Return the weights by the network's name."""
+        state = self.model.state_dict()
+        return {name: {key: value.cpu().numpy() for key, value in state.items()}}
+
     def end_epoch(self, started: float) -> None:
         """Note the losses of an epoch, and its weights if they are the best so far."""
         loss = float(self.total) / len(self.stack)
@@ -211,9 +219,135 @@ class Network:
         return float(total) / len(self.held_out)
 
 
+class Stack:
+    """Networks of the same dense layers, one per seed, trained as one batched product.
+
+    The outputs are linear and the loss is the mean squared error, as in N2D; the optimiser is Adam
+    with Keras's settings.
+
+    Parameters
+    ----------
+    images : Tensor of uint8, shape (N, D)
+        Training images, on the device.
+    widths : sequence of int
+        Of the encoder's layers; the decoder mirrors them.
+    seeds : sequence of int
+    epochs, batch_size : int
+    written : callable
+        Called with the stack after every `N2D_WRITTEN_EVERY` epochs.
+    """
+
+    def __init__(
+        self,
+        images: torch.Tensor,
+        widths: Sequence[int],
+        seeds: Sequence[int],
+        epochs: int,
+        batch_size: int,
+        written: Callable[[Stack], None] = lambda stack: None,
+    ) -> None:
+        self.images, self.seeds, self.epochs, self.written = images, seeds, epochs, written
+        models = [n2d_network(images.shape[1], widths, seed) for seed in seeds]
+        self.names = list(models[0].state_dict())
+        states = [model.state_dict() for model in models]
+        self.weights = [
+            torch.stack([state[name] for state in states]).to(images.device).requires_grad_()
+            for name in self.names
+        ]
+        on_gpu = images.device.type == "cuda"
+        self.optimizer = torch.optim.Adam(
+            self.weights, lr=1e-3, eps=1e-7, fused=True, capturable=on_gpu
+        )
+        self.rows = torch.zeros(len(seeds), batch_size, dtype=torch.long, device=images.device)
+        self.total = torch.zeros(len(seeds), dtype=torch.float64, device=images.device)
+        self.latent = len(widths) - 1
+        self.history: dict[str, list] = {"loss": [], "seconds": []}
+        self.stream = torch.cuda.Stream() if on_gpu else None
+        self.replay: Callable[[], None] | None = None
+
+    def step(self, rows: torch.Tensor) -> None:
+        """Train on some of the images, `rows` of shape (networks, batch), and add their losses."""
+        pixels = self.images[rows].float().div_(255)
+        hidden = pixels
+        layers = list(zip(self.weights[::2], self.weights[1::2], strict=True))
+        for number, (weight, bias) in enumerate(layers):
+            hidden = torch.baddbmm(bias.unsqueeze(1), hidden, weight.transpose(1, 2))
+            if number not in (self.latent, len(layers) - 1):
+                hidden = hidden.relu()
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = (hidden - pixels).square().mean((1, 2))
+        losses.sum().backward()
+        self.optimizer.step()
+        self.total += losses.detach().double() * rows.shape[1]
+
+    def record_step(self) -> None:
+        """Record the step as a CUDA graph; the steps that warm it up are undone."""
+        before = [weight.detach().clone() for weight in self.weights]
+        for _ in range(WARM_UP):
+            self.step(self.rows)
+        self.stream.synchronize()
+        self.optimizer.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self.stream):
+            self.step(self.rows)
+        with torch.no_grad():
+            for weight, value in zip(self.weights, before, strict=True):
+                weight.copy_(value)
+                for state in self.optimizer.state[weight].values():
+                    state.zero_()
+        self.replay = graph.replay
+
+    def train(self) -> Iterator[None]:
+        """Train all epochs; after each step the next network has its turn."""
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                self.record_step()
+        n = len(self.images)
+        for epoch in range(1, self.epochs + 1):
+            started = time.perf_counter()
+            orders = [training.epoch_order(n, seed, epoch) for seed in self.seeds]
+            with torch.cuda.stream(self.stream):
+                self.total.zero_()
+                order = torch.stack(orders).to(self.images.device)
+            for rows in order.split(self.rows.shape[1], dim=1):
+                yield
+                with torch.cuda.stream(self.stream):
+                    if self.replay is not None and rows.shape == self.rows.shape:
+                        self.rows.copy_(rows)
+                        self.replay()
+                    else:
+                        self.step(rows)
+            with torch.cuda.stream(self.stream):
+                losses = [float(value) / n for value in self.total]
+            self.history["loss"].append(losses)
+            self.history["seconds"].append(time.perf_counter() - started)
+            if epoch % N2D_WRITTEN_EVERY == 0 and epoch < self.epochs:
+                self.written(self)
+        if self.stream is not None:
+            self.stream.synchronize()
+
+    def states(self, name: str) -> dict[str, dict[str, np.ndarray]]:
+        """Return the weights of each network by its name."""
+        with torch.cuda.stream(self.stream):
+            arrays = [weight.detach().cpu().numpy() for weight in self.weights]
+        return {
+            f"{name}.seed-{seed}": {
+                key: array[index] for key, array in zip(self.names, arrays, strict=True)
+            }
+            for index, seed in enumerate(self.seeds)
+        }
+
+
+def n2d_network(size: int, widths: Sequence[int], seed: int) -> autoencoders.Autoencoder:
+    """Make one network of N2D with Keras's initial weights."""
+    torch.manual_seed(seed)
+    return autoencoders._keras_initialised(autoencoders.dense((1, 1, size), widths))
+
+
 def train_together(
-    networks: dict[str, Network],
-    done: Callable[[str, Network], None] = lambda name, network: None,
+    networks: dict[str, Network | Stack],
+    done: Callable[[str, Network | Stack], None] = lambda name, network: None,
     until: float = float("inf"),
     at_once: int = 8,
 ) -> None:
@@ -273,37 +407,24 @@ class Results:
     ----------
     out : Path
         Folder, made if it is not there.
-    images : ndarray of uint8, shape (N, H, W)
-        Training images of `mnist-conv-ae`, whose latents come back.
     """
 
-    def __init__(self, out: Path, images: np.ndarray) -> None:
+    def __init__(self, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
-        self.out, self.images = out, images
+        self.out = out
         self.record: dict[str, Any] = {"machine": machine(), "networks": {}}
-        self.weights: dict[str, dict[str, np.ndarray]] = {}
-        self.latents: dict[str, np.ndarray] = {}
 
-    def add(self, name: str, network: Network) -> None:
-        """Write a network's losses, and its weights or its latents and decoder."""
-        state = {key: value.cpu().numpy() for key, value in network.model.state_dict().items()}
-        if name.startswith("mnist-conv-ae"):
-            self.latents[name] = training.encode(network.model, self.images)
-            state = {key: value for key, value in state.items() if key.startswith("decoder.")}
-            first = (len(self.latents) - 1) // LATENTS_PER_FILE * LATENTS_PER_FILE
-            part = list(self.latents)[first : first + LATENTS_PER_FILE]
-            path = self.out / f"latents-{first // LATENTS_PER_FILE}.npz"
-            np.savez(path, **{key: self.latents[key] for key in part})
-        study = name.split(".")[0]
-        weights = self.weights.setdefault(study, {})
-        weights |= {f"{name}.{key}": value for key, value in state.items()}
-        np.savez(self.out / f"weights-{study}.npz", **weights)
-        self.record["networks"][name] = network.history
+    def add(self, name: str, network: Network | Stack) -> None:
+        """Write the losses and the weights of a network, or of each network of a stack."""
+        for part, state in network.states(name).items():
+            temporary = self.out / f"{part}.part.npz"
+            np.savez(temporary, **state)
+            temporary.rename(self.out / f"{part}.npz")
+            self.record["networks"][part] = network.history
         write(self.out / "networks.json", self.record)
         epochs, seconds = len(network.history["loss"]), sum(network.history["seconds"])
         loss = network.history["loss"][-1]
-        print(f"{name}: loss {loss:.5f}, {epochs} epochs, {seconds:.0f} s", flush=True)
-        network.model, network.best, network.replay = None, {}, None
+        print(f"{name}: loss {loss}, {epochs} epochs, {seconds:.0f} s", flush=True)
 
 
 def machine() -> dict[str, Any]:
@@ -340,7 +461,7 @@ def main() -> None:
     parser.add_argument("--pack", action="store_true", help="write IMAGES instead")
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--at-once", type=int, default=8, help="networks beside each other")
-    parser.add_argument("--skip", type=int, default=0, help="so many networks of the list")
+    parser.add_argument("--first", type=int, help="only so many networks of the list")
     options = parser.parse_args()
     if options.pack:
         pack(options.images)
@@ -352,9 +473,17 @@ def main() -> None:
     images = read_images(options.images)
     device = training.pick_device()
     everything = training.on_device(images, device)
-    results = Results(options.out, images[:N_TRAIN])
-    networks = {}
-    for name, (network, seed) in list(read_networks().items())[options.skip :]:
+    results = Results(options.out)
+    stack = Stack(
+        everything.flatten(1),
+        N2D_WIDTHS,
+        range(N2D_SEEDS),
+        N2D_EPOCHS,
+        N2D_BATCH,
+        lambda stack: results.add("n2d", stack),
+    )
+    networks: dict[str, Network | Stack] = {"n2d": stack}
+    for name, (network, seed) in list(read_networks().items())[: options.first]:
         split = network["study"] == "mnist-conv-ae"
         stacks = (everything[:N_TRAIN], everything[N_TRAIN:]) if split else (everything, None)
         networks[name] = Network(protocol_of(network), seed, *stacks)
