@@ -37,9 +37,11 @@ from utils.store.tables import (
     COSTS_TABLE,
     FACTS_TABLE,
     FAILED,
+    LABEL_FREE_TABLE,
     LABELS_TABLE,
     LOSSES_TABLE,
     METRICS_TABLE,
+    NUMBERS_TABLE,
     STARTS_TABLE,
 )
 
@@ -69,6 +71,8 @@ class Results:
     starts: pd.DataFrame
     losses: pd.DataFrame
     costs: pd.DataFrame
+    label_free: pd.DataFrame
+    numbers: pd.DataFrame
     labels: dict[str, np.ndarray]
 
     @property
@@ -222,6 +226,8 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
         starts=STARTS_TABLE.joined(_tables(good, STARTS_TABLE)),
         losses=LOSSES_TABLE.joined(_tables(good, LOSSES_TABLE)),
         costs=COSTS_TABLE.joined(_tables(good, COSTS_TABLE)),
+        label_free=LABEL_FREE_TABLE.joined(_tables(good, LABEL_FREE_TABLE)),
+        numbers=NUMBERS_TABLE.joined(_tables(good, NUMBERS_TABLE)),
         labels=_read_labels(good),
     )
 

@@ -217,6 +217,24 @@ COSTS_TABLE = _table(
     ("str", "settings recipe"),
 )
 LABELS_TABLE = _table("labels.parquet", ("int64", "class"))
+# Indices that need no label, of each method of a leaderboard and of each seed; see
+# `runs.label_free`. An index that a method lacks is missing.
+LABEL_FREE_TABLE = _table(
+    "label_free.csv",
+    ("str", "study"),
+    ("int64", "seed"),
+    ("str", "representation space clusterer index"),
+    ("float64", "value"),
+)
+# Numbers of clusters that rules find without labels; the value is what the rule saw at that number.
+NUMBERS_TABLE = _table(
+    "numbers.csv",
+    ("str", "study"),
+    ("int64", "seed"),
+    ("str", "representation rule"),
+    ("int64", "k"),
+    ("float64", "value"),
+)
 VERDICTS_TABLE = _table(
     "reported_vs_reproduced.csv",
     # The printed value is a word: 0.60 is not 0.6.
