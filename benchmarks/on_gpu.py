@@ -36,6 +36,7 @@ from utils.representations import autoencoders, training  # noqa: E402
 NETWORKS = ROOT / "benchmarks" / "gpu_networks.yaml"
 N_TRAIN = 60_000
 # N2D (McConville et al. 2021): dense layers 784-500-500-2000-10 and back, Adam as in Keras.
+N2D = "n2d"
 N2D_WIDTHS = (500, 500, 2000, 10)
 N2D_EPOCHS, N2D_BATCH, N2D_SEEDS = 1000, 256, 5
 # After so many epochs the state of N2D's networks is written, in case the time runs out.
@@ -480,9 +481,9 @@ def main() -> None:
         range(N2D_SEEDS),
         N2D_EPOCHS,
         N2D_BATCH,
-        lambda stack: results.add("n2d", stack),
+        lambda stack: results.add(N2D, stack),
     )
-    networks: dict[str, Network | Stack] = {"n2d": stack}
+    networks: dict[str, Network | Stack] = {N2D: stack}
     for name, (network, seed) in list(read_networks().items())[: options.first]:
         split = network["study"] == "mnist-conv-ae"
         stacks = (everything[:N_TRAIN], everything[N_TRAIN:]) if split else (everything, None)
