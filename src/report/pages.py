@@ -26,6 +26,9 @@ SCRIPT_HASHES, IMAGE_SOURCES = "none-but-these", "data-and-files"
 # Of a page with maps, in the order in which they use each other, after the page's own.
 MAP_SCRIPTS = ("map_points.js", "map_panels.js", "map.js", "matrix.js")
 
+# Where Typst fails if a figure that floats meets certain breaks of pages: typst/typst#8487.
+FAULT_WITH_FLOATS = "typst-pdf"
+
 
 def write_html(page: WebPage, folder: Path) -> None:
     """Make the page in `folder`, whose folder ``figures`` has its images and their numbers."""
@@ -109,11 +112,18 @@ def write_pdf(source: Path, target: Path, any_script: bool = False) -> None:
         f"--template={template_path('page.typ')}",
         f"--lua-filter={places.template() / 'typst.lua'}",
     )
+    settings = {"ignore_system_fonts": not any_script}
     try:
-        target.write_bytes(typst.compile(typst_source, ignore_system_fonts=not any_script))
+        try:
+            content = typst.compile(typst_source, **settings)
+        except typst.TypstError as error:
+            if FAULT_WITH_FLOATS not in str(error):
+                raise
+            content = typst.compile(typst_source, sys_inputs={"floats": "none"}, **settings)
     except typst.TypstError as error:
         reason = " ".join(str(error).split())
         raise errors.UserError(f"typst could not make {target.name}: {reason}") from None
+    target.write_bytes(content)
     typst_source.unlink()
     source.unlink()
 

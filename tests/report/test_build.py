@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import fake_run
 import pandas as pd
 import pytest
+import typst
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
@@ -1450,3 +1451,22 @@ def test_a_checkout_of_any_name_has_its_templates(tmp_path, elsewhere):
     assert "style.css" not in (tmp_path / "a.html").read_text()  # it is in the page
     pages.write_pdf(source, tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_pdf_with_which_typst_fails_has_no_floats_and_keeps_its_tags(tmp_path, monkeypatch):
+    """Typst's fault depends on where pages break (typst/typst#8487), so it is made up here."""
+    made = typst.compile
+    asked = []
+
+    def fails_with_floats(source, **settings):
+        asked.append(settings.get("sys_inputs"))
+        if asked == [None]:
+            raise typst.TypstError("internal error: parent group (at typst-pdf-0.15.1/src/tags)")
+        return made(source, **settings)
+
+    monkeypatch.setattr(typst, "compile", fails_with_floats)
+    source = tmp_path / "a.md"
+    source.write_text("---\ntitle: a title\nlang: en\n---\n# A section\n\nWords.\n")
+    pages.write_pdf(source, tmp_path / "a.pdf")
+    assert asked == [None, {"floats": "none"}]
+    assert b"/StructTreeRoot" in (tmp_path / "a.pdf").read_bytes()
