@@ -198,13 +198,14 @@ class BoardRun:
             "peak_memory_mb": result.peak_memory_mb,
             "k_given": not method.k_chosen and not finds_k,
             "settings": result.settings,
-            "recipe": self._recipe_of(method),
+            "recipe": self.recipe_of(method) or "",
         }
         scored = self.record.score(*method.names, result.assignment, values)
         return pd.concat([scored, pd.Series({"seconds": result.seconds}, name=scored.name)])
 
-    def _recipe_of(self, method: Method) -> str:
-        return next((row.recipe or "" for row in self.board.rows if row.parsed == method), "")
+    def recipe_of(self, method: Method) -> str | None:
+        """Return the name of a method, None if it has none."""
+        return next((row.recipe for row in self.board.rows if row.parsed == method), None)
 
     def _scores(self, assignment: np.ndarray) -> dict[str, float]:
         covered = assignment != metrics.NOISE

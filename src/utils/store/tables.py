@@ -235,6 +235,26 @@ NUMBERS_TABLE = _table(
     ("int64", "k"),
     ("float64", "value"),
 )
+# Scores on images on which no choice was made (`kind` "held_out"), or that a fitted method did not
+# see ("assigned"; beside them "fit", those of the images it was fitted on); see `runs.new_images`.
+NEW_IMAGES_TABLE = _table(
+    "new_images.csv",
+    ("str", "study"),
+    ("int64", "seed"),
+    ("str", "representation space clusterer kind"),
+    ("int64", "n_fit n"),
+    ("str", "metric"),
+    ("float64", "value"),
+)
+# Of each bin of confidence: its number of images, their mean confidence, and their accuracy.
+RELIABILITY_TABLE = _table(
+    "reliability.csv",
+    ("str", "study"),
+    ("int64", "seed"),
+    ("str", "representation space clusterer kind"),
+    ("int64", "bin n"),
+    ("float64", "confidence accuracy"),
+)
 VERDICTS_TABLE = _table(
     "reported_vs_reproduced.csv",
     # The printed value is a word: 0.60 is not 0.6.
