@@ -89,9 +89,9 @@ class Comparison:
             said = ["No score is in both reports."]
         else:
             said = [
-                f"{len(self.scores):,} scores are in both reports: {moved:,} moved beyond the "
-                f"seeds' spread, {within:,} lie within it, {same:,} are the same, and {unjudged:,} "
-                "differ with one seed in each report, which shows no spread."
+                f"{len(self.scores):,} scores are in both reports. Moved beyond the seeds' spread: "
+                f"{moved:,}; within it: {within:,}; the same: {same:,}; not judged, since one seed "
+                f"in each report shows no spread: {unjudged:,}."
             ]
         if moved + within:
             by_chance = (1 - self.confidence) * (moved + within)
@@ -146,7 +146,7 @@ def _described(run: Run) -> str:
     seeds = max(map(len, run.seeds.values()), default=0)
     return (
         f"{run.name}: profile {record['profile']['profile']}, built {record['made'][:10]}, "
-        f"{commit}{changed}, {len(run.seeds)} studies and leaderboards with up to {seeds} "
+        f"{commit}{changed}, {', '.join(run.seeds)}; at most {seeds} "
         f"seed{'' if seeds == 1 else 's'}"
     )
 

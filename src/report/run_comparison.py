@@ -408,8 +408,9 @@ def _of_origins(
     """Compare what the origins of the scores record; studies that are alike are one row."""
     together: dict[tuple[str, str], list[str]] = {}
     for study in _in_both(a, b):
-        texts = [_recorded(run.origins, study, columns, notebook) for run in (a, b)]
-        if "" not in texts and (texts[0] != texts[1] or NOT_RECORDED in texts[0]):
+        own, other = (_recorded(run.origins, study, columns, notebook) for run in (a, b))
+        if own and other and (own.keys() != other.keys() or "" in own):
+            texts = [_named(values) for values in (own, other)]
             together.setdefault((texts[0], texts[1]), []).append(study)
     return [
         Differing(kind, f"{what} ({', '.join(studies)})", *texts)
@@ -419,21 +420,27 @@ def _of_origins(
 
 def _recorded(
     origins: pd.DataFrame, study: str, columns: Sequence[str], notebook: str | None
-) -> str:
-    """Name the values of a column, or codes with their commits; "" if the study has none."""
+) -> dict[str, set[str]]:
+    """Return the values of a column, and of a second one, the commits of each."""
     own = origins[origins["study"] == study]
     if notebook is not None:
         own = own[own["notebook"] == notebook]
-    if columns[0].startswith("network"):
-        own = own[own["network_computed"] != ""]
     first, *others = columns
-    if not others:
-        return "; ".join(sorted({value or NOT_RECORDED for value in own[first]}))
+    if first.startswith("network"):
+        own = own[own["network_computed"] != ""]
+    return {
+        str(value): {commit[:7] or "none" for name in others for commit in rows[name]}
+        for value, rows in own.groupby(first)
+    }
+
+
+def _named(values: Mapping[str, Collection[str]]) -> str:
+    """Name values; those with commits are codes, which are shortened."""
     return "; ".join(
-        f"{code[:8]} (commit {_listed(sorted({commit[:7] or 'none' for commit in commits}))})"
-        if code
-        else NOT_RECORDED
-        for code, commits in own.groupby(first)[others[0]]
+        f"{value[:8] or NOT_RECORDED} (commit {_listed(sorted(commits))})"
+        if commits
+        else value or NOT_RECORDED
+        for value, commits in values.items()
     )
 
 

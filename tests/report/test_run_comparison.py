@@ -262,6 +262,10 @@ def test_what_the_origins_say_is_compared(changes, expected):
     assert differing(run(ONE), run(ONE, origins(**changes))) == [expected]
 
 
+def test_the_same_code_at_another_commit_is_the_same_code():
+    assert differing(run(ONE), run(ONE, origins(commit="9" * 40, network_commit="8" * 40))) == []
+
+
 def test_what_neither_records_is_not_called_the_same():
     none = ORIGINS_TABLE.empty()
     found = comparison.differences(run(ONE, none), run(ONE, none))
