@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from commands.arguments import PROGRAM, WrongCall, place, refusing
 from commands.telling import shown
 from utils import places
+
+if TYPE_CHECKING:
+    from report.comparison_page import Comparison
 
 HELP = "compare the scores of two reports, and list what differs behind them"
 # More lines of scores are only on the page.
@@ -90,15 +94,14 @@ def act(options: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(compared) -> list[str]:
+def _lines(compared: Comparison) -> list[str]:
     from report.comparison_page import MOVES_HEADER, in_lines
 
     lines = [*compared.described, *compared.notices, "", *compared.summary]
     if compared.moves:
         lines += ["", "Largest moves of the adjusted Rand index"]
         lines += in_lines(MOVES_HEADER, compared.moves)
-    moved = [row for row in compared.rows if row[-1] == "moved"]
-    if moved:
+    if moved := compared.moved:
         lines += ["", "Scores that moved", *in_lines(compared.header, moved[:MOST_LINES])]
     if len(moved) > MOST_LINES:
         lines.append(f"… and {len(moved) - MOST_LINES:,} more, which the page lists")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LARGEST = 10
 # In the order in which the scores are shown.
 ORDER = ("moved", "not judged", "within the spread", "same")
-MOVES_HEADER = ["Study", "Method", "A", "B", "B − A", "In sd", "Outcome"]
+MOVES_HEADER = ["Method", "B − A", "In sd", "Outcome", "A", "B"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Comparison:
         """The largest moves of the adjusted Rand index, a cell for each title of `MOVES_HEADER`."""
         rows = run_comparison.largest_moves(self.scores, LARGEST)
         return [
-            [row.study, _method(row), *_means(row), _signed(row), _in_sds(row), row.outcome]
+            [_method(row), _signed(row), _in_sds(row), row.outcome, *_means(row)]
             for row in rows.itertuples()
         ]
 
@@ -118,22 +118,27 @@ class Comparison:
     def header(self) -> list[str]:
         """Titles of the columns of `rows`."""
         interval = f"{100 * self.confidence:g} % interval"
-        return ["Study", "Method", "Score", "Images", *MOVES_HEADER[2:-1], interval, "Outcome"]
+        method, *others = MOVES_HEADER
+        return [method, "Score", *others, "Images", interval]
+
+    @property
+    def moved(self) -> list[list[str]]:
+        """Those of `rows` that moved."""
+        return self.rows[: (self.scores["outcome"] == ORDER[0]).sum()]
 
     @property
     def rows(self) -> list[list[str]]:
         """All scores that both reports have, a cell for each title of `header`."""
         return [
             [
-                row.study,
                 _method(row),
                 METRICS[row.metric].short if row.metric in METRICS else row.metric,
-                f"{row.n_a:,}" if row.n_a == row.n_b else f"{row.n_a:,} and {row.n_b:,}",
-                *_means(row),
                 _signed(row),
                 _in_sds(row),
-                "–" if math.isnan(row.low) else f"{_number(row.low)} to {_number(row.high)}",
                 row.outcome,
+                *_means(row),
+                f"{row.n_a:,}" if row.n_a == row.n_b else f"{row.n_a:,} and {row.n_b:,}",
+                "–" if math.isnan(row.low) else f"{_number(row.low)} to {_number(row.high)}",
             ]
             for row in self.scores.itertuples()
         ]
@@ -152,7 +157,7 @@ def _described(run: Run) -> str:
 
 
 def _method(row: Any) -> str:
-    return f"{row.representation} / {row.space} / {row.clusterer}"
+    return f"{row.study}: {row.representation} / {row.space} / {row.clusterer}"
 
 
 def _means(row: Any) -> tuple[str, str]:
