@@ -119,6 +119,34 @@ else:
     )
 
 # %% [markdown]
+# ## Images that the methods did not see
+#
+# The named methods once more, on other images. On *held-out* images no choice was ever made: a
+# method clusters them afresh. *Assigned* images are new to a method that was fitted on others:
+# each gets the cluster for which its ten nearest fitted images vote, weighted by inverse
+# distance, in the principal components of the method's representation. `acc_of_fit_match` is the
+# accuracy if clusters and classes stay matched as on the fitted images. The confidence is the
+# share of the vote, and `ece` its expected calibration error. Labels serve for these scores only.
+
+# %%
+new = runs.open_new_images(run)
+named = new.methods() if recipe is None else []
+print(f"{len(named)} methods: {new.in_words()}")
+
+# %% tags=["nbval-ignore-output"]
+for unseen_by in named:
+    new.held_out(unseen_by)
+    new.assign(unseen_by)
+new.write()
+new.by_method().round(4)
+
+# %% tags=["nbval-ignore-output"]
+confidences = new.reliability()
+if len(confidences):
+    calibration = figures.reliability(confidences, "Images that the methods did not see")
+    display(run.record.figure(calibration, "reliability"))
+
+# %% [markdown]
 # ## Appendix: what else was tried
 #
 # Each attempt was measured once, with seed 0, and became no method. These numbers come from the

@@ -35,6 +35,8 @@ RESULTS = (
     "maps.parquet",
     "dimensions.parquet",
     "origins.csv",
+    "new_images.csv",
+    "reliability.csv",
     "facts.csv",
     "run.json",
     "figures",

@@ -14,6 +14,8 @@ from utils.store.tables import (
     BUILD_AGAIN,
     CONFUSION_TABLE,
     LOSSES_TABLE,
+    NEW_IMAGES_TABLE,
+    RELIABILITY_TABLE,
     STARTS_TABLE,
     Table,
 )
@@ -85,6 +87,8 @@ EVIDENCE = (
     MAPS_TABLE,
     DIMENSIONS_TABLE,
     ORIGINS_TABLE,
+    NEW_IMAGES_TABLE,
+    RELIABILITY_TABLE,
 )
 
 

@@ -181,6 +181,7 @@ def test_report_has_every_part_and_nothing_of_an_earlier_one(out):
         *("variance_components.csv", "claims.csv", "facts.csv", "run.json"),
         *("confusion.parquet", "starts.parquet", "losses.parquet", "agreement.parquet"),
         *("maps.parquet", "dimensions.parquet", "origins.csv", "ro-crate-metadata.json"),
+        *("new_images.csv", "reliability.csv"),
         *("figures", "notebooks", ".files.json"),
     }
     assert not (out / "figures" / "of-an-earlier-report.svg").exists()

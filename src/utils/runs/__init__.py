@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from utils.runs.leaderboard import BoardRun
+    from utils.runs.new_images import NewImagesRun
     from utils.runs.pictures import OwnImages
     from utils.runs.study import StudyRun
 
-__all__ = ["open_leaderboard", "open_pictures", "open_study"]
+__all__ = ["open_leaderboard", "open_new_images", "open_pictures", "open_study"]
 
 
 def open_study(
@@ -41,6 +42,13 @@ def open_leaderboard(
     from utils.runs.leaderboard import open_board
 
     return open_board(notebook, leaderboard, profile, seed, run_dir)
+
+
+def open_new_images(run: BoardRun) -> NewImagesRun:
+    """Find images that a leaderboard's methods did not see; see `new_images.open_new_images`."""
+    from utils.runs import new_images
+
+    return new_images.open_new_images(run)
 
 
 def open_pictures(

@@ -89,6 +89,12 @@ class NewImagesRun:
             return named
         return named[:1] or [row.parsed for row in rows[-1:]]
 
+    def in_words(self) -> str:
+        """Say how many images there are of each kind."""
+        fitted, new = _size(self.fit_rows), _size(self.new_rows)
+        held_out = _size(self.held_out_rows) if self.is_held_out else 0
+        return f"fitted on {fitted:,} images, {new:,} assigned; {held_out:,} held out"
+
     # --- clustered afresh ----------------------------------------------------------------------
 
     @property
@@ -144,7 +150,8 @@ class NewImagesRun:
         UserError
             If a view of the method must be trained on the images.
         """
-        if self.reason_not_to_assign(method) is not None:
+        if reason := self.reason_not_to_assign(method):
+            print(f"{' / '.join(method.names)} assigns no new images: {reason}")
             return None
         self._require_untrained(method)
         views = [self._view(name) for name in method.views]
@@ -211,18 +218,22 @@ class NewImagesRun:
         """Return what was recorded: columns of `tables.NEW_IMAGES_TABLE`."""
         return NEW_IMAGES_TABLE.joined([pd.DataFrame(self._scores)])
 
+    def by_method(self) -> pd.DataFrame:
+        """Return what was recorded as a table for people: a row for each method and kind."""
+        index = ["representation", "space", "clusterer", "kind", "n_fit", "n"]
+        return self.scores().pivot(index=index, columns="metric", values="value")
+
     def reliability(self) -> pd.DataFrame:
         """Return how confidence and accuracy go together: columns of `RELIABILITY_TABLE`."""
         return RELIABILITY_TABLE.joined(self._reliability)
 
     def write(self) -> None:
         """Write both tables beside those of the leaderboard's run."""
-        for schema, table in (
-            (NEW_IMAGES_TABLE, self.scores()),
-            (RELIABILITY_TABLE, self.reliability()),
-        ):
+        tables = {NEW_IMAGES_TABLE: self.scores(), RELIABILITY_TABLE: self.reliability()}
+        for schema, table in tables.items():
             schema.write(table, self.run.record.new_file(schema.file))
 
 
 def _size(rows: slice) -> int:
+    """Return how many images a slice has."""
     return max(0, rows.stop - (rows.start or 0))
