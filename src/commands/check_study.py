@@ -81,7 +81,7 @@ def _open(study: Study, still_open: list[OpenLine]) -> Iterator[str]:
 def _network(study: Study, trial: Trial) -> Iterator[str]:
     """Say what the layers are, and how the trial ended."""
     architecture = study.autoencoder.architecture
-    yield f"network {architecture}, code of {trial.latent_size:,} numbers:"
+    yield f"network {architecture}, code of {counted(trial.latent_size, 'number')}:"
     for row in trial.layers:
         shape = "×".join(map(str, row["output_shape"]))
         yield f"  {row['part']:<8} {row['layer']:<22} {shape:<12} {row['parameters']:>11,}"
