@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 
 from utils.representations import pretrained
-from utils.spaces.components import unit_rows
 
 # Of an image's side that a crop from its centre keeps.
 CROP = 7 / 8
@@ -47,7 +46,7 @@ def unit_features(
                 on_batch((before * n_images + done) // _N_VIEWS, n_images)
 
         total = total + pretrained.unit_features(name, view, report)
-    return unit_rows(total)
+    return total / np.linalg.norm(total, axis=1, keepdims=True)
 
 
 def views(images: np.ndarray) -> list[np.ndarray]:
