@@ -406,6 +406,9 @@ class Row(Clustered):
     seeds: int | None = Field(
         default=None, gt=0, description="run with the first so many seeds only: it costs too much"
     )
+    images: int | None = Field(
+        default=None, gt=0, description="run on the first so many images only: it costs too much"
+    )
     recipe: Name | None = Field(default=None, description="name by which it can be run alone")
     why: str | None = Field(default=None, description="what this method is there to show")
 
