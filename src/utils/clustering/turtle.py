@@ -158,9 +158,10 @@ def _standardised(
     stacks = []
     for view in views:
         spaces.require_features(view, least_images, purpose)
-        scale = view.std(axis=0, dtype=np.float64)
-        centred = (view - view.mean(axis=0, dtype=np.float64)) / np.where(scale > 0, scale, 1)
-        stacks.append(torch.from_numpy(centred.astype(np.float32)).to(pick_device()))
+        mean, scale = (of(axis=0, dtype=np.float64) for of in (view.mean, view.std))
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        centred = (view - mean.astype(np.float32)) / scale
+        stacks.append(torch.from_numpy(centred).to(pick_device()))
     return stacks
 
 
