@@ -118,7 +118,7 @@ def _changed(study: Study, changes: dict[str, Any]) -> Study:
         if name == "backbone":
             study = _with(study, backbones=[value])
         elif name in sections:
-            if name == "n_components" and study.space.name != "pca":
+            if name == "n_components" and study.space.n_components is None:
                 raise UserError(
                     f"n_components = {value!r}: study {study.study} clusters in the space "
                     f"{study.space.name!r}, which has no components: leave it None"
@@ -299,7 +299,16 @@ class StudyRun:
         return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
 
     def stored(
-        self, name: str, function: Callable[..., np.ndarray], features: np.ndarray, seed: int
+        self,
+        name: str,
+        function: Callable[..., np.ndarray],
+        features: np.ndarray,
+        seed: int,
+        **settings: Any,
     ) -> np.ndarray:
-        """Return ``function(features, seed=seed)``, computed only where it is not stored yet."""
-        return stored(f"{self.study.study}-{name}-seed{seed}", function, features, seed=seed)
+        """Return ``function(features, seed=seed, **settings)``, computed if it is not stored yet.
+
+        Stored by `name` and the run's seed; `seed` is that of the function.
+        """
+        name = f"{self.study.study}-{name}-seed{self.seed}"
+        return stored(name, function, features, seed=seed, **settings)
