@@ -65,6 +65,33 @@ shown = ["acc", "ari", "nmi", "ami", "silhouette", "davies_bouldin", "seconds"]
 scores.reindex(columns=shown).sort_values("ari", ascending=False).round(4)
 
 # %% [markdown]
+# ## Without labels: which method, how many clusters
+#
+# What a person without labels can look at. *Halves*: the adjusted Rand index of two clusterings of
+# all images, each made from one half and extended to the other by its nearest neighbours. The
+# silhouette is measured in the UMAP space of the features that were clustered. *Generalisation*:
+# how well a linear classifier predicts the clusters from the features. Agreement across seeds and
+# with other representations follows from the assignments. `config/selection.yaml` says which of
+# these choose a method, and why. Of more than 10,000 images so many are drawn, always the same.
+
+# %% tags=["nbval-ignore-output"]
+unlabelled = runs.open_label_free(run)
+if recipe is None:
+    display(pd.DataFrame([unlabelled.indices(method) for method in methods]).round(3))
+
+# %% [markdown]
+# The number of clusters that each rule finds in a representation, by its first 50 principal
+# components: Leiden at two resolutions, the front level that one's own pictures get, PLSCAN,
+# prediction strength and the silhouette of k-means. The last three look at the UMAP layout of the
+# components.
+
+# %% tags=["nbval-ignore-output"]
+if recipe is None:
+    numbers = [unlabelled.numbers(*one) for one in unlabelled.representations().items()]
+    display(pd.DataFrame(numbers))
+unlabelled.write()
+
+# %% [markdown]
 # ## Where the best method fails
 #
 # The best method is the one with the highest adjusted Rand index: this picture looks at labels, and

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils import clustering, spaces
-from utils.clustering import joint, linear_head, self_labelling, temi, turtle
+from utils.clustering import joint, linear_head, numbers, self_labelling, temi, turtle
 from utils.config.methods import HEADS, LINEAR_HEAD, SELF_LABEL, TURTLE, Method, Space
 from utils.errors import UserError
 from utils.representations import encoders, registry
@@ -238,6 +238,21 @@ class Steps:
             clustering.LEVELS_SETTINGS,
         )
 
+    def numbers(self, components: np.ndarray) -> dict[str, numbers.Found]:
+        """Return the number of clusters that each rule of `numbers.RULES` finds in components."""
+        points = numbers.Points(components, self.seed)
+        found = {}
+        for name, rule in numbers.RULES.items():
+            arrays = self._stage(
+                f"number-{name}",
+                {"components": sha256_array(components), "rule": name, "seed": self.seed},
+                ("utils.clustering.numbers",),
+                lambda find=rule.find: _found(find(points)),
+                rule.name,
+            )
+            found[name] = numbers.Found(int(arrays["k"]), float(arrays["value"]))
+        return found
+
     def choose_k(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """Return the curve of `clustering.choose_k`, ``k`` and ``silhouette``."""
         return self._stage(
@@ -410,6 +425,10 @@ def _arrays(result: clustering.Result) -> dict[str, np.ndarray]:
 
 def _level_arrays(found: clustering.Levels) -> dict[str, np.ndarray]:
     return found._asdict() | {"front": np.array(found.front)}
+
+
+def _found(number: numbers.Found) -> dict[str, np.ndarray]:
+    return {"k": np.array(number.k), "value": np.array(number.value)}
 
 
 def _curve(table: pd.DataFrame) -> dict[str, np.ndarray]:

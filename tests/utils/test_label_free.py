@@ -22,6 +22,13 @@ def kmeans_of(points, k=4, seed=0):
     return lambda rows: KMeans(k, n_init=3, random_state=seed).fit_predict(points[rows])
 
 
+def test_many_images_are_drawn_always_the_same():
+    assert label_free.drawn(7).tolist() == list(range(7))
+    rows = label_free.drawn(12_000)
+    assert len(np.unique(rows)) == label_free.MOST_IMAGES and rows.max() > 11_000
+    assert np.array_equal(rows, label_free.drawn(12_000))
+
+
 # --- halves --------------------------------------------------------------------------------------
 
 
@@ -90,25 +97,6 @@ def test_a_group_has_one_vote_and_none_for_itself():
     assert found["r"] == pytest.approx(against)  # three of p count as one
     alone = label_free.agreement_with_others({"p1": a, "p2": a}, group)
     assert np.isnan(list(alone.values())).all()
-
-
-# --- a linear classifier ---------------------------------------------------------------------
-
-
-def test_linear_accuracy_of_groups_that_stand_apart_and_of_chance():
-    points, groups = blobs(200)
-    assert label_free.linear_accuracy(points, groups, 0) == 1
-    renamed = (groups + 1) % 4
-    assert label_free.linear_accuracy(points, renamed, 0) == 1
-    random = np.random.default_rng(0).integers(0, 4, len(points))
-    assert label_free.linear_accuracy(points, random, 0) < 0.5
-    assert np.isnan(label_free.linear_accuracy(points, np.zeros(200, int), 0))
-
-
-def test_linear_accuracy_leaves_tiny_clusters_out():
-    points, groups = blobs(100)
-    groups[:2] = 9
-    assert label_free.linear_accuracy(points, groups, 0) == 1
 
 
 # --- the rule --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from utils.clustering import levels
 from utils.clustering.centres import kmeans
 from utils.clustering.methods import K_CANDIDATES, choose_k
+from utils.clustering.persistent_layers import PLSCAN_SAMPLES
 from utils.spaces import knn_graph, umap
 
 # Tibshirani & Walther (2005): the largest k of at least this strength, over so many halvings.
@@ -86,7 +87,7 @@ def plscan(points: Points) -> Found:
     """
     from fast_hdbscan import PLSCAN
 
-    model = PLSCAN(reproducible=True).fit(points.layout)
+    model = PLSCAN(min_samples=PLSCAN_SAMPLES, reproducible=True).fit(points.layout)
     return Found(int(model.labels_.max()) + 1, float(np.max(model.layer_persistence_scores_)))
 
 

@@ -14,10 +14,15 @@ from utils.metrics.agreement import _contingency, adjusted_rand
 if TYPE_CHECKING:
     import pandas as pd
 
+# Of more images so many are drawn, always the same.
+MOST_IMAGES = 10_000
 # Neighbours whose vote extends the clusters of one half to the other half.
 VOTERS = 10
-# Of the accuracy of a linear classifier.
-FOLDS, MOST_PROBED, MOST_STEPS = 5, 5000, 1000
+
+
+def drawn(n_images: int) -> np.ndarray:
+    """Draw the rows of at most `MOST_IMAGES` images, always the same, in ascending order."""
+    return np.sort(np.random.default_rng(0).permutation(n_images)[:MOST_IMAGES])
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> float:
@@ -97,46 +102,6 @@ def agreement_with_others(
         else np.nan
         for name, by_group in found.items()
     }
-
-
-def linear_accuracy(features: np.ndarray, assignment: np.ndarray, seed: int) -> float:
-    """Say how well a linear classifier predicts the clusters of points that it did not see.
-
-    Parameters
-    ----------
-    features : ndarray of float, shape (N, D)
-        Of more than `MOST_PROBED` points so many are drawn.
-    assignment : ndarray of int, shape (N,)
-    seed : int
-        Of the draw and of the folds.
-
-    Returns
-    -------
-    float
-        Accuracy over `FOLDS` folds, in [0, 1]; NaN if there are fewer than two clusters of at least
-        `FOLDS` points. Points of smaller clusters are left out.
-
-    References
-    ----------
-    Gadetsky, Jiang & Brbić (2024), "Let Go of Your Labels with Unsupervised Transfer": the
-    generalisation score by which TURTLE's runs are compared.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
-
-    rows = np.random.default_rng(seed).permutation(len(features))[:MOST_PROBED]
-    _, clusters, sizes = np.unique(assignment[rows], return_inverse=True, return_counts=True)
-    kept = sizes[clusters] >= FOLDS
-    if len(np.unique(clusters[kept])) < 2:
-        return np.nan
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=MOST_STEPS))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    with threadpool_limits(limits=1, user_api="blas"):
-        found = cross_val_score(probe, features[rows][kept], clusters[kept], cv=folds)
-    return float(found.mean())
 
 
 def scaled_ranks(values: pd.DataFrame) -> pd.DataFrame:
