@@ -6,7 +6,6 @@ Nothing here looks at a class of an image.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -38,11 +37,6 @@ class LabelFreeRun:
     _indices: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
     _numbers: dict[tuple[str, str], numbers.Found] = field(default_factory=dict)
 
-    @cached_property
-    def rows(self) -> np.ndarray:
-        """Rows of the images that are looked at: int, in ascending order."""
-        return drawn(len(self.run.images))
-
     # --- indices -------------------------------------------------------------------------------
 
     def indices(self, method: Method) -> pd.Series:
@@ -66,9 +60,10 @@ class LabelFreeRun:
         print(f"indices: {', '.join(method.in_words)}", flush=True)
         result = self.run.cluster(method)
         steps = pipeline.Steps(seed=self.run.seed)
-        rows, assignment = self.rows, result.assignment[self.rows]
+        rows = drawn(len(result.assignment))  # a method may be of the first images only
+        assignment = result.assignment[rows]
         found = {
-            "silhouette_umap": self._silhouette(steps, result.features, assignment),
+            "silhouette_umap": _silhouette(steps, result.features, rows, assignment),
             "generalisation": generalisation_score(
                 [reduced(steps, view)[rows] for view in result.views], assignment, self.run.seed
             ),
@@ -83,15 +78,6 @@ class LabelFreeRun:
             )
         self._indices[method.names] = found
         return pd.Series(found, name=" / ".join(method.names))
-
-    def _silhouette(
-        self, steps: pipeline.Steps, features: np.ndarray, assignment: np.ndarray
-    ) -> float:
-        covered = assignment != NOISE
-        if not 2 <= k_found(assignment[covered]) < covered.sum():
-            return np.nan
-        layout = steps.project(UMAP, features)[self.rows]
-        return silhouette(assignment[covered], layout[covered])
 
     # --- numbers of clusters -------------------------------------------------------------------
 
@@ -116,10 +102,11 @@ class LabelFreeRun:
         Returns
         -------
         Series of int
-            By rule; of many images those of `rows`.
+            By rule; of many images those that `drawn` draws.
         """
         print(f"numbers of clusters: {representation}", flush=True)
-        features = self.run.cluster(method).features[self.rows]
+        features = self.run.cluster(method).features
+        features = features[drawn(len(features))]
         found = pipeline.Steps(seed=self.run.seed).numbers(reduced_to_components(features))
         for rule, number in found.items():
             self._numbers[representation, rule] = number
@@ -141,6 +128,17 @@ class LabelFreeRun:
         for schema, lines in ((LABEL_FREE_TABLE, indices), (NUMBERS_TABLE, counts)):
             if lines:
                 schema.write(pd.DataFrame(lines), self.run.record.new_file(schema.file))
+
+
+def _silhouette(
+    steps: pipeline.Steps, features: np.ndarray, rows: np.ndarray, assignment: np.ndarray
+) -> float:
+    """Return the silhouette of rows that are no noise in the UMAP layout of all; NaN if none."""
+    covered = assignment != NOISE
+    if not 2 <= k_found(assignment[covered]) < covered.sum():
+        return np.nan
+    layout = steps.project(UMAP, features)[rows]
+    return silhouette(assignment[covered], layout[covered])
 
 
 def can_be_halved(method: Method) -> bool:
