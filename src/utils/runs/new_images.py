@@ -229,8 +229,8 @@ class NewImagesRun:
 
     def write(self) -> None:
         """Write both tables beside those of the leaderboard's run."""
-        tables = {NEW_IMAGES_TABLE: self.scores(), RELIABILITY_TABLE: self.reliability()}
-        for schema, table in tables.items():
+        tables = ((NEW_IMAGES_TABLE, self.scores()), (RELIABILITY_TABLE, self.reliability()))
+        for schema, table in tables:
             schema.write(table, self.run.record.new_file(schema.file))
 
 
