@@ -80,18 +80,6 @@ class Limits(_Model):
     why: str
 
 
-class Candidate(_Model):
-    """A method for a person's own pictures."""
-
-    space: Literal["umap", "pca"]
-    clusterer: Literal["kmeans", "gmm", "ward"]
-
-    @property
-    def name(self) -> str:
-        """Its name in tables."""
-        return f"{self.space} {self.clusterer}"
-
-
 class Selection(_Model):
     """The rule by which a method is chosen without labels."""
 
@@ -99,7 +87,9 @@ class Selection(_Model):
     kinds: list[Kind] = Field(min_length=1)
     left_out: list[LeftOut]
     limits: Limits
-    candidates: list[Literal["levels"] | Candidate] = Field(min_length=1)
+    candidates: list[Literal["levels", "gmm", "kmeans", "ward", "spectral", "som"]] = Field(
+        min_length=1, description="clusterers for a person's own pictures"
+    )
 
     @model_validator(mode="after")
     def _names_every_index_once(self) -> Selection:
