@@ -114,6 +114,8 @@ class Results:
             ORIGINS_TABLE.file: origins_of.of_runs(self.notebooks),
             NEW_IMAGES_TABLE.file: self.new_images,
             RELIABILITY_TABLE.file: self.reliability,
+            LABEL_FREE_TABLE.file: self.label_free,
+            NUMBERS_TABLE.file: self.numbers,
         }
 
     @cached_property

@@ -56,6 +56,7 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
             results.costs,
             results.assignments,
             results.labels,
+            results.label_free,
             config.load_verdict_rule(),
             out,
         )
