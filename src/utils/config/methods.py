@@ -43,6 +43,7 @@ SPACES = (
     "umap<d>x<layouts>",
     "umap<d>n<neighbours>",
     "pca<d>-umap<d>n<neighbours>",
+    "umaplearn<d>",
 )
 CLUSTERERS = {
     "kmeans": "k-means",
@@ -88,7 +89,7 @@ NAMES = {
 
 _COUNT, _SEVERAL = "([1-9][0-9]*)", "([2-9]|[1-9][0-9]+)"
 _SPACE = re.compile(
-    rf"raw|pca{_COUNT}|(?:pca{_COUNT}-)?umap{_COUNT}(?:n{_SEVERAL})?(?:x{_SEVERAL})?"
+    rf"raw|pca{_COUNT}|umaplearn{_COUNT}|(?:pca{_COUNT}-)?umap{_COUNT}(?:n{_SEVERAL})?(?:x{_SEVERAL})?"
 )
 
 
@@ -99,7 +100,8 @@ class Space:
     Attributes
     ----------
     kind : str
-        ``raw`` (the features themselves), ``pca`` or ``umap``.
+        ``raw`` (the features themselves), ``pca``, ``umap``, or ``umaplearn``: as umap-learn itself
+        lays points out.
     n_components : int
         Dimensions of a projection; 0 for ``raw``.
     layouts : int
@@ -111,7 +113,7 @@ class Space:
         0 otherwise.
     """
 
-    kind: Literal["raw", "pca", "umap"] = "raw"
+    kind: Literal["raw", "pca", "umap", "umaplearn"] = "raw"
     n_components: int = 0
     layouts: int = 1
     n_neighbors: int = 0
@@ -129,9 +131,13 @@ class Space:
         match = _SPACE.fullmatch(name)
         if match is None:
             raise UserError(_unknown("space", name, SPACES))
-        of_pca, reduced_to, of_umap, neighbors, layouts = (int(n or 0) for n in match.groups())
+        of_pca, of_learn, reduced_to, of_umap, neighbors, layouts = (
+            int(number or 0) for number in match.groups()
+        )
         if of_umap:
             return cls("umap", of_umap, layouts or 1, neighbors, reduced_to)
+        if of_learn:
+            return cls("umaplearn", of_learn)
         return cls("pca", of_pca) if of_pca else cls()
 
     def __str__(self) -> str:
@@ -150,7 +156,8 @@ class Space:
         layouts = f" × {self.layouts} layouts" if self.layouts > 1 else ""
         neighbors = f" ({self.n_neighbors} neighbours)" if self.n_neighbors else ""
         before = f"PCA {self.reduced_to} → " if self.reduced_to else ""
-        return f"{before}{self.kind.upper()} {self.n_components}{neighbors}{layouts}"
+        kind = "umap-learn" if self.kind == "umaplearn" else self.kind.upper()
+        return f"{before}{kind} {self.n_components}{neighbors}{layouts}"
 
 
 @dataclass(frozen=True)

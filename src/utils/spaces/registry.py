@@ -9,6 +9,7 @@ import numpy as np
 
 from utils.config.methods import Space
 from utils.spaces import projections
+from utils.spaces.umap_reference import umap_reference
 from utils.spaces.views import VIEWS_SETTINGS, views
 
 # Features above the first number are reduced to the second before neighbours are sought.
@@ -46,11 +47,21 @@ def _umap(features: np.ndarray, space: Space, seed: int) -> np.ndarray:
     return layouts[0] if space.layouts == 1 else views(*layouts)
 
 
-def _umap_settings(space: Space) -> str:
-    text = (
+def _umap_learn(features: np.ndarray, space: Space, seed: int) -> np.ndarray:
+    neighbors, distance = projections.NEIGHBORS, projections.LEAST_DISTANCE
+    return umap_reference(features, space.n_components, neighbors, distance, seed)
+
+
+def _umap_learn_settings(space: Space) -> str:
+    return (
         f"UMAP to {space.n_components} dimensions, {space.n_neighbors or projections.NEIGHBORS} "
         f"neighbours, min_dist {projections.LEAST_DISTANCE:g} (McInnes et al. 2018)"
     )
+
+
+def _umap_settings(space: Space) -> str:
+    # As in `umap_layout`: threads may not write to the same points.
+    text = f"{_umap_learn_settings(space)}, a variant: negatives drawn within a block"
     if space.layouts > 1:
         text += f", {space.layouts} layouts of different seeds side by side, {VIEWS_SETTINGS}"
     return text
@@ -61,6 +72,12 @@ PROJECTIONS = {
         _pca, lambda space: f"{space.n_components} principal components", False, False
     ),
     "umap": Projection(_umap, _umap_settings, True, True),
+    "umaplearn": Projection(
+        _umap_learn,
+        lambda space: f"{_umap_learn_settings(space)}, by umap-learn itself on one thread",
+        True,
+        True,
+    ),
 }
 
 
