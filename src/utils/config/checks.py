@@ -6,12 +6,11 @@ They look up names and compare sizes before anything is run, without data and he
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from utils import config, places
-from utils.config import layers, methods, sizes
+from utils.config import layers, methods, sizes, unfinished
 from utils.config.facts import FACTS, DeclaredFact
 from utils.config.schema import Leaderboard, Profile, Study
 from utils.config.strict_yaml import Way
@@ -35,7 +34,9 @@ VIEW_COMPONENTS = 50
 Mistakes = Iterator[tuple[Way, str]]
 
 
-def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> None:
+def require_sound(
+    topics: Iterable[Study | Leaderboard], profile: Profile, may_be_open: bool = False
+) -> None:
     """Refuse studies and leaderboards that could not be run to their end under a profile.
 
     Parameters
@@ -43,6 +44,8 @@ def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> No
     topics : iterable of Study and Leaderboard
         The studies whose networks a leaderboard uses are checked as well.
     profile : Profile
+    may_be_open : bool
+        Whether a line of a study may still be to be filled in (see `unfinished`).
 
     Raises
     ------
@@ -59,6 +62,8 @@ def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> No
     _refuse("profiles", profile.profile, _of_profile(profile))
     for study in studies.values():
         _refuse("studies", study.study, _of_study(study, profile))
+        if not may_be_open:
+            unfinished.require_filled_in(study.study, study.citation)
     for board in boards:
         _refuse("leaderboards", board.leaderboard, _of_board(board, studies, recipes))
 
@@ -95,8 +100,7 @@ def _of_profile(profile: Profile) -> Mistakes:
 
 
 def _of_study(study: Study, profile: Profile) -> Mistakes:
-    references = places.template() / "references.bib"
-    keys = re.findall(r"^@\w+\{([^,\s]+),", references.read_text(encoding="utf-8"), re.MULTILINE)
+    references, keys = unfinished.references(), unfinished.citation_keys()
     if study.citation not in keys:
         yield _mistake(
             ("citation",),
