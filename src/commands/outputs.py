@@ -37,6 +37,8 @@ RESULTS = (
     "origins.csv",
     "new_images.csv",
     "reliability.csv",
+    "label_free.csv",
+    "numbers.csv",
     "facts.csv",
     "run.json",
     "figures",
