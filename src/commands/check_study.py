@@ -64,6 +64,8 @@ def act(options: argparse.Namespace) -> int:
 
 def _open(study: Study, still_open: list[OpenLine]) -> Iterator[str]:
     """Say what is to be filled in, and what the paper itself leaves open."""
+    from utils.config.checks import clusterings_of
+
     yield f"to be filled in: {counted(len(still_open), 'line') if still_open else 'nothing'}"
     for file, line, text in still_open:
         yield f"  {shown(file)}:{line}: {text}"
@@ -71,6 +73,8 @@ def _open(study: Study, still_open: list[OpenLine]) -> Iterator[str]:
         yield "reported: no value, so that the report will judge none"
     if not study.claims:
         yield "claims: none"
+    made = [" / ".join(one.model_dump().values()) for one in clusterings_of(study)]
+    yield f"clusterings that reported values and claims may name: {', '.join(made)}"
     topics = [choice.topic for choice in study.choices]
     yield f"left open by the paper (choices): {', '.join(topics) or 'nothing'}"
     for one in study.reported:

@@ -50,7 +50,7 @@ def test_a_number_with_a_leading_zero_is_refused(number):
         ("a:\n\tb: 1", "line 2: not valid YAML: the line is indented with a tab"),
         ("a: 1\n \tb: 1", "line 2: not valid YAML: the line is indented with a tab"),
         ("a:\n  - x\n\t- y", "line 3: not valid YAML: the line is indented with a tab: use spaces"),
-        ("a: 1\nb:\tc", "line 2: not valid YAML: a tab stands in column 3: use spaces, or quotation"),
+        ("a: 1\nb:\tc", "line 2: not valid YAML: a tab stands in column 3: use spaces"),
         ("a: [1,\t2]", "line 1: not valid YAML: a tab stands in column 7: use spaces"),
         ("a: 1\t# why", "line 1: not valid YAML: a tab stands in column 5: use spaces"),
         ("1: 2", "line 1: '1' cannot be a key"),
