@@ -72,7 +72,7 @@ scores.reindex(columns=shown).sort_values("ari", ascending=False).round(4)
 # silhouette is measured in the UMAP space of the features that were clustered. *Generalisation*:
 # how well a linear classifier predicts the clusters from the features. Agreement across seeds and
 # with other representations follows from the assignments. `config/selection.yaml` says which of
-# these choose a method, and why. Of more than 10,000 images so many are drawn, always the same.
+# these choose a method, and why. Of more than 5,000 images so many are drawn, always the same.
 
 # %% tags=["nbval-ignore-output"]
 unlabelled = runs.open_label_free(run)

@@ -42,7 +42,7 @@ def index_values(
     DataFrame
         `board` with a column for each index of `selection.INDICES`: means over the seeds, missing
         where a seed lacks the index. Agreement with others is among the methods with the same seed
-        and the same images, at most 10,000 of them; every other representation has one vote.
+        and the same images, at most 5,000 of them; every other representation has one vote.
     """
     names = list(ROW[:3])
     measured = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Of more images so many are drawn, always the same.
-MOST_IMAGES = 10_000
+MOST_IMAGES = 5000
 # Neighbours whose vote extends the clusters of one half to the other half.
 VOTERS = 10
 
