@@ -92,7 +92,7 @@ def cluster(
             batch = [stack[rows] for stack in stacks]
         labels, by_view = _label(heads, batch)
         for _ in range(INNER_STEPS):
-            _step(inner_optimizer, _error(inner, batch, labels.detach()))
+            _teach(inner, inner_optimizer, batch, labels)
         fixed = [(one.weight.detach(), one.bias.detach()) for one in inner]
         error = sum(
             functional.cross_entropy(functional.linear(view, *weights), labels)
@@ -100,7 +100,9 @@ def cluster(
         )
         entropy = sum(torch.special.entr(found.mean(0)).sum() for found in by_view)
         loss = error - ENTROPY_WEIGHT * entropy
-        _step(outer_optimizer, loss)
+        outer_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        outer_optimizer.step()
     if not torch.isfinite(loss):
         raise TrainingError("TURTLE: the loss is no longer a number: check the features")
     with torch.no_grad():
@@ -171,13 +173,7 @@ def _linear(stacks: list[torch.Tensor], n_clusters: int) -> list[nn.Linear]:
 
 def _adam(models: Sequence[nn.Module]) -> torch.optim.Adam:
     parameters = [weight for model in models for weight in model.parameters()]
-    return torch.optim.Adam(parameters, LEARNING_RATE)
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
+    return torch.optim.Adam(parameters, LEARNING_RATE, fused=True)
 
 
 def _label(
@@ -188,12 +184,18 @@ def _label(
     return torch.stack(by_view).mean(dim=0), by_view
 
 
-def _error(inner: list[nn.Linear], views: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-    """Return the cross-entropy of the inner classifiers to the labelling."""
-    return sum(
-        functional.cross_entropy(classifier(view), labels)
-        for classifier, view in zip(inner, views, strict=True)
-    )
+@torch.no_grad()
+def _teach(
+    inner: list[nn.Linear],
+    optimizer: torch.optim.Optimizer,
+    views: list[torch.Tensor],
+    labels: torch.Tensor,
+) -> None:
+    """Move the inner classifiers one step along the gradient of their mean cross-entropy."""
+    for classifier, view in zip(inner, views, strict=True):
+        excess = (classifier(view).softmax(dim=1) - labels) / len(view)
+        classifier.weight.grad, classifier.bias.grad = excess.T @ view, excess.sum(dim=0)
+    optimizer.step()
 
 
 def _learned_share(features: torch.Tensor, clusters: torch.Tensor) -> float:
