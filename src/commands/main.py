@@ -17,7 +17,18 @@ from typing import NoReturn
 
 if not __package__:  # run alone, with nothing of ours on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from commands import bench, check_study, images, lab, new_study, publish, recipe, run
+from commands import (
+    bench,
+    check_study,
+    compare,
+    images,
+    lab,
+    new_study,
+    publish,
+    recipe,
+    run,
+    status,
+)
 from commands.arguments import PROGRAM, Parser, WrongCall
 from commands.last_resort import guarded
 from utils import places
@@ -31,6 +42,8 @@ COMMANDS = {
     "bench": bench,
     "recipe": recipe,
     "publish": publish,
+    "status": status,
+    "compare": compare,
 }
 # What follows -- is for Snakemake or JupyterLab.
 PASSING_ON = (run, lab)
