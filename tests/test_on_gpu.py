@@ -245,3 +245,17 @@ def test_a_network_that_is_loaded_is_the_one_that_a_notebook_finds(
         assert np.array_equal(value.numpy(), state[key])
     assert list(history["validation_loss"]) == trained.history["validation_loss"]
     assert run.record.networks["autoencoder"]["processor"] == "a GPU"
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_file_of_n2d_describes_the_network_that_a_gpu_trains(seed):
+    protocol = config.load_study("n2d").autoencoder
+    described = autoencoders.build(protocol.architecture, (1, 28, 28), protocol.options, seed)
+    trained = on_gpu.n2d_network(784, on_gpu.N2D_WIDTHS, seed)
+    assert list(described.state_dict()) == list(trained.state_dict())
+    for name, weight in trained.state_dict().items():
+        assert torch.equal(described.state_dict()[name], weight)
+    images = torch.rand(2, 1, 28, 28)
+    assert torch.equal(described(images), trained(images))
+    assert (protocol.batch_size, protocol.optimizer.epsilon) == (on_gpu.N2D_BATCH, 1e-7)
+    assert load_networks.trained_as("n2d", protocol, seed) == f"n2d.seed-{seed}"

@@ -19,12 +19,14 @@ from pydantic import ValidationError
 from utils import places
 from utils.config.load import explain, load_profile, load_study
 from utils.config.schema import Profile, Study, Variant
+from utils.config.settings import settings_of
 from utils.data import datasets
 from utils.data.prepared import data_of, selected_rows
 from utils.errors import UserError
 from utils.runs import networks, reported
 from utils.runs.record import Record
 from utils.runs.stored import stored
+from utils.store.fingerprints import fingerprint
 
 if TYPE_CHECKING:
     from utils.config.schema import Autoencoder as Protocol
@@ -64,7 +66,8 @@ def open_run(
     """
     folder = places.run_folder(notebook, study, seed, run_dir)
     chosen_profile = load_profile(profile)
-    chosen_study = _changed(_reduced(load_study(study), chosen_profile), changes)
+    published_study = load_study(study)
+    chosen_study = _changed(_reduced(published_study, chosen_profile), changes)
     seed_is_open = chosen_study.kmeans.random_state is None
     if seed_is_open:
         chosen_study = _with(chosen_study, kmeans={"random_state": seed})
@@ -81,6 +84,7 @@ def open_run(
         folder=folder,
         labels=data.labels[rows],
         class_names=data.class_names,
+        settings={name: fingerprint(one) for name, one in settings_of(published_study).items()},
     )
     record.note_substitute(description)
     return StudyRun(
