@@ -98,6 +98,18 @@ def numbers_fingerprint(script: Path) -> str:
     return _reach(_used_by_script(script), WITHOUT_NUMBERS).fingerprint()
 
 
+def notebook_definitions(script: Path) -> dict[str, str]:
+    """Return the beginning of a fingerprint of each of our definitions that a script reaches.
+
+    They are the parts of `notebook_fingerprint`, by module and name (``*`` for all in a module).
+    Names that a package only passes on have no code of their own and are left out.
+    """
+    reached = _reach(_used_by_script(script)).code
+    return {
+        f"{m}.{name or '*'}": fingerprint(code)[:12] for (m, name), code in reached.items() if code
+    }
+
+
 def _used_by_script(script: Path) -> list[Definition]:
     own = ""  # what the script itself defines is in no module
     used = _Source(own, Path(script))
