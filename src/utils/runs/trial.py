@@ -19,7 +19,7 @@ from utils.data import datasets
 from utils.data.prepared import prepare_data, selected_rows
 
 TRAINED_IMAGES = 500
-CLUSTERED_IMAGES = 4000
+CLUSTERED_IMAGES = 3000
 # The first epoch also compiles and allocates; the fastest one is what an epoch costs.
 TIMED_EPOCHS = 3
 
