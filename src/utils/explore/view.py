@@ -101,8 +101,8 @@ class View:
     # --- controls ------------------------------------------------------------------------------
 
     def _make_controls(self) -> dict[str, widgets.Widget]:
-        wide = {"width": "225px"}
-        style = {"description_width": "95px"}
+        wide = {"width": "250px"}
+        style = {"description_width": "105px"}
         lists = ("representation", "space", "clusterer", "map", "colour")
         made: dict[str, Any] = {
             name: widgets.Dropdown(description=name, layout=wide, style=style) for name in lists
@@ -324,20 +324,23 @@ class View:
         if self._reopen:
             study = widgets.Dropdown(
                 description="study", options=list(self._reopen), value=self.pictures.topic,
-                layout={"width": "225px"}, style={"description_width": "95px"},
+                layout={"width": "250px"}, style={"description_width": "105px"},
             )  # fmt: skip
             study.observe(lambda change: self.open(change["new"]), names="value")
             first = [study]
         wrapped = widgets.Layout(flex_flow="row wrap")
         controls = widgets.HBox([*first, *self.controls.values(), self.compute], layout=wrapped)
-        map_box = widgets.Box([self.scatter.show()], layout={"flex": "1 1 440px", "min_width": "0"})
-        beside = widgets.VBox([self.matrix], layout={"flex": "0 1 auto", "overflow": "auto"})
+        # Only in a grid does the map know its width from the beginning.
+        linked = widgets.GridBox(
+            [jscatter.compose([self.scatter], row_height=HEIGHT), self.matrix],
+            layout={"grid_template_columns": "minmax(0, 1fr) auto", "grid_gap": "12px"},
+        )
         saving = widgets.HBox([self.name, self.save, self.saved], layout=wrapped)
         return widgets.VBox(
             [
                 controls,
                 self.status,
-                widgets.HBox([map_box, beside], layout=wrapped),
+                linked,
                 self.images,
                 saving,
                 self.scores,
@@ -391,7 +394,9 @@ class SideBySide:
 
 
 def _as_html(table: pd.DataFrame) -> str:
-    return table.to_html(index=False, na_rep="–", float_format="{:.3f}".format, border=0)
+    styled = table.style.hide(axis="index").format(precision=3, na_rep="–")
+    cell = [("padding", "2px 8px"), ("text-align", "left")]
+    return styled.set_table_styles([{"selector": "th, td", "props": cell}]).to_html()
 
 
 def _cluster_word(cluster: int) -> str:
