@@ -100,7 +100,9 @@ def test_what_is_not_allowed_is_said(pictures, setting, change, words):
 
 def test_what_may_take_long_is_known_before(pictures, setting):
     slow = replace(setting, representation="autoencoder")
-    having = replace(pictures, representations=("autoencoder", "pixels"))
+    having = replace(
+        pictures, representations=("autoencoder", "pixels"), known={}, training_seconds=60
+    )
     assert explore.expected_seconds(having, slow) > 10
     having.known["autoencoder", setting.seed] = np.zeros((len(pictures), 2), np.float32)
     assert explore.expected_seconds(having, slow) < 1

@@ -27,6 +27,8 @@ MAP_NOTEBOOK, NETWORK_NOTEBOOK = "03_latent_clustering", "02_train_autoencoder"
 PUBLISHED_MAP, PUBLISHED_PROFILE = "tsne", "paper"
 ASSIGNMENTS, MODEL = "assignments.csv", "model.safetensors"
 MOST_PICTURES = 5000
+# Of 1,000 images, rounded up; it decides only whether to ask before a training.
+SECONDS_OF_EPOCH = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class Pictures:
         Representations that the run has, each from a seed to its features.
     representations : tuple of str
         Every one that a setting may name.
-    slow : frozenset of str
-        Those that may have to be trained.
+    training_seconds : float
+        About how long the run's network trains on two cores if it is not stored.
     recorded : Recorded or None
     notes : tuple of str
         Where this comes from, in sentences.
@@ -89,7 +91,7 @@ class Pictures:
     seed: int
     features: dict[str, Callable[[int], np.ndarray]]
     representations: tuple[str, ...]
-    slow: frozenset[str] = frozenset()
+    training_seconds: float = 0.0
     recorded: Recorded | None = None
     notes: tuple[str, ...] = ()
     # Features of this session by representation and seed.
@@ -164,7 +166,10 @@ def open_study(study: str, profile: str = "quick", seed: int = 0) -> Pictures:
         seed=seed,
         features={NETWORK: encoded},
         representations=(NETWORK, *_for(images)),
-        slow=frozenset({NETWORK}),
+        training_seconds=SECONDS_OF_EPOCH
+        * run.study.autoencoder.epochs
+        * len(run.training_images)
+        / 1000,
         recorded=recorded,
         notes=tuple(notes),
     )

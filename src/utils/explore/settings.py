@@ -34,10 +34,11 @@ LEAST_K, MOST_K = 2, 40
 NEIGHBOURS = NEIGHBORS
 FEWEST_NEIGHBOURS, MOST_NEIGHBOURS = 5, 50
 EXTERNAL, INTERNAL = ("ari", "nmi", "acc"), ("silhouette", "davies_bouldin")
-# Seconds for 1,000 small images on two cores, rounded up. They decide only whether to ask first.
+# Estimates for 1,000 small images on two cores, on the high side. They decide only whether to ask
+# before computing.
 SECONDS = {
     "hog": 2, "deskewed_hog": 2, "efficientnet_lite0": 12, "efficientnet_lite1": 20,
-    "efficientnet_lite2": 30, NETWORK: 60, "umap": 4, "spectral": 2, "som": 2, "gmm": 1,
+    "efficientnet_lite2": 30, "umap": 4, "spectral": 2, "som": 2, "gmm": 1,
 }  # fmt: skip
 SLOW = 10
 
@@ -139,8 +140,8 @@ def expected_seconds(pictures: Pictures, setting: Setting, map_kind: str = RECOR
     if (setting.representation, setting.seed) not in pictures.known:
         parts.append(setting.representation)
     parts += ["umap"] * (setting.space.startswith("umap") + (map_kind == "umap"))
-    of_size = sum(SECONDS.get(part, 0) for part in parts if part != NETWORK) * len(pictures) / 1000
-    return of_size + SECONDS[NETWORK] * (NETWORK in parts)
+    of_size = sum(SECONDS.get(part, 0) for part in parts) * len(pictures) / 1000
+    return of_size + pictures.training_seconds * (NETWORK in parts)
 
 
 def run(pictures: Pictures, setting: Setting) -> Outcome:
