@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from report import new_images
 from report.board_tables import read_tables
 from report.label_free import numbers_found
 from report.leaderboards import pareto_front
 from report.markdown import MARK, duration, escape, fixed, number, p_value
+from report.new_images import NewImagesView
 from report.notebook_parts import FigureView, Page, own_figure, page_of
 from report.resampling import IMAGE_RESAMPLES
 from utils import config
@@ -97,6 +99,7 @@ class BoardView:
     published_targets: list[Target] = field(default_factory=list)
     attempt_rows: list[list[object]] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
+    new_images: NewImagesView = field(default_factory=NewImagesView)
 
     @property
     def all_header(self) -> list[str]:
@@ -221,6 +224,7 @@ def _board_views(
             published_rows=_published_rows(name, published, marked),
             published_targets=_published_targets(board, published),
             pages=[page_of(results, run, out) for run in results.first_runs(name)],
+            new_images=new_images.view(board, results.new_images, results.reliability, out),
         )
         for name, board in results.boards.items()
     ]

@@ -457,7 +457,7 @@ class Row(Clustered):
 
 
 class Aim(_Model):
-    """What a leaderboard's best row was to reach, set before any of them was run."""
+    """What a leaderboard's best row was to reach; set in an earlier stage of the project."""
 
     acc: float = Field(gt=0, le=1)
     ari: float = Field(gt=0, le=1)
