@@ -171,7 +171,7 @@ new.by_method().round(4)
 confidences = new.reliability()
 if len(confidences):
     calibration = figures.reliability(confidences, "Images that the methods did not see")
-    display(run.record.figure(calibration, "reliability"))
+    display(calibration)
 
 # %% [markdown]
 # ## Appendix: what else was tried
