@@ -24,7 +24,12 @@ def agreement(assignment, groups):
 
 
 VIEWS, GROUPS = [blobs(seed=seed)[0] for seed in (0, 1)], blobs()[1]
-CLUSTERERS = [(turtle, VIEWS, 150), (temi, VIEWS[0], 80)]
+CLUSTERERS = [(turtle, VIEWS, 150), (temi, VIEWS[0], 40)]
+
+
+@pytest.fixture(autouse=True)
+def few_heads(monkeypatch):
+    monkeypatch.setattr(temi, "N_HEADS", 2)
 
 
 @pytest.mark.parametrize(("module", "given", "epochs"), CLUSTERERS)
