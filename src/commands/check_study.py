@@ -90,10 +90,7 @@ def _network(study: Study, trial: Trial) -> Iterator[str]:
         shape = "×".join(map(str, row["output_shape"]))
         yield f"  {row['part']:<8} {row['layer']:<22} {shape:<12} {row['parameters']:>11,}"
     total = trial.weights + trial.biases
-    yield (
-        f"  {total:,} parameters, batch normalisation's included: {trial.weights:,} weights and "
-        f"{trial.biases:,} biases"
-    )
+    yield (f"  {total:,} parameters: {trial.weights:,} weights, {trial.biases:,} biases")
     stands_in = "" if trial.dataset == study.dataset else f" (in place of {study.dataset})"
     yield (
         f"one epoch on {trial.images} images of {trial.dataset}{stands_in}: "
