@@ -19,8 +19,8 @@ from utils.errors import UserError
 from utils.representations.training import TrainingError, freed_memory_kept, pick_device
 
 # The authors' published settings, but for two that two cores cannot afford: 4 heads instead of 16,
-# and `MOST_STEPS`. Their 100 epochs of 50,000 images are 4,900 steps; here training ends after about
-# as many as 10,000 images have in 100 epochs.
+# and `MOST_STEPS`. Their 100 epochs of 50,000 images are 4,900 steps; here training ends after
+# about as many as 10,000 images have in 100 epochs.
 EPOCHS = 100
 MOST_STEPS = 1000
 N_HEADS = 4
