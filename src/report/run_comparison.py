@@ -30,9 +30,15 @@ SCORE = ("study", "representation", "space", "clusterer", "metric")
 DIGITS = 6
 NOT_RECORDED = "not recorded"
 _METHODS = ("study", "representation", "space", "clusterer", "settings")
+# Of other tables only what is compared: reports of other versions may have other columns.
 METHODS_TABLE = Table(
     LEADERBOARD_TABLE.file,
     MappingProxyType({name: LEADERBOARD_TABLE.types[name] for name in _METHODS}),
+)
+_OF_NETWORK = ("network_code", "network_commit", "network_processor", "network_computed")
+_ORIGINS = ("study", "notebook", "precision", "code", "commit", "processor", *_OF_NETWORK)
+ORIGINS = Table(
+    ORIGINS_TABLE.file, MappingProxyType({name: ORIGINS_TABLE.types[name] for name in _ORIGINS})
 )
 
 
@@ -52,7 +58,7 @@ class Run:
     metrics : DataFrame
         Columns of `tables.METRICS_TABLE`.
     origins : DataFrame
-        Columns of `evidence_tables.ORIGINS_TABLE`; without rows if the report has none.
+        Columns of `ORIGINS`; without rows if the report has none.
     methods : DataFrame
         Columns of `METHODS_TABLE`; without rows if the report has no leaderboard.
     """
@@ -93,7 +99,7 @@ def read(folder: Path, name: str) -> Run:
         name,
         record,
         _table(METRICS_TABLE, folder, remedy),
-        _table(ORIGINS_TABLE, folder, remedy) if has_origins else ORIGINS_TABLE.empty(),
+        _table(ORIGINS, folder, remedy) if has_origins else ORIGINS.empty(),
         _table(METHODS_TABLE, folder, remedy)
         if record.get("leaderboards")
         else METHODS_TABLE.empty(),

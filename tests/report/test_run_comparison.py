@@ -295,7 +295,7 @@ def test_of_a_methods_settings_the_parts_that_differ_are_shown():
 def folder(tmp_path):
     """A report without leaderboards."""
     METRICS_TABLE.write(ONE, tmp_path / METRICS_TABLE.file)
-    ORIGINS_TABLE.write(origins(), tmp_path / ORIGINS_TABLE.file)
+    comparison.ORIGINS.write(origins(), tmp_path / ORIGINS_TABLE.file)
     write_json(tmp_path / "run.json", RECORD)
     return tmp_path
 
