@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Of more images so many are drawn, always the same.
 MOST_IMAGES = 5000
+DIGITS = 6  # of an index, which count when methods are ranked
 # Neighbours whose vote extends the clusters of one half to the other half.
 VOTERS = 10
 
@@ -114,7 +115,8 @@ def scaled_ranks(values: pd.DataFrame) -> pd.DataFrame:
         is a column with a single value: a rank among one says nothing.
     """
     n_values = values.notna().sum()
-    return (values.rank() - 1) / (n_values - 1).where(n_values > 1)
+    # Rounded, so that the same clusters in another order, summed in another order, are equal.
+    return (values.round(DIGITS).rank() - 1) / (n_values - 1).where(n_values > 1)
 
 
 def rule_scores(values: pd.DataFrame, kinds: Sequence[Sequence[str]]) -> pd.Series:
