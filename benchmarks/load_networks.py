@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import on_gpu
+import torch
 
 from utils import config, places, runs
 from utils.config.schema import Autoencoder as Protocol
 from utils.errors import UserError
+from utils.representations import autoencoders
 from utils.runs import networks
 from utils.runs.study import StudyRun
 from utils.store import cache
@@ -85,15 +88,23 @@ def load_study(folder: Path, found: dict[str, Any], study: str, where: dict[str,
 def trained_as(study: str, protocol: Protocol, seed: int) -> str | None:
     """Return the name under which `on_gpu.py` trains a protocol, or None if it does not."""
     if study == on_gpu.N2D:
-        asked = (protocol.options.get("widths"), protocol.batch_size, protocol.optimizer.name)
-        trained = (list(on_gpu.N2D_WIDTHS), on_gpu.N2D_BATCH, "adam")
-        return f"{on_gpu.N2D}.seed-{seed}" if asked == trained else None
+        shape = (1, 28, 28)
+        asked = autoencoders.build(protocol.architecture, shape, protocol.options, seed)
+        made = on_gpu.n2d_network(math.prod(shape), on_gpu.N2D_WIDTHS, seed)
+        is_same = _is_same(asked, made) and protocol.batch_size == on_gpu.N2D_BATCH
+        return f"{on_gpu.N2D}.seed-{seed}" if is_same else None
     for name, (network, its_seed) in on_gpu.read_networks().items():
         if (network["study"], its_seed) == (study, seed) and on_gpu.protocol_of(
             network
         ) == protocol:
             return name
     return None
+
+
+def _is_same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Tell whether two networks have the same layers with the same initial weights."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    return list(ours) == list(theirs) and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def history_of(noted: dict[str, list], seed: int) -> dict[str, list[float]]:

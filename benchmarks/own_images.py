@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 from utils import clustering, places, spaces
+from utils.clustering import numbers
 from utils.data import datasets
 from utils.estimator import FeatureClusterer
 from utils.representations import pretrained
@@ -43,7 +44,6 @@ ADDED = {
     "digits": {"mnist": dict.fromkeys(ALL, 4)},
 }
 K = range(2, 21)
-STRENGTH, HALVES = 0.8, 5
 BINS = 10
 
 
@@ -174,25 +174,9 @@ def eigengap(one: Folder) -> np.ndarray:
 
 
 def prediction_strength(one: Folder) -> np.ndarray:
-    """Take the largest k whose clusters of one half predict those of the other.
-
-    Tibshirani & Walther (2005), "Cluster validation by prediction strength", with their .8.
-    """
-    random = np.random.default_rng(one.seed)
-    strengths = dict.fromkeys(K, 0.0)
-    for _ in range(HALVES):
-        order = random.permutation(len(one.layout))
-        parts = np.array_split(one.layout[order], 2)
-        for k in (k for k in K if k < len(parts[1]) // 2):
-            first, second = (clustering.kmeans(part, k, 1, one.seed) for part in parts)
-            to_first = ((parts[1][:, None] - first.centres[None]) ** 2).sum(axis=2).argmin(axis=1)
-            together = []
-            for group in np.unique(second.assignment):
-                counts = np.bincount(to_first[second.assignment == group])
-                n = counts.sum()
-                together.append((counts * (counts - 1)).sum() / (n * (n - 1)) if n > 1 else 1.0)
-            strengths[k] += min(together) / HALVES
-    good = [k for k in K if strengths[k] >= STRENGTH]
+    """Take the largest k whose clusters of one half predict those of the other."""
+    strengths = numbers.prediction_strengths(one.layout, one.seed, K)
+    good = [k for k in K if strengths.get(k, 0) >= numbers.STRENGTH]
     if not good:
         return np.zeros(len(one.layout), int)
     return clustering.cluster("gmm", one.layout, max(good), one.seed).assignment

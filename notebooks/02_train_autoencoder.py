@@ -52,13 +52,15 @@ for name, value in protocol:
 #
 # The table is read from the network itself: each layer is run once, and the shape of its output and
 # its trainable parameters are listed. The decoder ends before the sigmoid that makes pixels of its
-# output; the loss and the reconstruction apply it.
+# output; the loss and the reconstruction apply it. In some studies the output is linear, without
+# one.
 
 # %%
 untrained = run.architecture()
 resize = run.study.images.resize
 layers = autoencoders.layer_table(untrained, training.image_shape(run.images, resize))
-layers.append({**layers[-1], "layer": "Sigmoid", "parameters": 0})
+if not isinstance(untrained, autoencoders.LinearAutoencoder):
+    layers.append({**layers[-1], "layer": "Sigmoid", "parameters": 0})
 parameters = pd.DataFrame(layers)
 parameters["output_shape"] = ["×".join(map(str, layer["output_shape"])) for layer in layers]
 run.record.table(parameters, "parameters", "Layers of the autoencoder, read from the network.")

@@ -17,7 +17,8 @@
 # # 3. Clustering the latents
 #
 # The autoencoder's latents are projected into the space in which the paper clusters (for
-# `mnist-cae`: PCA to 50 components), clustered with k-means, and scored. The maps are t-SNE
+# `mnist-cae`: PCA to 50 components, for `n2d`: UMAP to 10 dimensions), clustered with k-means, and
+# scored; a Gaussian mixture or DBSCAN follows where the paper uses it. The maps are t-SNE
 # (van der Maaten & Hinton 2008): they show neighbourhoods, but neither the distances between groups
 # nor the sizes of groups mean anything.
 
@@ -53,23 +54,35 @@ print(f"k-means: {protocol}")
 # ## From latents to clusters
 #
 # The network is that of notebook 2, which stored it. A study whose space is `raw` clusters the
-# latents as they are.
+# latents as they are. UMAP (McInnes, Healy & Melville 2018) is the authors' own `umap-learn`.
 
 
 # %% tags=["nbval-ignore-output"]
-def project(vectors):
-    """Return the vectors in the study's space, and the share of the variance that is kept."""
-    if space.name == "raw":
+def project(vectors, where=space, network="autoencoder"):
+    """Return the vectors in a space, and the share of the variance that is kept: None of UMAP."""
+    if where.name == "raw":
         return vectors, 1.0
-    scores, ratio = spaces.pca(vectors, n_components=space.n_components)
+    if where.name == "umap":
+        layout = run.stored(
+            f"{where.label}-{network}",
+            spaces.umap_reference,
+            vectors,
+            n_components=where.n_components,
+            n_neighbors=where.n_neighbors,
+            min_dist=where.min_dist,
+            seed=where.random_state,
+        )
+        return layout, None
+    scores, ratio = spaces.pca(vectors, n_components=where.n_components)
     return scores, float(ratio.sum())
 
 
 model, _ = run.autoencoder()
 latents = training.encode(model, run.images, run.study.images.resize)
 points, explained = project(latents)
-run.record.fact("pca_explained_variance", explained)
-print(f"{explained:.1%} of the latents' variance is kept")
+if explained is not None:
+    run.record.fact("pca_explained_variance", explained)
+    print(f"{explained:.1%} of the latents' variance is kept")
 
 # %%
 result = clustering.kmeans(
@@ -120,7 +133,9 @@ by_seed.round(4)
 variant_scores = {}
 for variant in run.variants:
     network, _ = run.autoencoder(variant)
-    vectors, _ = project(training.encode(network, run.images, run.study.images.resize))
+    vectors, _ = project(
+        training.encode(network, run.images, run.study.images.resize), network=variant.name
+    )
     found = clustering.kmeans(
         vectors, protocol.n_clusters, protocol.n_init, protocol.random_state
     ).assignment
@@ -216,6 +231,46 @@ if 3 <= points.shape[1] <= 100:
         drawn, clusters, cluster_names, "k-means centres", "cluster", result.centres
     )
     display(run.record.figure(centred, "dimensions_centres"))
+
+# %% [markdown]
+# ## Gaussian mixture
+#
+# Where the paper fits a mixture of Gaussians (expectation-maximisation: Dempster, Laird & Rubin
+# 1977), it is scikit-learn's with full covariances and, but for the seed, its defaults. It clusters
+# the study's space and further spaces of the same latents, such as a layout with other neighbours.
+
+# %%
+mixture = run.study.gmm
+print("This study does not use a mixture." if mixture is None else f"mixture: {mixture}")
+
+# %% tags=["nbval-ignore-output"]
+if mixture is not None:
+    mixture_scores = {}
+    for where in (space, *mixture.also_in):
+        located = points if where is space else project(latents, where)[0]
+        mixed = clustering.gaussian_mixture(
+            located, n_components=mixture.n_components, seed=mixture.random_state
+        )
+        placed = ("autoencoder", where.label, "gmm")
+        mixed_scores = metrics.score(mixed.assignment, run.labels, located)
+        run.result(mixed_scores, *placed)
+        mixture_scores[where.label] = run.record.score(*placed, mixed.assignment, mixed_scores)
+        if where is space:
+            in_mixture = mixed.assignment
+    display(pd.DataFrame(mixture_scores).round(4))
+
+# %% tags=["nbval-ignore-output"]
+if mixture is not None:
+    mixture_title = "Gaussian mixture on the latents"
+    mixture_confusion = figures.majority_confusion(
+        run.labels, in_mixture, run.class_names, mixture_title
+    )
+    mixture_names = figures.cluster_names(mixture.n_components)
+    mixture_map = figures.map_by_class(
+        xy, in_mixture[rows], mixture_names, mixture_title, "cluster"
+    )
+    display(run.record.figure(mixture_confusion, "confusion_mixture"))
+    display(run.record.figure(mixture_map, "tsne_mixture"))
 
 # %% [markdown]
 # ## DBSCAN

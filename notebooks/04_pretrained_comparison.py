@@ -91,6 +91,14 @@ model, _ = run.autoencoder()
 latents = training.encode(model, run.images[:n], run.study.images.resize)
 if space.name == "pca":
     latents, _ = spaces.pca(latents, n_components=space.n_components)
+elif space.name == "umap":
+    latents = spaces.umap_reference(
+        latents,
+        n_components=space.n_components,
+        n_neighbors=space.n_neighbors,
+        min_dist=space.min_dist,
+        seed=space.random_state,
+    )
 points = {"pixels": run.pixels()[:n], "autoencoder": latents}
 points |= {network.name: vectors for network, vectors in networks}
 

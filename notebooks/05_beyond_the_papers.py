@@ -65,6 +65,33 @@ shown = ["acc", "ari", "nmi", "ami", "silhouette", "davies_bouldin", "seconds"]
 scores.reindex(columns=shown).sort_values("ari", ascending=False).round(4)
 
 # %% [markdown]
+# ## Without labels: which method, how many clusters
+#
+# What a person without labels can look at. *Halves*: the adjusted Rand index of two clusterings of
+# all images, each made from one half and extended to the other by its nearest neighbours. The
+# silhouette is measured in the UMAP space of the features that were clustered. *Generalisation*:
+# how well a linear classifier predicts the clusters from the features. Agreement across seeds and
+# with other representations follows from the assignments. `config/selection.yaml` says which of
+# these choose a method, and why. Of more than 5,000 images so many are drawn, always the same.
+
+# %% tags=["nbval-ignore-output"]
+unlabelled = runs.open_label_free(run)
+if recipe is None:
+    display(pd.DataFrame([unlabelled.indices(method) for method in methods]).round(3))
+
+# %% [markdown]
+# The number of clusters that each rule finds in a representation, by its first 50 principal
+# components: Leiden at two resolutions, the front level that one's own pictures get, PLSCAN,
+# prediction strength and the silhouette of k-means. The last three look at the UMAP layout of the
+# components.
+
+# %% tags=["nbval-ignore-output"]
+if recipe is None:
+    numbers = [unlabelled.numbers(*one) for one in unlabelled.representations().items()]
+    display(pd.DataFrame(numbers))
+unlabelled.write()
+
+# %% [markdown]
 # ## Where the best method fails
 #
 # The best method is the one with the highest adjusted Rand index: this picture looks at labels, and
@@ -117,6 +144,34 @@ else:
             f"{confidence.min():.2f}.",
         )
     )
+
+# %% [markdown]
+# ## Images that the methods did not see
+#
+# The named methods once more, on other images. On *held-out* images no choice was ever made: a
+# method clusters them afresh. *Assigned* images are new to a method that was fitted on others:
+# each gets the cluster for which its ten nearest fitted images vote, weighted by inverse
+# distance, in the principal components of the method's representation. `acc_of_fit_match` is the
+# accuracy if clusters and classes stay matched as on the fitted images. The confidence is the
+# share of the vote, and `ece` its expected calibration error. Labels serve for these scores only.
+
+# %%
+new = runs.open_new_images(run)
+named = new.methods() if recipe is None else []
+print(f"{len(named)} methods: {new.in_words()}")
+
+# %% tags=["nbval-ignore-output"]
+for unseen_by in named:
+    new.held_out(unseen_by)
+    new.assign(unseen_by)
+new.write()
+new.by_method().round(4)
+
+# %% tags=["nbval-ignore-output"]
+confidences = new.reliability()
+if len(confidences):
+    calibration = figures.reliability(confidences, "Images that the methods did not see")
+    display(calibration)
 
 # %% [markdown]
 # ## Appendix: what else was tried

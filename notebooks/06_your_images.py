@@ -42,6 +42,7 @@ own_features = None  # a file of features with paths, instead of the network's
 least_similarity = 0.9  # of near copies, in (0, 1]
 against = None  # another folder: which of its pictures are here too
 subset = None  # how many pictures to choose for labelling
+method = None  # "auto": the clusterer and its number are chosen by a rule without labels
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import display
@@ -68,6 +69,7 @@ run = runs.open_pictures(
     least_similarity=least_similarity,
     against=against,
     subset=subset,
+    method=method,
 )
 
 # %% [markdown]
@@ -107,6 +109,18 @@ run.record.figure(
 # groups of very similar pictures apart. `--level N` puts another level in front. `--clusters K`
 # asks for K clusters, by a Gaussian mixture on a layout by **UMAP**; a clusterer that needs a
 # number and has none takes that of the highest **silhouette** of k-means.
+
+#
+# With `--method auto` a rule chooses among four methods, all with the number of groups of the level
+# in front: by the agreement of their clusters across seeds and halves of the pictures, their
+# silhouette in the UMAP layout, and their agreement with each other (`config/selection.yaml`).
+
+# %% tags=["nbval-ignore-output"]
+choice = run.choice
+if choice is not None:
+    print(f"Result: chosen without labels: {choice.why}")
+    if len(choice.table):
+        display(run.record.table(choice.table, "choice", f"The rule chose: {choice.why}"))
 
 # %% tags=["nbval-ignore-output"]
 model = run.model

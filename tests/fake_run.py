@@ -9,10 +9,19 @@ import pandas as pd
 
 from report import collect, evidence_tables, published
 from utils import config, metrics
+from utils.config import selection
 from utils.config.vocabulary import study_notebooks
 from utils.figures import atlas
 from utils.store import files
-from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE, STARTS_TABLE
+from utils.store.tables import (
+    CONFUSION_TABLE,
+    COSTS_TABLE,
+    LOSSES_TABLE,
+    NEW_IMAGES_TABLE,
+    RELIABILITY_TABLE,
+    STARTS_TABLE,
+    Table,
+)
 
 LOAD_PUBLISHED = published.load
 VERDICT = "{confidence: 0.95, power: 0.8, resamples: 1000, statement: inside the interval}"
@@ -133,6 +142,8 @@ def write_config(folder: Path) -> Path:
         text = STUDY.format(name=name, title=title, citation=citation, dataset=dataset)
         _write(folder / "studies" / f"{name}.yaml", text)
     _write(folder / "verdict.yaml", VERDICT)
+    rule = Path(__file__).parents[1] / "config" / selection.FILE
+    _write(folder / selection.FILE, rule.read_text(encoding="utf-8"))
     return folder
 
 
@@ -193,15 +204,15 @@ def leaderboards() -> dict:
     Returns
     -------
     dict
-        What `Results` has of them: ``boards``, ``metrics``, ``costs``, ``assignments`` and
-        ``labels``.
+        What `Results` has of them: ``boards``, ``metrics``, ``costs``, ``assignments``,
+        ``label_free``, ``numbers`` and ``labels``.
     """
     boards = {
         "beyond-mnist": _leaderboard("beyond-mnist", "Digits of MNIST"),
         "beyond-one": _leaderboard("beyond-one", "One seed"),
     }
     labels = np.arange(BOARD_IMAGES) % 10
-    scores, costs, assignments = [], [], []
+    scores, costs, assignments, indices, numbers = [], [], [], [], []
     for name, seeds in (("beyond-mnist", (0, 1, 2)), ("beyond-one", (0,))):
         for row in BOARD_ROWS:
             for seed in seeds:
@@ -209,13 +220,40 @@ def leaderboards() -> dict:
                 scores += made[0]
                 costs.append(made[1])
                 assignments.append(made[2])
+                for index in ("silhouette_umap", "agreement_halves", "generalisation"):
+                    key = {name: made[1][name] for name in COSTS_TABLE.columns[:5]}
+                    indices.append(key | {"index": index, "value": 1 - row[3]})
+        for seed in seeds:
+            key = {"study": name, "seed": seed, "representation": "pixels"}
+            numbers += [key | {"rule": "levels", "k": 9 + seed, "value": 0.9}]
     return {
         "boards": boards,
         "metrics": pd.DataFrame(scores),
         "costs": pd.DataFrame(costs),
         "assignments": pd.concat(assignments, ignore_index=True),
+        "label_free": pd.DataFrame(indices),
+        "numbers": pd.DataFrame(numbers),
         "labels": dict.fromkeys(boards, labels),
     }
+
+
+def new_images(
+    study: str, seed: int, kinds: tuple[str, ...] = ("fit", "assigned")
+) -> list[tuple[Table, pd.DataFrame]]:
+    """Make up what a method scores on images that it did not see."""
+    names = {"representation": "autoencoder", "space": "umap10", "clusterer": "gmm"}
+    key = {"study": study, "seed": seed, **names}
+    scores = pd.DataFrame(
+        [
+            {**key, "kind": kind, "n_fit": 200, "n": n, "metric": metric, "value": value}
+            for kind, n in (("fit", 200), ("assigned", 100), ("held_out", 200))
+            for metric, value in (("acc", 0.8), ("ari", 0.7), ("nmi", 0.75), ("ece", 0.05))
+            if kind in kinds and (metric != "ece" or kind == "assigned")
+        ]
+    )
+    bins = pd.DataFrame({"bin": [4, 9], "n": [20, 80], "confidence": [0.45, 0.98]})
+    bins = bins.assign(accuracy=[0.5, 0.875], kind="assigned", **key)
+    return [(NEW_IMAGES_TABLE, scores), (RELIABILITY_TABLE, bins)]
 
 
 def _leaderboard(name: str, title: str) -> config.Leaderboard:
@@ -284,6 +322,8 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
         STARTS_TABLE.write(rows, folder / STARTS_TABLE.file)
     if notebook == "02_train_autoencoder":
         LOSSES_TABLE.write(_losses(study, seed), folder / LOSSES_TABLE.file)
+        for schema, table in new_images(study, seed):
+            schema.write(table, folder / schema.file)
     _write_json(folder / "executed.ipynb", _notebook(notebook))
     manifest = {
         "notebook": notebook,

@@ -32,6 +32,8 @@ CLUSTERERS = (
     "dbscan_knee",
     "som",
     "leiden",
+    "evoc",
+    "plscan",
 )
 BACKBONES = (
     "efficientnet_lite0",
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the arguments."""
     parser.usage = (
         f"{PROGRAM} images DIR [--clusters K|auto] [--level N] [--backbone NAME]"
-        " [--clusterer NAME]"
+        " [--clusterer NAME] [--method auto]"
         " [--name TITLE] [--labels folders|CSV] [--exclude PATTERN]... [--largest-megapixels N]"
         " [--no-metadata] [--features FILE] [--subset N] [--against DIR] [--duplicates-from S]"
         " [--export DIR [--levels] [--copy]] [--out DIR] [--seed N] [--offline]\n"
@@ -76,6 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clusterer",
         metavar="NAME",
         help=f"{', '.join(CLUSTERERS)} (default: levels; with --clusters K gmm)",
+    )
+    parser.add_argument(
+        "--method",
+        metavar="auto",
+        help="choose among a few methods by a rule that needs no label (takes longer)",
     )
     parser.add_argument("--name", metavar="TITLE", help="title of the report (default: the folder)")
     parser.add_argument("--labels", metavar="folders|CSV", help="for scoring only")
@@ -140,7 +147,7 @@ def check(options: argparse.Namespace) -> None:
         for text in texts:
             require_utf8(option, text)
     if options.model is not None:
-        for name in ("clusters", "clusterer", "level", "backbone", "labels"):
+        for name in ("clusters", "clusterer", "level", "backbone", "labels", "method"):
             if getattr(options, name) is not None:
                 raise WrongCall(f"--{name} cannot be combined with --model, which determines it")
         for name in ("subset", "against", "duplicates_from"):
@@ -170,6 +177,8 @@ def check(options: argparse.Namespace) -> None:
         options.features = place("--features", options.features)
     if options.against is not None:
         options.against = _other_folder(options)
+    if options.method is not None:
+        _check_method(options)
     if options.clusterer is None:
         options.clusterer = "levels" if options.clusters == "auto" else "gmm"
     _one_of("--clusterer", options.clusterer, CLUSTERERS)
@@ -233,6 +242,22 @@ def _number_or_auto(option: str, text: str | None) -> int | str:
         return whole_number_from_1(text)
     except argparse.ArgumentTypeError:
         raise WrongCall(f"{option} {text!r}: must be 'auto' or a whole number from 1") from None
+
+
+def _check_method(options: argparse.Namespace) -> None:
+    """Refuse another method than "auto", and what would choose a method besides it."""
+    if options.method != "auto":
+        raise WrongCall(
+            f"--method {options.method!r}: allowed is 'auto'; --clusterer NAME names a method"
+        )
+    given = (options.clusterer is not None, options.clusters != "auto")
+    for name, is_given in (
+        *zip(("clusterer", "clusters"), given, strict=True),
+        ("level", options.level != "auto"),
+        ("levels", options.levels),
+    ):
+        if is_given:
+            raise WrongCall(f"--{name} cannot be combined with --method auto, which chooses it")
 
 
 def _check_levels(options: argparse.Namespace) -> None:

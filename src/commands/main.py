@@ -17,13 +17,34 @@ from typing import NoReturn
 
 if not __package__:  # run alone, with nothing of ours on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from commands import bench, images, lab, publish, recipe, run
+from commands import (
+    bench,
+    check_study,
+    compare,
+    images,
+    lab,
+    new_study,
+    publish,
+    recipe,
+    run,
+    status,
+)
 from commands.arguments import PROGRAM, Parser, WrongCall
 from commands.last_resort import guarded
 from utils import places
 
 # Each has HELP, add_arguments, check and act. Without a name, `run` acts.
-COMMANDS = {"images": images, "lab": lab, "bench": bench, "recipe": recipe, "publish": publish}
+COMMANDS = {
+    "images": images,
+    "lab": lab,
+    "new-study": new_study,
+    "check": check_study,
+    "bench": bench,
+    "recipe": recipe,
+    "publish": publish,
+    "status": status,
+    "compare": compare,
+}
 # What follows -- is for Snakemake or JupyterLab.
 PASSING_ON = (run, lab)
 GO_ON, ANSWERED = 0, 3

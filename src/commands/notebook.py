@@ -29,7 +29,7 @@ from utils.store.files import (
     write_checksums,
     write_json,
 )
-from utils.store.fingerprints import numbers_fingerprint
+from utils.store.fingerprints import notebook_definitions, numbers_fingerprint
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -335,7 +335,9 @@ def main(arguments: list[str] | None = None) -> int:
     title = title_of(options.notebook, options.study, options.seed)
     began = datetime.now(UTC)
     tell("start", title)
-    note = made_from(options.code, numbers_fingerprint(script), options.inputs)
+    note = made_from(
+        options.code, numbers_fingerprint(script), options.inputs, notebook_definitions(script)
+    )
     try:
         run_notebook(
             script,

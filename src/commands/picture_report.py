@@ -45,7 +45,6 @@ def report_on(request: PictureRequest) -> pd.DataFrame:
         request.study,
         request.seed,
         request.title,
-        request.clusterer,
         request.out,
         request.owner,
         began,
@@ -92,6 +91,7 @@ def _run_notebook(request: PictureRequest, run_dir: Path) -> None:
         "subset": request.subset,
         "against": None if request.against is None else str(request.against),
         "least_similarity": request.least_similarity,
+        "method": request.method,
     }
     script = places.root() / "notebooks" / f"{PICTURES_NOTEBOOK}.py"
     try:

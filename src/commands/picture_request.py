@@ -40,6 +40,8 @@ class PictureRequest:
         The level of groups in front, 1 for the coarsest.
     levels : bool
         Whether an export has a folder within a folder for each level.
+    method : str or None
+        "auto" if the clusterer and its number are chosen by the rule without labels.
     """
 
     folder: Path
@@ -64,6 +66,7 @@ class PictureRequest:
     least_similarity: float
     level: int | str
     levels: bool
+    method: str | None
 
     @property
     def owner(self) -> str:
@@ -111,6 +114,7 @@ def request_of(options: Namespace, study: str) -> PictureRequest:
         least_similarity=options.duplicates_from,
         level=options.level,
         levels=options.levels,
+        method=options.method,
     )
     _require_apart(request)
     found = picture_files.find(request.folder, request.labels, request.exclude)

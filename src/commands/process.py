@@ -65,6 +65,19 @@ def only_run() -> Iterator[IO[str]]:
         yield lock
 
 
+def running() -> str | None:
+    """Return the number of the process that holds this checkout's lock; None without one."""
+    lock = places.runs() / ".lock"
+    if not lock.is_file():
+        return None
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip()
+    return None
+
+
 @contextmanager
 def group(command: list[str], log: IO[str], lock: IO[str]) -> Iterator[subprocess.Popen]:
     """Start a command as a process group that never outlives this block or this process.

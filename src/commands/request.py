@@ -66,7 +66,21 @@ def notebooks_of(topic: Study | Leaderboard, seed: int, seeds: Sequence[int]) ->
 
 
 def request_of(options: Namespace) -> Request:
-    """Validate a checked call against the configuration, and make the folder of the report.
+    """Validate a checked call as `validated` does, and make the folder of the report.
+
+    Raises
+    ------
+    UserError
+        If a study or the profile is invalid, or the report must not be written to its folder.
+    """
+    request = validated(options)
+    names = [name for name in RESULTS if Path(name).suffix]
+    prepare_out(options.out, report_of_profile(request.profile.profile), names)
+    return request
+
+
+def validated(options: Namespace) -> Request:
+    """Validate a checked call against the configuration; nothing is written.
 
     Parameters
     ----------
@@ -76,13 +90,11 @@ def request_of(options: Namespace) -> Request:
     Raises
     ------
     UserError
-        If a study or the profile is invalid, or the report must not be written to its folder.
+        If a study or the profile is invalid.
     """
     profile, out = load_profile(options.profile), options.out
     studies = tuple(load_topic(name) for name in options.studies)
     require_sound(studies, profile)
-    names = [name for name in RESULTS if Path(name).suffix]
-    prepare_out(out, report_of_profile(profile.profile), names)
     return Request(
         profile=profile,
         studies=studies,

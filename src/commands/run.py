@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 USAGE = (
     f"{PROGRAM} [--profile NAME] [--studies A,B] [--seeds N] [--out DIR] [--cores N] [--offline]"
     f" [--version] [--help] [-- ...]\n"
-    f"       {PROGRAM} images | lab | bench | recipe | publish ..."
+    f"       {PROGRAM} images | lab | new-study | check | bench | recipe | publish | status"
+    " | compare ..."
 )
 
 
@@ -38,6 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Arguments after -- go to Snakemake. A second run repeats only what has changed. "
         f"'{PROGRAM} COMMAND --help' describes a command."
     )
+    add_selection(parser)
+    parser.add_argument(
+        "--cores", metavar="N", type=whole_number_from_1, help="processor cores (default: all)"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="use no network: only data that are already here"
+    )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Define the arguments that say what is run, and where its report goes."""
     parser.add_argument(
         "--profile", metavar="NAME", default="quick", help="how much to run: quick (default), paper"
     )
@@ -54,12 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", metavar="DIR", help="folder of the report (default: reports/PROFILE)"
-    )
-    parser.add_argument(
-        "--cores", metavar="N", type=whole_number_from_1, help="processor cores (default: all)"
-    )
-    parser.add_argument(
-        "--offline", action="store_true", help="use no network: only data that are already here"
     )
 
 

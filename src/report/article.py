@@ -269,7 +269,7 @@ def _method_rows(
                 [
                     config.load_leaderboard(name).title,
                     board_sections.method_name(row),
-                    board_sections.labels_behind(row),
+                    row.labels,
                     fixed(row.acc, 3),
                     fixed(row.ari, 3),
                     duration(row.seconds),

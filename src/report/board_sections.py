@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from report import new_images
 from report.board_tables import read_tables
+from report.label_free import numbers_found
 from report.leaderboards import pareto_front
-from report.markdown import MARK, duration, escape, fixed, number
-from report.notebook_parts import INTERNAL, FigureView, Page, own_figure, page_of
-from report.significance import IMAGE_RESAMPLES
+from report.markdown import MARK, duration, escape, fixed, number, p_value
+from report.new_images import NewImagesView
+from report.notebook_parts import FigureView, Page, own_figure, page_of
+from report.resampling import IMAGE_RESAMPLES
 from utils import config
-from utils.config.methods import Method
+from utils.clustering.numbers import RULES
 from utils.config.metrics_table import METRICS
+from utils.config.selection import INDICES, RULE, load_selection
 from utils.config.vocabulary import describe_parts
 
 if TYPE_CHECKING:
@@ -38,8 +42,6 @@ ALL_METHODS = {
     "Cal.-H.": METRICS["calinski_harabasz"].sign,
     **{"k": 0, "Cov.": 1, "Stab.": 1, "Seconds": -1, "MB": -1},
 }
-# With their 1,000 kinds; those of ResNet50 and EfficientNet-Lite were trained with them.
-IMAGENET_LABELS = "ImageNet-1k"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class BoardView:
     difference_rows: list[list[object]] = field(default_factory=list)
     ranking_rows: list[list[object]] = field(default_factory=list)
     found_rows: list[list[object]] = field(default_factory=list)
+    number_rows: list[list[object]] = field(default_factory=list)
+    number_errors: list[tuple[str, float]] = field(default_factory=list)
     all_rows: list[list[object]] = field(default_factory=list)
     settings_rows: list[list[object]] = field(default_factory=list)
     picks: list[Any] = field(default_factory=list)
@@ -95,6 +99,7 @@ class BoardView:
     published_targets: list[Target] = field(default_factory=list)
     attempt_rows: list[list[object]] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
+    new_images: NewImagesView = field(default_factory=NewImagesView)
 
     @property
     def all_header(self) -> list[str]:
@@ -107,12 +112,33 @@ class BoardView:
         return "".join({1: "+", -1: "-", 0: "."}[sign] for sign in ALL_METHODS.values())
 
     @property
+    def choice(self) -> Any:
+        """What the rule chose: a line of the rankings; None if it chose nothing."""
+        chosen = [pick for pick in self.picks if pick.index == RULE and pick.n_rows]
+        return chosen[0] if chosen else None
+
+    @property
+    def single_picks(self) -> list[Any]:
+        """The lines of the single indices that at least one method has."""
+        return [pick for pick in self.picks if pick.index != RULE and pick.n_rows]
+
+    @property
+    def number_header(self) -> list[str]:
+        """Heads of the table of the numbers of clusters that rules found."""
+        return ["Representation", *(rule.name for rule in RULES.values())]
+
+    @property
     def is_one_seed(self) -> bool:
         """Whether no method has more than one seed."""
         return self.n_seeds == 1
 
 
-def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: Path) -> BoardView:
+def board_view(
+    board: config.Leaderboard,
+    tables: dict[str, pd.DataFrame],
+    out: Path,
+    numbers: pd.DataFrame | None = None,
+) -> BoardView:
     """Gather what the section of a leaderboard shows.
 
     Parameters
@@ -122,6 +148,8 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         What `board_tables.read_tables` returned.
     out : Path
         Folder of the report, in which the leaderboard's figure lies.
+    numbers : DataFrame, optional
+        Columns of `tables.NUMBERS_TABLE`; those of other leaderboards are left out.
     """
     name = board.leaderboard
     plain = BoardView(
@@ -147,11 +175,12 @@ def board_view(board: config.Leaderboard, tables: dict[str, pd.DataFrame], out: 
         next=compared[0] if compared else None,
         n_compared=len(compared),
         n_decided=len(decided),
-        n_beaten=sum(row.excludes_zero and row.difference > 0 for row in decided),
+        n_beaten=sum(differs(row) and row.difference > 0 for row in decided),
         top_rows=[_top_row(row) for row in listed[:TOP_METHODS]],
         difference_rows=[_difference_row(row) for row in compared],
         ranking_rows=[_ranking_row(row) for row in rankings.itertuples(index=False)],
         found_rows=[_found_row(row) for row in found],
+        **_numbers(numbers, board),
         all_rows=[_board_row(row) for row in listed],
         settings_rows=[
             [_with_names(row), row.recipe or "–", _with_reason(row, board)] for row in listed
@@ -179,6 +208,7 @@ def context(
     return {
         "boards": _board_views(results, published, out, marked),
         "image_resamples": IMAGE_RESAMPLES,
+        "selection": load_selection(),
     }
 
 
@@ -190,10 +220,11 @@ def _board_views(
     tables = read_tables(out)
     return [
         replace(
-            board_view(board, tables, out),
+            board_view(board, tables, out, results.numbers),
             published_rows=_published_rows(name, published, marked),
             published_targets=_published_targets(board, published),
             pages=[page_of(results, run, out) for run in results.first_runs(name)],
+            new_images=new_images.view(board, results.new_images, results.reliability, out),
         )
         for name, board in results.boards.items()
     ]
@@ -236,7 +267,7 @@ def _published_rows(
     shown = [row for place, row in enumerate(rows) if place < PUBLISHED_METHODS or row.recipe]
     marks = [MARK if (name, row.representation) in marked else "" for row in shown]
     return [
-        [method_name(row), labels_behind(row), number(row.n), row.n_seeds]
+        [method_name(row), row.labels, number(row.n), row.n_seeds]
         + [score_and_interval(row, score) + mark for score in ("acc", "ari")]
         + [fixed(row.stability, 3), _seconds(row)]
         for row, mark in zip(shown, marks, strict=True)
@@ -287,12 +318,6 @@ def _parts_in_words(row: Any) -> tuple[str, str, str]:
     return (" + ".join(views), *others)
 
 
-def labels_behind(row: Any) -> str:
-    """Say with which labels the weights of a method's network were trained before; or "none"."""
-    method = Method.from_table(row.representation, row.space, row.clusterer)
-    return IMAGENET_LABELS if method.weights_trained_with else "none"
-
-
 def _with_names(row: Any) -> Markup:
     """Name a method in words, with the names of its parts in files and commands to be searched."""
     names = escape(" ".join([row.representation, row.space, row.clusterer]))
@@ -302,14 +327,14 @@ def _with_names(row: Any) -> Markup:
 def _top_row(row: Any) -> list[object]:
     return [
         *_parts_in_words(row),
-        labels_behind(row),
+        row.labels,
         *(score_and_interval(row, score) for score in ("acc", "ari", "nmi")),
         *(_clusters_of(row), fixed(row.stability, 3), _seconds(row)),
     ]
 
 
 def score_and_interval(row: Any, score: str) -> str:
-    """Write the mean of a score and, if there is one, its interval over the seeds."""
+    """Write the mean of a score and, if there is one, its interval over seeds and images."""
     mean, low, high = (getattr(row, f"{score}{end}") for end in ("", "_low", "_high"))
     if math.isnan(low):
         return fixed(mean, 3)
@@ -336,15 +361,59 @@ def _seconds(row: Any) -> str:
 def _difference_row(row: Any) -> list[object]:
     interval = "–" if math.isnan(row.ci_low) else f"{fixed(row.ci_low)} to {fixed(row.ci_high)}"
     scores = [fixed(value) for value in (row.best_ari, row.ari, row.difference)]
-    tested = {0: "not tested", 1: "one seed"}.get(row.n_seeds, "yes" if row.excludes_zero else "no")
+    tested = {0: "not tested", 1: "one seed"}.get(row.n_seeds) or p_value(row.p_holm)
     return [method_name(row), number(row.n_seeds), *scores, interval, tested]
+
+
+def differs(row: Any) -> bool:
+    """Return whether a compared method differs from the best one, all comparisons considered."""
+    return row.p_holm < 1 - config.load_verdict_rule().confidence
 
 
 def _ranking_row(row: Any) -> list[object]:
     counts = [number(n) for n in (row.n_rows, row.n_partial, row.n_undefined)]
     picked = method_name(row) if row.n_rows else "–"
     lost = [fixed(value) for value in (row.ari, row.best_ari, row.regret)]
-    return [INTERNAL[row.index], fixed(row.tau, 3), *counts, picked, *lost]
+    share = "–" if math.isnan(row.regret) else f"{100 * row.regret / row.best_ari:.1f} %"
+    interval = (
+        "–" if math.isnan(row.tau_low) else f"{fixed(row.tau_low, 2)} to {fixed(row.tau_high, 2)}"
+    )
+    name = capitalised(index_name(row.index))
+    return [name, fixed(row.tau, 3), interval, *counts, picked, *lost, share]
+
+
+def index_name(key: str) -> str:
+    """Name an index that needs no label, or the rule, in running text."""
+    return "rule" if key == RULE else INDICES[key].name
+
+
+def capitalised(text: str) -> str:
+    """Return a text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def _numbers(numbers: pd.DataFrame | None, board: config.Leaderboard) -> dict[str, Any]:
+    """Write the numbers of clusters that rules found, and the mean error of each rule."""
+    if numbers is None or numbers.empty or board.leaderboard not in set(numbers["study"]):
+        return {}
+    own = numbers[numbers["study"] == board.leaderboard]
+    found = numbers_found(own, board.n_clusters)
+    rows = []
+    for representation, part in found.groupby("representation", sort=False):
+        by_rule = {row.rule: row for row in part.itertuples(index=False)}
+        cells = [_k_range(by_rule[rule]) if rule in by_rule else "–" for rule in RULES]
+        rows.append([_representation_in_words(representation), *cells])
+    errors = found.groupby("rule")["error"].mean()
+    rows.append(["Mean error of ln k", *(fixed(errors.get(rule, math.nan), 2) for rule in RULES)])
+    ordered = sorted((errors[rule], rule) for rule in RULES if rule in errors)
+    return {
+        "number_rows": rows,
+        "number_errors": [(RULES[rule].name, float(error)) for error, rule in ordered],
+    }
+
+
+def _representation_in_words(representation: str) -> str:
+    return describe_parts(representation, "raw", "kmeans")[0]
 
 
 def _found_row(row: Any) -> list[object]:
@@ -359,7 +428,7 @@ def _board_row(row: Any) -> list[object]:
     chosen = fixed(row.calinski_harabasz, 0)
     memory = "–" if math.isnan(row.peak_memory_mb) else number(round(row.peak_memory_mb))
     return [
-        *(_with_names(row), labels_behind(row), number(row.n_seeds)),
+        *(_with_names(row), row.labels, number(row.n_seeds)),
         *(fixed(value, 3) for value in scores),
         *(chosen, _clusters_of(row), fixed(row.coverage, 2), fixed(row.stability, 2)),
         *(_seconds(row), memory),
@@ -367,7 +436,9 @@ def _board_row(row: Any) -> list[object]:
 
 
 FILTERS = {
+    "differs": differs,
+    "p_value": p_value,
     "method_name": method_name,
-    "index_name": lambda key: METRICS[key].name,
+    "index_name": index_name,
     "clusters": clusters_in_words,
 }

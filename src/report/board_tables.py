@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from report.leaderboards import label_free_ranking, leaderboard, pareto_front
+from report.label_free import index_values, label_free_ranking
+from report.leaderboards import leaderboard, pareto_front
 from report.significance import significance
 from utils import config, figures
+from utils.config.selection import load_selection
 from utils.store.tables import BOARD_TABLES, BUILD_AGAIN
 
 # --- files -------------------------------------------------------------------------------------
@@ -22,6 +24,7 @@ def write_tables(
     costs: pd.DataFrame,
     assignments: pd.DataFrame,
     labels: Mapping[str, np.ndarray],
+    label_free: pd.DataFrame,
     rule: config.VerdictRule,
     out: Path,
 ) -> None:
@@ -35,9 +38,10 @@ def write_tables(
         As for `leaderboard`; rows of other studies are ignored.
     labels : mapping of str to ndarray of int, shape (N,)
         Class of each image, by leaderboard.
+    label_free : DataFrame
+        Columns of `tables.LABEL_FREE_TABLE`.
     rule : VerdictRule
-        Confidence of all intervals, and resamples of those over seeds; those over seeds and images
-        have `IMAGE_RESAMPLES`.
+        Confidence of all intervals.
     out : Path
         Folder that gets the files of `BOARD_TABLES` and ``figures/<leaderboard>-pareto``, each
         atomically.
@@ -45,13 +49,18 @@ def write_tables(
     made: dict[str, list[pd.DataFrame]] = {name: [] for name in BOARD_TABLES}
     for name, described in boards.items():
         own = [frame[frame["study"] == name] for frame in (metrics, costs, assignments)]
-        board = leaderboard(*own, rule.confidence, rule.resamples)
-        if board.empty:
+        if own[0].empty:
             continue
+        board = leaderboard(*own, labels[name], rule.confidence)
         tables = (
             board,
             significance(own[2], labels[name], board, confidence=rule.confidence),
-            label_free_ranking(board),
+            label_free_ranking(
+                index_values(board, label_free[label_free["study"] == name], own[2]),
+                load_selection(),
+                described.n_clusters,
+                rule.confidence,
+            ),
         )
         for parts, table in zip(made.values(), tables, strict=True):
             parts.append(table.assign(study=name))

@@ -41,7 +41,9 @@ from utils.store.tables import (
     LABELS_TABLE,
     LOSSES_TABLE,
     METRICS_TABLE,
+    NEW_IMAGES_TABLE,
     NUMBERS_TABLE,
+    RELIABILITY_TABLE,
     STARTS_TABLE,
 )
 
@@ -73,6 +75,8 @@ class Results:
     costs: pd.DataFrame
     label_free: pd.DataFrame
     numbers: pd.DataFrame
+    new_images: pd.DataFrame
+    reliability: pd.DataFrame
     labels: dict[str, np.ndarray]
 
     @property
@@ -108,6 +112,10 @@ class Results:
             MAPS_TABLE.file: map_points.of_runs(first_runs),
             DIMENSIONS_TABLE.file: map_points.dimensions_of_runs(first_runs),
             ORIGINS_TABLE.file: origins_of.of_runs(self.notebooks),
+            NEW_IMAGES_TABLE.file: self.new_images,
+            RELIABILITY_TABLE.file: self.reliability,
+            LABEL_FREE_TABLE.file: self.label_free,
+            NUMBERS_TABLE.file: self.numbers,
         }
 
     @cached_property
@@ -228,6 +236,8 @@ def collect(profile: str, studies: Sequence[str], seeds: Sequence[int], runs_dir
         costs=COSTS_TABLE.joined(_tables(good, COSTS_TABLE)),
         label_free=LABEL_FREE_TABLE.joined(_tables(good, LABEL_FREE_TABLE)),
         numbers=NUMBERS_TABLE.joined(_tables(good, NUMBERS_TABLE)),
+        new_images=NEW_IMAGES_TABLE.joined(_tables(good, NEW_IMAGES_TABLE)),
+        reliability=RELIABILITY_TABLE.joined(_tables(good, RELIABILITY_TABLE)),
         labels=_read_labels(good),
     )
 

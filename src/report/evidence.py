@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report import derived_tables, evidence_tables, provenance
+from report import derived_tables, evidence_tables, new_images, provenance
 from report.board_tables import write_tables
 from report.forests import draw_forests
 from report.notebook_parts import figure_stems
@@ -56,9 +56,11 @@ def write_results(results: Results, out: Path) -> dict[str, Any]:
             results.costs,
             results.assignments,
             results.labels,
+            results.label_free,
             config.load_verdict_rule(),
             out,
         )
+        new_images.draw(results.boards, results.reliability, out)
     return record
 
 

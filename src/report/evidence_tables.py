@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 from utils.store.tables import (
     BUILD_AGAIN,
     CONFUSION_TABLE,
+    LABEL_FREE_TABLE,
     LOSSES_TABLE,
+    NEW_IMAGES_TABLE,
+    NUMBERS_TABLE,
+    RELIABILITY_TABLE,
     STARTS_TABLE,
     Table,
 )
@@ -68,7 +72,7 @@ ORIGINS_TABLE = Table(
             "study": "str",
             "seed": "int64",
             **dict.fromkeys(("notebook", "representation", "precision"), "str"),
-            **dict.fromkeys(("code", "commit", "processor", "computed"), "str"),
+            **dict.fromkeys(("code", "settings", "commit", "processor", "computed"), "str"),
             "seconds": "float64",
             **dict.fromkeys(
                 ("network_code", "network_commit", "network_processor", "network_computed"), "str"
@@ -76,6 +80,7 @@ ORIGINS_TABLE = Table(
             "network_seconds": "float64",
         }
     ),
+    added=("settings",),
 )
 EVIDENCE = (
     CONFUSION_TABLE,
@@ -85,6 +90,10 @@ EVIDENCE = (
     MAPS_TABLE,
     DIMENSIONS_TABLE,
     ORIGINS_TABLE,
+    NEW_IMAGES_TABLE,
+    RELIABILITY_TABLE,
+    LABEL_FREE_TABLE,
+    NUMBERS_TABLE,
 )
 
 

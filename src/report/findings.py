@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from report import board_sections
+from report import board_sections, leaderboards
 from report.article_figures import RANDOM, indices_of
 from report.comparisons import Comparison, compare
 from report.markdown import duration
@@ -176,7 +176,7 @@ def frozen_sentence(found: Sequence[Beside], indices: IndexFinding) -> str:
     """Say on which datasets frozen features beat the autoencoder, and whether indices show it."""
     worse, better, undecided = _by_outcome(found)
     network = (
-        f"frozen features of {NAMES[SUBSTITUTE]} (trained with {board_sections.IMAGENET_LABELS}'s "
+        f"frozen features of {NAMES[SUBSTITUTE]} (trained with {leaderboards.IMAGENET_LABELS}'s "
         "labels)"
     )
     parts = [

@@ -8,21 +8,23 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from report.statistics import bootstrap_interval
+from report.resampling import IMAGE_RESAMPLES, over_images, over_seeds, percentile_interval
 from utils import errors
+from utils.config.methods import Method
 from utils.config.metrics_table import INTERNAL, METRICS
 from utils.metrics.agreement import stability
-from utils.store.tables import LEADERBOARD_TABLE, RANKINGS_TABLE
+from utils.store.tables import LEADERBOARD_TABLE
 
 ROW = ("representation", "space", "clusterer", "n")
-# Reported with an interval over the seeds; the first one ranks the rows.
+# Reported with an interval over seeds and images; the first one ranks the rows.
 SCORES = ("ari", "acc", "nmi", "ami")
+# With their 1,000 kinds; those of ResNet50 and EfficientNet-Lite were trained with them.
+IMAGENET_LABELS, NO_LABELS = "ImageNet-1k", "none"
 COVERED = ("acc_covered", "ari_covered", "nmi_covered")
 # Internal indices; the sign makes more of each one better.
 INDICES = {key: METRICS[key].sign for key in INTERNAL}
 # Without the leaderboard's name.
 BOARD_COLUMNS = LEADERBOARD_TABLE.columns[1:]
-RANKING_COLUMNS = RANKINGS_TABLE.columns[1:]
 
 
 # --- the rows ----------------------------------------------------------------------------------
@@ -32,8 +34,9 @@ def leaderboard(
     metrics: pd.DataFrame,
     costs: pd.DataFrame,
     assignments: pd.DataFrame,
+    labels: np.ndarray,
     confidence: float = 0.95,
-    resamples: int = 10_000,
+    resamples: int = IMAGE_RESAMPLES,
 ) -> pd.DataFrame:
     """Gather each row of one leaderboard over its seeds.
 
@@ -46,17 +49,21 @@ def leaderboard(
         ``k_given`` whether the method was given the number of classes.
     assignments : DataFrame
         Columns of `tables.ASSIGNMENTS_TABLE`; −1 is noise.
+    labels : ndarray of int, shape (N,)
+        Class of each image, in the order of ``index``; for scoring only.
     confidence : float
         Of the intervals, in (0, 1).
     resamples : int
-        Of the seeds, see `statistics.bootstrap_interval`.
+        Of seeds and images together, see `resampling`.
 
     Returns
     -------
     DataFrame
         Columns `BOARD_COLUMNS`, a line per representation, space, clusterer and number of images,
-        by falling mean ARI. ``n_seeds`` counts the seeds with an ARI. A score is the mean over
-        seeds with its interval (missing for one seed). An internal index, and a score on the
+        by falling mean ARI. ``labels`` names the data set with whose labels the weights of a frozen
+        network were trained, or is "none". ``n_seeds`` counts the seeds with an ARI. A score is the
+        mean over seeds, with the interval of seeds and images drawn anew (missing for one seed,
+        which says nothing of the spread over seeds). An internal index, and a score on the
         covered points only, is a mean too, and missing unless every seed has it. ``coverage`` is
         the mean share of points that are no noise, ``k_low`` and ``k_high`` the least and most
         clusters found, ``stability`` the mean ARI between the clusterings of two seeds (missing
@@ -82,7 +89,9 @@ def leaderboard(
             )
         lines.append(
             dict(zip(ROW, key, strict=True))
-            | _scores_over_seeds(rows, confidence, resamples)
+            | {"labels": labels_behind(*key[:3])}
+            | _scores_over_seeds(rows)
+            | _intervals(clusterings.get(key, {}), labels[: key[-1]], confidence, resamples)
             | {"stability": stability(clusterings.get(key, {}))}
             | _cost_over_seeds(costs_of[key[:3]])
         )
@@ -90,14 +99,18 @@ def leaderboard(
     return board.sort_values("ari", ascending=False, kind="stable", ignore_index=True)
 
 
-def _scores_over_seeds(rows: pd.DataFrame, confidence: float, resamples: int) -> dict[str, float]:
+def labels_behind(representation: str, space: str, clusterer: str) -> str:
+    """Say with which labels the weights of a method's network were trained before; or "none"."""
+    method = Method.from_table(representation, space, clusterer)
+    return IMAGENET_LABELS if method.weights_trained_with else NO_LABELS
+
+
+def _scores_over_seeds(rows: pd.DataFrame) -> dict[str, float]:
     by_seed = rows.pivot(index="seed", columns="metric", values="value").astype(float)
     found: dict[str, float] = {"n_seeds": 0}
     for score in SCORES:
         values = by_seed[score].dropna().tolist() if score in by_seed else []
-        low, high = bootstrap_interval(values, confidence, resamples) or (np.nan, np.nan)
-        mean = float(np.mean(values)) if values else np.nan
-        found |= {score: mean, f"{score}_low": low, f"{score}_high": high}
+        found[score] = float(np.mean(values)) if values else np.nan
         if score == SCORES[0]:
             found["n_seeds"] = len(values)
     for metric in (*INDICES, *COVERED):
@@ -108,6 +121,21 @@ def _scores_over_seeds(rows: pd.DataFrame, confidence: float, resamples: int) ->
         "k_low": int(of_seed["k_found"].min()),
         "k_high": int(of_seed["k_found"].max()),
     }
+
+
+def _intervals(
+    clusterings: dict[int, np.ndarray], labels: np.ndarray, confidence: float, resamples: int
+) -> dict[str, float]:
+    """Return the ends of each score's interval, of one row's clusterings by seed."""
+    if len(clusterings) < 2:
+        return {}
+    random = np.random.default_rng(0)
+    drawn = over_images(list(clusterings.values()), labels, SCORES, resamples, random)
+    ends = {}
+    for score, values in drawn.items():
+        low, high = percentile_interval(over_seeds(values, random), confidence)
+        ends |= {f"{score}_low": low, f"{score}_high": high}
+    return ends
 
 
 def _cost_over_seeds(costs: pd.DataFrame) -> dict[str, object]:
@@ -132,57 +160,7 @@ def _clusterings(assignments: pd.DataFrame) -> dict[tuple, dict[int, np.ndarray]
     return found
 
 
-# --- what a reader without labels would do -----------------------------------------------------
-
-
-def label_free_ranking(board: pd.DataFrame) -> pd.DataFrame:
-    """Compare the order in which each internal index puts the rows with that by ARI.
-
-    Parameters
-    ----------
-    board : DataFrame
-        What `leaderboard` returned; its indices are measured in one common space.
-
-    Returns
-    -------
-    DataFrame
-        Columns `RANKING_COLUMNS`, a line per index of `INDICES`. ``tau`` in [−1, 1] is Kendall's
-        tau-b between the two orders (missing for fewer than two rows or a constant index); 1 is the
-        same order, also for Davies-Bouldin, of which less is better. It is taken over ``n_rows``
-        rows: ``n_undefined`` have no such index or no ARI, and ``n_partial`` have noise, which an
-        index does not look at, so that it describes another set of points. The row with the best
-        value of the index is the one a reader without labels would pick; it comes with its ARI, the
-        ARI of the best of all rows, and what is lost, ``regret``. Of equal values the first row by
-        name is picked.
-
-    References
-    ----------
-    Kendall (1945), "The treatment of ties in ranking problems".
-    """
-    from scipy.stats import kendalltau
-
-    partial = board["coverage"] < 1
-    lines = []
-    for index, sign in INDICES.items():
-        usable = board[index].notna() & board["ari"].notna()
-        # By name, so that equal values are not settled by the ARI, by which the board is sorted.
-        rows = board[usable & ~partial].sort_values(list(ROW))
-        line = {
-            "index": index,
-            "tau": np.nan,
-            "n_rows": len(rows),
-            "n_undefined": int((~usable & ~partial).sum()),
-            "n_partial": int(partial.sum()),
-        }
-        if len(rows) > 1:
-            line["tau"] = float(kendalltau(sign * rows[index], rows["ari"]).statistic)
-        if len(rows):
-            picked = rows.loc[(sign * rows[index]).idxmax()]
-            best = board["ari"].max()
-            line |= {key: picked[key] for key in (*ROW, "ari")}
-            line |= {"best_ari": best, "regret": best - picked["ari"]}
-        lines.append(line)
-    return pd.DataFrame(lines, columns=list(RANKING_COLUMNS))
+# --- quality against time ----------------------------------------------------------------------
 
 
 def pareto_front(board: pd.DataFrame) -> np.ndarray:

@@ -55,6 +55,7 @@ class Manifest(BaseModel):
     notes: list[str] = []
     origin: dict[str, Any] = {}
     networks: dict[str, dict[str, Any]] = {}
+    settings: dict[str, str] = {}
     made_from: dict[str, Any] = {}
     files: list[str]
     failed: str | None = None

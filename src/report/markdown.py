@@ -106,6 +106,11 @@ def interval(low: float, high: float, kind: Kind) -> str:
     return f"{of_kind(low, kind)}\u00a0to\u00a0{of_kind(high, kind)}"
 
 
+def p_value(p: float) -> str:
+    """Write a p-value with three decimals, a very small one as a bound; "–" if it is missing."""
+    return "< 0.001" if p < 0.001 else fixed(p, 3)
+
+
 def number(value: object) -> str:
     """Format a count with thousands separators, a real number with four significant digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):

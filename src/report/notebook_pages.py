@@ -71,9 +71,23 @@ def _notebook_page(run: NotebookRun) -> bytes:
 def _converted(run: NotebookRun) -> str:
     skip_iri_grammars()
     import nbformat
-    from pygments.formatters import HtmlFormatter
 
     content = nbformat.read(run.folder / "executed.ipynb", as_version=4)
+    return page_of(content, f"{run.notebook}: {run.study}, seed {run.seed}", run.manifest.seconds)
+
+
+def page_of(content: NotebookNode, title: str, seconds: float) -> str:
+    """Return an executed notebook as a page that needs neither a network nor a script.
+
+    Parameters
+    ----------
+    content : NotebookNode
+    title : str
+    seconds : float
+        How long it ran.
+    """
+    from pygments.formatters import HtmlFormatter
+
     body, _ = _exporter().from_notebook_node(content)
     colours = {
         name: HtmlFormatter(style=style).get_style_defs(".highlight")
@@ -83,12 +97,12 @@ def _converted(run: NotebookRun) -> str:
         _environment()
         .get_template(NOTEBOOK_TEMPLATE)
         .render(
-            title=f"{run.notebook}: {run.study}, seed {run.seed}",
+            title=title,
             body=body,
             style=(places.template() / STYLE).read_text(encoding="utf-8"),
             colours=colours,
             parameters=_parameters(content),
-            duration=duration(run.manifest.seconds),
+            duration=duration(seconds),
         )
     )
 

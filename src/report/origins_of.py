@@ -28,7 +28,9 @@ def of_runs(runs: Iterable[NotebookRun]) -> pd.DataFrame:
         Columns of `ORIGINS_TABLE`. The first is that of the clustering and its scores; that of the
         network is empty where none is trained. ``seconds`` are those of the whole notebook,
         ``network_seconds`` those of the training. Where nothing is trained one notebook scores
-        several seeds. ``precision`` is empty for a leaderboard of earlier code.
+        several seeds. ``settings`` is the fingerprint of what the study's file says, see
+        `utils.config.settings`; empty for a leaderboard. ``precision`` is empty for a leaderboard
+        of earlier code.
     """
     rows = [row for run in runs if not run.manifest.failed for row in _rows_of(run)]
     return pd.DataFrame(rows, columns=list(ORIGINS_TABLE.columns))
@@ -50,6 +52,8 @@ def _rows_of(run: NotebookRun) -> list[dict[str, Any]]:
             "representation": name,
             "precision": manifest.networks.get(name, {}).get("precision", otherwise),
             "code": manifest.made_from.get("numbers", ""),
+            # A network that stands in for another has that one's, which are those of the pixels.
+            "settings": manifest.settings.get(name, manifest.settings.get("pixels", "")),
             "commit": manifest.origin.get("commit") or "",
             "processor": manifest.origin.get("processor", ""),
             "computed": manifest.origin.get("computed", ""),

@@ -34,7 +34,6 @@ def build(
     study: str,
     seed: int,
     title: str,
-    clusterer: str,
     out: Path,
     owner: str,
     began: float,
@@ -50,7 +49,6 @@ def build(
     seed : int
     title : str
         Any text.
-    clusterer : str
     out : Path
         Folder of the report. Nothing in it changes unless every part could be made.
     owner : str
@@ -64,13 +62,13 @@ def build(
         If results are missing or malformed, or a page cannot be made.
     """
     run = collect.notebook_run(run_dir / "manifest.json", "images", study, seed)
-    _, about = estimator.load(run_dir / MODEL)
+    model, about = estimator.load(run_dir / MODEL)
     with ownership.replaced_together(out, owner) as folder:
         asked = [name for name in FILES_IF_ASKED if name in run.manifest.files]
         record = evidence.write_pictures(run, (*FILES, *asked), folder, time.monotonic() - began)
         points = _linked(pd.read_parquet(run_dir / run.manifest.atlas), out)
         links = dict(zip(points["name"], points["link"], strict=True))
-        text = article(run, record, about, title, clusterer, folder, links)
+        text = article(run, record, about, title, model.clusterer_, folder, links)
         place = f"atlas-{study}"
         axes = "UMAP" if is_laid_out(run) else "principal components"
         plots = {place: maps.plot(points, place, folder, axes)}

@@ -18,14 +18,19 @@ from utils.store.fingerprints import library_versions
 if TYPE_CHECKING:
     from report.collect import NotebookRun, Results
 
+# Keys of a study or leaderboard that no score depends on. The rows of a leaderboard are not among
+# its settings either: its table has those of each method.
+WORDS = ("title", "citation", "summary", "reported", "losses", "identities", "claims", "choices")
+WORDS_OF_BOARDS = ("title", "aim", "rows", "attempts")
 REPORTING_LIBRARIES = ("pandas", "matplotlib", "papermill", "snakemake", "pypandoc_binary", "typst")
 
 
 def record(results: Results) -> dict[str, Any]:
-    """Return what ``run.json`` holds: commit, versions, hardware, data, durations, seeds."""
+    """Return what ``run.json`` holds: commit, versions, settings, data, durations, seeds."""
     return {
         **provenance(),
         "profile": results.profile.model_dump(),
+        "settings": settings(results),
         "studies": list(results.studies),
         "leaderboards": list(results.boards),
         "not_run": results.not_run,
@@ -35,6 +40,20 @@ def record(results: Results) -> dict[str, Any]:
         "data": results.data,
         "seconds": sum(run.manifest.seconds for run in results.notebooks),
         "notebooks": durations(results),
+    }
+
+
+def settings(results: Results) -> dict[str, dict[str, Any]]:
+    """Return what the scores of each study and leaderboard depend on in its file."""
+    return {
+        **{
+            name: study.model_dump(mode="json", exclude=set(WORDS))
+            for name, study in results.studies.items()
+        },
+        **{
+            name: board.model_dump(mode="json", exclude=set(WORDS_OF_BOARDS))
+            for name, board in results.boards.items()
+        },
     }
 
 

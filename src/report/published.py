@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, Field, ValidationError
 
 from report import (
     board_tables,
@@ -20,8 +19,8 @@ from report import (
     variances,
 )
 from report.claims import TestedClaim
-from utils import config, errors
-from utils.store import files
+from report.run_record import read_record
+from utils import config
 from utils.store.tables import (
     BUILD_AGAIN,
     CONFUSION_TABLE,
@@ -29,38 +28,6 @@ from utils.store.tables import (
     METRICS_TABLE,
     STARTS_TABLE,
 )
-
-
-class _Profile(BaseModel):
-    profile: config.Name
-    reduced: bool
-
-
-class Hardware(BaseModel):
-    """What a published record contains about the machine."""
-
-    cpu: str
-    cores: int | None
-    memory_gib: float
-    gpu: str | None
-
-
-class _Data(BaseModel):
-    substituted: bool
-
-
-class _Record(BaseModel):
-    """What is read of ``run.json`` here; it holds more, see `results.record`."""
-
-    made: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T")]
-    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None
-    dirty: bool | None
-    profile: _Profile
-    studies: list[config.Name]
-    leaderboards: list[config.Name] = []
-    seeds: list[int] = Field(min_length=1)
-    hardware: Hardware
-    data: dict[config.Name, _Data]
 
 
 @dataclass(frozen=True)
@@ -186,24 +153,12 @@ def load(folder: Path) -> Published | None:
     folder = Path(folder)
     if not (folder / "run.json").is_file():
         return None
-    record = _read_record(folder / "run.json")
+    record = read_record(folder / "run.json")
     metrics = METRICS_TABLE.read(folder / METRICS_TABLE.file, BUILD_AGAIN)
     facts = FACTS_TABLE.read(folder / FACTS_TABLE.file, BUILD_AGAIN)
     boards = board_tables.read_tables(folder) if record.get("leaderboards") else {}
     evidence = evidence_tables.read(folder, record.get("evidence", []))
     return Published(metrics, facts, record, evidence, boards)
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        content = files.read_json(path)
-        _Record.model_validate(content)
-    except ValidationError as error:
-        explained = config.explain(error, _Record)
-        raise errors.UserError(f"{path}: {explained}: {BUILD_AGAIN}") from None
-    except ValueError as error:
-        raise errors.UserError(f"{path}: not valid JSON ({error}): {BUILD_AGAIN}") from None
-    return content
 
 
 def seeds_by_topic(*tables: pd.DataFrame) -> dict[str, list[int]]:

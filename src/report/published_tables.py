@@ -8,7 +8,8 @@ from typing import Any
 
 from report import derived_tables, evidence_tables
 from report.leaderboards import SCORES
-from report.published import Hardware, Published, load
+from report.published import Published, load
+from report.run_record import Hardware
 from utils import places
 from utils.store import files
 from utils.store.tables import (

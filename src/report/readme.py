@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from report import findings
-from report.board_sections import IMAGENET_LABELS, labels_behind, method_name
+from report.board_sections import method_name
 from report.evidence_tables import ORIGINS_TABLE
+from report.leaderboards import IMAGENET_LABELS
 from report.markdown import MARK, fixed, interval
 from report.origins_of import networks_elsewhere
 from report.published import Published, seeds_by_topic
@@ -199,7 +200,7 @@ def best_rows(published: Published) -> str:
                     f"`{name}`, {row.n:,.0f}",
                     _plain(method_name(row)),
                     f"`{row.recipe}`" if row.recipe else "",
-                    labels_behind(row),
+                    row.labels,
                     str(row.n_seeds),
                     _plain(fixed(row.acc) + mark),
                     _plain(fixed(row.ari) + mark),

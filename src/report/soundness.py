@@ -5,6 +5,7 @@ No rule sees a label or a score that labels are needed for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -72,7 +73,9 @@ def collapsed(metrics: pd.DataFrame, studies: Iterable[config.Study]) -> dict[Ne
     asked = {study.study: study.kmeans.n_clusters for study in studies}
     found: dict[Network, list[str | None]] = {}
     for row in explained_shares(metrics, asked).itertuples():
-        reason = _reason(row.k_found, asked[row.study], row.share)
+        # UMAP makes dense groups of any code: nothing shows there how much of it is left.
+        share = math.nan if row.space.startswith("umap") else row.share
+        reason = _reason(row.k_found, asked[row.study], share)
         found.setdefault((row.study, int(row.seed), row.representation), []).append(reason)
     return {network: reasons[0] for network, reasons in found.items() if all(reasons)}
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import MARK
 from utils import places
-from utils.store.fingerprints import numbers_fingerprint, source_fingerprint
+from utils.config.settings import settings_of
+from utils.store.fingerprints import fingerprint, numbers_fingerprint, source_fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from report.published import Published
     from report.verdict_rows import ScoreRow
+    from utils import config
 
 NO_ORIGIN = "no origin recorded"
 TRAINING = "utils.representations.training"
@@ -53,13 +55,16 @@ def of_other_code(published: Published) -> Reasons:
     """List the published scores whose code is another one than today's, or is not recorded.
 
     The code of each notebook that scored, and of the training of its network, is compared by
-    fingerprint, see `utils.store.fingerprints`.
+    fingerprint, see `utils.store.fingerprints`; so are the study's settings.
     """
     code_of_notebook = cache(_code_of_notebook)  # anew for each call
+    settings = {study.study: _settings_of(study) for study in published.studies}
     training = source_fingerprint(TRAINING)
     found: dict[Scored, dict[str, None]] = defaultdict(dict)  # in the order of the rows, each once
     for row in _recorded(published).itertuples():
         if reason := _change_of_notebook(row, code_of_notebook(row.notebook)):
+            found[_scored(row)][reason] = None
+        if reason := _change_of_settings(row, settings.get(row.study)):
             found[_scored(row)][reason] = None
         if reason := _change_of_training(row, training):
             found[_scored(row)][reason] = None
@@ -155,6 +160,21 @@ def _change_of_notebook(row: Any, today: str | None) -> str | None:
     if today is None:
         return f"{name} exists no longer"
     return None if row.code == today else f"code of {name} {_since(row.commit, row.computed)}"
+
+
+def _settings_of(study: config.Study) -> dict[str, str]:
+    return {name: fingerprint(settings) for name, settings in settings_of(study).items()}
+
+
+def _change_of_settings(row: Any, today: Mapping[str, str] | None) -> str | None:
+    """Compare what the study's file said; of a leaderboard (`today` is None) it is not recorded."""
+    if today is None:
+        return None
+    if not row.settings:
+        return "no settings of the study recorded"
+    # A network that stood in for another one is in no file, and has the settings of any such.
+    wanted = today.get(row.representation, today["pixels"])
+    return None if row.settings == wanted else f"settings {_since(row.commit, row.computed)}"
 
 
 def _change_of_training(row: Any, today: str) -> str | None:

@@ -8,6 +8,7 @@ SHORT_NAMES = {
     "fashion-ae": "Fashion-MNIST",
     "mnist-cae": "MNIST (Das)",
     "mnist-conv-ae": "MNIST (Schlachter)",
+    "n2d": "MNIST (N2D)",
 }
 
 

@@ -124,6 +124,7 @@ def protocol_rows(study: config.Study, pages: Mapping[str, Page | None]) -> list
         ["space of the code", _space(study)],
         ["share of the variance kept", _shown(clusters, "pca_explained_variance")],
         ["k-means", f"{study.kmeans.n_clusters} clusters, {starts} start{'s' * (starts != 1)}"],
+        ["Gaussian mixture", _mixture(study)],
         ["epochs run", _shown(training, "epochs_run")],
         ["loss after the last epoch", _shown(training, "final_loss")],
         ["training time", _shown(training, "train_seconds")],
@@ -144,8 +145,15 @@ def _shown(facts: Mapping[str, FactView | None], name: str) -> str | None:
 
 
 def _space(study: config.Study) -> str:
-    components = study.space.n_components
-    return "as it is" if components is None else f"{components} principal components"
+    space = study.space
+    if space.name == "umap":
+        return f"UMAP, {space.n_components} dimensions, {space.n_neighbors} neighbours"
+    return "as it is" if space.name == "raw" else f"{space.n_components} principal components"
+
+
+def _mixture(study: config.Study) -> str | None:
+    """Name the Gaussian mixture, if the study has one."""
+    return None if study.gmm is None else f"{study.gmm.n_components} Gaussians, full covariances"
 
 
 def _epochs(protocol: config.Autoencoder) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from report.markdown import fixed, interval, number, of_runs
+from report.markdown import fixed, interval, number, of_runs, p_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def value_rows(verdicts: pd.DataFrame, margins: dict[str, float]) -> list[list[o
             of_runs(row.mean, row.sd, row.n_networks),
             interval(row.prediction_low, row.prediction_high, "score"),
             row.rank or "–",
-            _p_value(row.p_holm),
+            p_value(row.p_holm),
             fixed(row.smallest_deviation),
             number(margins[row.score]),
             row.verdict,
@@ -156,10 +156,6 @@ def loss_rows(losses: pd.DataFrame) -> list[list[object]]:
 def _loss_interval(low: float, high: float) -> str:
     ends = (fixed(end, LOSS_DIGITS) for end in (low, high))
     return "–" if math.isnan(low) else "\u00a0to\u00a0".join(ends)
-
-
-def _p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else fixed(p, 3)
 
 
 def _counts(text: str) -> str:

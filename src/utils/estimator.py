@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from utils import clustering, spaces
+from utils.clustering import voting
 from utils.config.methods import Space
 from utils.errors import UserError
 from utils.pipeline import Steps
@@ -44,8 +45,6 @@ _ARRAYS = (
     "k_silhouettes_",
 )
 _FORMAT, _EARLIER_FORMATS = "feature-clusterer-2", ("feature-clusterer-1",)
-# Numbers in the largest table of votes or neighbours that is made at once: 512 MB.
-_BLOCK = 2**26
 MOST_BYTES = 2**32  # a model is about 1 kB a picture
 
 
@@ -288,7 +287,8 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Place points in the layout: float64, shape (M, d)."""
-        rows, weights = self._nearest(self._place_valid(X)[0])
+        placed = self._place_valid(X)[0]
+        rows, weights = voting.weighted_neighbours(self.scores_, placed, self.n_neighbors)
         return np.einsum("mk,mkd->md", weights, self.layout_[rows])
 
     def fit_transform(self, X: np.ndarray, y: object = None) -> np.ndarray:
@@ -302,19 +302,7 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
     def vote(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the cluster of each point, and the share of the vote that it got, in [0, 1]."""
         scores, _ = self._place_valid(X)
-        width = max(self.n_clusters_ + 1, min(self.n_neighbors, len(self.scores_)))
-        height = max(1, _BLOCK // width)
-        parts = [
-            self._vote(scores[start : start + height]) for start in range(0, len(scores), height)
-        ]
-        clusters, shares = zip(*parts, strict=True)
-        return np.concatenate(clusters), np.concatenate(shares)
-
-    def _vote(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows, weights = self._nearest(scores)
-        votes = np.zeros((len(rows), self.n_clusters_ + 1))
-        np.add.at(votes, (np.arange(len(rows))[:, None], self.labels_[rows] + 1), weights)
-        return votes.argmax(axis=1).astype(np.int32) - 1, votes.max(axis=1).astype(np.float32)
+        return voting.vote(self.scores_, self.labels_, scores, self.n_neighbors)
 
     def score_outliers(self, X: np.ndarray) -> np.ndarray:
         """Return how far new points lie from those of `fit`, float32 ``(M,)``.
@@ -323,7 +311,7 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         """
         scores, residuals = self._place_valid(X)
         k = clustering.few_neighbors(self.n_different_, FAR_NEIGHBOR)
-        squares = self._neighbors(scores, k)[0][:, -1] ** 2
+        squares = voting.distances_to(self.scores_, scores, k)[0][:, -1] ** 2
         return self._far(squares, residuals).astype(np.float32)
 
     def _require_parameters(self, n_points: int) -> None:
@@ -360,22 +348,6 @@ class FeatureClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
             beside = (centred**2).sum(axis=1) - (scores[rows] ** 2).sum(axis=1)
             residuals[rows] = np.maximum(beside, 0)
         return scores, residuals
-
-    def _nearest(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Find the nearest points of `fit`, and their weights, which sum to 1."""
-        distances, rows = self._neighbors(scores, self.n_neighbors)
-        # A point of `fit` is at a distance of 0 to itself, but for rounding.
-        scale = np.linalg.norm(self.scores_, axis=1).max() or 1
-        weights = 1 / np.maximum(distances, 1e-7 * scale)
-        return rows, weights / weights.sum(axis=1, keepdims=True)
-
-    def _neighbors(self, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        from sklearn.neighbors import NearestNeighbors
-        from threadpoolctl import threadpool_limits
-
-        search = NearestNeighbors(n_neighbors=min(k, len(self.scores_))).fit(self.scores_)
-        with threadpool_limits(limits=1, user_api="blas"):
-            return search.kneighbors(scores)
 
 
 def _is_whole(value: object) -> bool:

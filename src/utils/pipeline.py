@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils import clustering, spaces
-from utils.clustering import joint, self_labelling
-from utils.config.methods import SELF_LABEL, Method, Space
+from utils.clustering import joint, linear_head, numbers, self_labelling, temi, turtle
+from utils.config.methods import HEADS, LINEAR_HEAD, SELF_LABEL, TURTLE, Method, Space
 from utils.errors import UserError
 from utils.representations import encoders, registry
 from utils.store.files import sha256_array, sha256_arrays
-from utils.store.stages import Stage, load_or_measure
+from utils.store.stages import Stage, load_or_measure, load_or_take
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,8 @@ class Result:
         How surely each image belongs to its cluster, in [0, 1]; None if the clusterer does not say.
     stages : dict of str to Stage
         Every stage that the method needs, by name, with its cost.
+    views : list of ndarray of float32, shape (N, D_i)
+        The features of each view by itself.
     """
 
     features: np.ndarray
@@ -50,6 +52,7 @@ class Result:
     assignment: np.ndarray
     confidence: np.ndarray | None
     stages: dict[str, Stage]
+    views: list[np.ndarray]
 
     @property
     def seconds(self) -> float:
@@ -106,13 +109,58 @@ def run(
         If the loss of a network is no longer a number.
     """
     steps = _ImageSteps(images, max_epochs, latents, on_batch, on_epoch, seed=seed)
-    features = steps.represent(method.views)
+    views = [steps.view(name) for name in method.views]
+    features = steps.side_by_side(method.views, views)
     points = steps.project(method.space, features)
-    clusters = steps.run_clusterer(method, points, k)
-    if method.self_labelled:
+    clusters = steps.run_clusterer(method, views, points, k)
+    if method.second_step == SELF_LABEL:
         clusters = steps.label_again(features, clusters["assignment"])
+    elif method.second_step == LINEAR_HEAD:
+        clusters = steps.learn_linearly(features, clusters["assignment"])
     return Result(
-        features, points, clusters["assignment"], clusters.get("confidence"), steps.stages
+        features, points, clusters["assignment"], clusters.get("confidence"), steps.stages, views
+    )
+
+
+def untrained(name: str, images: np.ndarray, on_batch: registry.OnBatch | None = None) -> Stage:
+    """Compute, or load, the features of a view that needs no training on the images.
+
+    Parameters
+    ----------
+    name : str
+        A key of `registry.REPRESENTATIONS`.
+    images : ndarray of uint8, shape (N, H, W) or (N, H, W, 3)
+    on_batch : callable, optional
+        As for `run`.
+
+    Returns
+    -------
+    Stage
+        With the array ``features``, float32 (N, D).
+    """
+    entry = registry.entry(name)
+    return load_or_measure(
+        f"representation-{name}",
+        {"images": sha256_array(images)},
+        (entry.module,),
+        lambda: {"features": entry.compute(images, on_batch)},
+        entry.settings,
+    )
+
+
+def untrained_of_rows(
+    name: str, images: np.ndarray, rows: slice, on_batch: registry.OnBatch | None = None
+) -> Stage:
+    """Do what `untrained` does for ``images[rows]``, by taking these rows of all images' features.
+
+    Such a view represents each image by itself.
+    """
+    return load_or_take(
+        f"representation-{name}",
+        {"images": sha256_array(images[rows])},
+        (registry.entry(name).module,),
+        untrained(name, images, on_batch),
+        rows,
     )
 
 
@@ -140,7 +188,7 @@ class Steps:
             return features
         kind = spaces.PROJECTIONS[space.kind]
         if kind.of_neighbours:
-            features = self._reduced(features)
+            features = self._reduced(features, space.reduced_to)
         recipe = {"features": sha256_array(features), "space": str(space)}
         return self._stage(
             f"space-{space}",
@@ -150,9 +198,9 @@ class Steps:
             kind.settings(space),
         )["points"]
 
-    def _reduced(self, features: np.ndarray) -> np.ndarray:
+    def _reduced(self, features: np.ndarray, to: int = 0) -> np.ndarray:
         """Reduce wide features to those in which nearest neighbours are sought."""
-        return self.project(spaces.reduction(features), features)
+        return self.project(spaces.reduction(features, to), features)
 
     def cluster(
         self, clusterer: str, points: np.ndarray, n_clusters: int | None
@@ -190,6 +238,21 @@ class Steps:
             clustering.LEVELS_SETTINGS,
         )
 
+    def numbers(self, components: np.ndarray) -> dict[str, numbers.Found]:
+        """Return the number of clusters that each rule of `numbers.RULES` finds in components."""
+        points = numbers.Points(components, self.seed)
+        found = {}
+        for name, rule in numbers.RULES.items():
+            arrays = self._stage(
+                f"number-{name}",
+                {"components": sha256_array(components), "rule": name, "seed": self.seed},
+                ("utils.clustering.numbers",),
+                lambda find=rule.find: _found(find(points)),
+                rule.name,
+            )
+            found[name] = numbers.Found(int(arrays["k"]), float(arrays["value"]))
+        return found
+
     def choose_k(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """Return the curve of `clustering.choose_k`, ``k`` and ``silhouette``."""
         return self._stage(
@@ -226,20 +289,20 @@ class _ImageSteps(Steps):
     on_batch: registry.OnBatch | None
     on_epoch: OnEpoch | None
 
-    def represent(self, views: tuple[str, ...]) -> np.ndarray:
+    def side_by_side(self, names: tuple[str, ...], features: list[np.ndarray]) -> np.ndarray:
         """Return the features of one view, or of several side by side."""
-        features = [self._view(name) for name in views]
         if len(features) == 1:
             return features[0]
         return self._stage(
-            f"views-{'-'.join(views)}",
+            f"views-{'-'.join(names)}",
             {"features": [sha256_array(view) for view in features]},
             ("utils.spaces.views",),
             lambda: {"features": spaces.views(*features)},
             f"side by side, {spaces.VIEWS_SETTINGS}",
         )["features"]
 
-    def _view(self, name: str) -> np.ndarray:
+    def view(self, name: str) -> np.ndarray:
+        """Return the features of one view."""
         if name in encoders.ENCODERS:
             return self._learned(name)
         if name in registry.REPRESENTATIONS or self.latents is None:
@@ -248,14 +311,8 @@ class _ImageSteps(Steps):
         return stage.arrays["features"]
 
     def _untrained(self, name: str) -> np.ndarray:
-        entry = registry.entry(name)
-        return self._stage(
-            f"representation-{name}",
-            {"images": self._images_hash},
-            (entry.module,),
-            lambda: {"features": entry.compute(self.images, self.on_batch)},
-            entry.settings,
-        )["features"]
+        stage = self.stages[f"representation-{name}"] = untrained(name, self.images, self.on_batch)
+        return stage.arrays["features"]
 
     def _learned(self, name: str) -> np.ndarray:
         encoder = encoders.ENCODERS[name]
@@ -272,10 +329,14 @@ class _ImageSteps(Steps):
             f"{encoder.settings}, {epochs} epochs",
         )["features"]
 
-    def run_clusterer(self, method: Method, points: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    def run_clusterer(
+        self, method: Method, views: list[np.ndarray], points: np.ndarray, k: int
+    ) -> dict[str, np.ndarray]:
         """Return ``assignment`` and, if the clusterer says how sure it is, ``confidence``."""
         if method.is_joint:
             return self._joint(method, points, k)
+        if method.clusterer in HEADS:
+            return self._heads(method.clusterer, views, points, k)
         return self.cluster(method.clusterer, points, None if method.k_chosen else k)
 
     def _joint(self, method: Method, pixels: np.ndarray, k: int) -> dict[str, np.ndarray]:
@@ -289,6 +350,35 @@ class _ImageSteps(Steps):
             ("utils.clustering.joint",),
             lambda: _arrays(joint.cluster(name, pixels, k, seed, epochs)),
             joint.settings(name, epochs),
+        )
+
+    def _heads(
+        self, name: str, views: list[np.ndarray], points: np.ndarray, k: int
+    ) -> dict[str, np.ndarray]:
+        module, given = (turtle, views) if name == TURTLE else (temi, points)
+        epochs = self._at_most(module.EPOCHS)
+        seen = [sha256_array(view) for view in given] if name == TURTLE else sha256_array(given)
+        return self._stage(
+            f"clustering-{name}",
+            {"points": seen, "n_clusters": k, "epochs": epochs, "seed": self.seed},
+            (module.__name__,),
+            lambda: _arrays(module.cluster(given, k, self.seed, epochs)),
+            module.settings(epochs),
+        )
+
+    def learn_linearly(self, features: np.ndarray, assignment: np.ndarray) -> dict[str, np.ndarray]:
+        """Have a linear classifier learn the clusters and label every image."""
+        near = self._reduced(features)
+        return self._stage(
+            f"clustering-{LINEAR_HEAD}",
+            {
+                "features": sha256_array(features),
+                "near": sha256_array(near),
+                "assignment": sha256_array(assignment),
+            },
+            ("utils.clustering.linear_head",),
+            lambda: _arrays(linear_head.refine(features, near, assignment)),
+            linear_head.SETTINGS,
         )
 
     def label_again(self, features: np.ndarray, assignment: np.ndarray) -> dict[str, np.ndarray]:
@@ -335,6 +425,10 @@ def _arrays(result: clustering.Result) -> dict[str, np.ndarray]:
 
 def _level_arrays(found: clustering.Levels) -> dict[str, np.ndarray]:
     return found._asdict() | {"front": np.array(found.front)}
+
+
+def _found(number: numbers.Found) -> dict[str, np.ndarray]:
+    return {"k": np.array(number.k), "value": np.array(number.value)}
 
 
 def _curve(table: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -194,7 +194,8 @@ def test_a_kernel_computes_with_the_threads_it_is_given(
     manifest = read_json(tmp_path / "run" / "manifest.json")
     lock = {"requirements.lock": sha256_file(tmp_path / "requirements.lock")}
     numbers = numbers_fingerprint(tmp_path / "notebooks/01.py")
-    assert manifest["made_from"] == {"code": "of the script", "numbers": numbers, "inputs": lock}
+    made_from = {"code": "of the script", "numbers": numbers, "inputs": lock, "definitions": {}}
+    assert manifest["made_from"] == made_from
     assert not damaged_files(tmp_path / "run")
 
 

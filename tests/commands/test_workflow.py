@@ -111,7 +111,8 @@ def make_repository(root):
     (source / "report/build.py").write_text(REPORT)
     shutil.copytree(ROOT / "workflow", root / "workflow")
     shutil.copytree(ROOT / "config/profiles", root / "config/profiles")
-    shutil.copy(ROOT / "config/verdict.yaml", root / "config")
+    for name in ("verdict.yaml", "selection.yaml"):
+        shutil.copy(ROOT / "config" / name, root / "config")
     quick = root / "config/profiles/quick.yaml"
     quick.write_text(re.sub(r"(?m)^seeds: \d+$", "seeds: 2", quick.read_text("utf-8")), "utf-8")
     (root / "config/studies").mkdir()

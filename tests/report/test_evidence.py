@@ -23,7 +23,13 @@ from report.evidence_tables import (
 from utils import metrics, places
 from utils.errors import UserError
 from utils.store import files
-from utils.store.tables import CONFUSION_TABLE, LOSSES_TABLE, STARTS_TABLE
+from utils.store.tables import (
+    CONFUSION_TABLE,
+    LOSSES_TABLE,
+    NEW_IMAGES_TABLE,
+    RELIABILITY_TABLE,
+    STARTS_TABLE,
+)
 
 STUDIES = ("mnist-cae", "cifar10-cae")
 
@@ -239,6 +245,8 @@ CHANGED = {
     MAPS_TABLE.file: ("x", 99.0),
     DIMENSIONS_TABLE.file: ("x", 99.0),
     ORIGINS_TABLE.file: ("seconds", 99.0),
+    NEW_IMAGES_TABLE.file: ("value", 99.0),
+    RELIABILITY_TABLE.file: ("accuracy", 99.0),
 }
 
 

@@ -1,11 +1,10 @@
 """README and pages of docs: short, linked, and true about labels."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
-from report import board_sections, readme
+from report import leaderboards, readme
 from utils import places
 
 PAGES = sorted([places.ROOT / "README.md", places.ROOT / "CONTRIBUTING.md"])
@@ -110,8 +109,7 @@ def test_nobody_says_that_labels_chose_nothing(pattern):
     ],
 )
 def test_a_method_says_with_which_labels_its_weights_were_trained(representation, labels):
-    row = SimpleNamespace(representation=representation, space="umap10", clusterer="gmm")
-    assert board_sections.labels_behind(row) == labels
+    assert leaderboards.labels_behind(representation, "umap10", "gmm") == labels
 
 
 def test_the_best_methods_and_the_findings_name_the_labels_of_imagenet():

@@ -49,10 +49,12 @@ def scores(*scored, **changes):
 
 def origin(name, seed, **changes):
     network = name.startswith("autoencoder")
+    settings = stale._settings_of(config.load_study("fashion-ae"))
     row = {
         **{"study": "fashion-ae", "seed": seed, "representation": name, "precision": "float32"},
         **{"notebook": "03_latent_clustering", "code": TODAY, "commit": "1" * 40},
         **{"processor": "A processor", "computed": "2025-01-01T10:00:00+00:00", "seconds": 60.0},
+        "settings": settings.get(name, settings["pixels"]),
         "network_code": TRAINING if network else "",
         "network_commit": "2" * 40 if network else "",
         "network_processor": "A processor" if network else "",

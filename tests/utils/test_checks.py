@@ -132,7 +132,7 @@ def test_two_variants_of_one_name_are_refused(complaint):
 @pytest.mark.parametrize(
     ("name", "old", "new", "words"),
     [
-        ("mnist-cae", "{name: pca,", "{name: raw,", "belongs to 'name: pca' only (found 50)"),
+        ("mnist-cae", "{name: pca,", "{name: raw,", "'name: umap' only (found 50)"),
         ("mnist-cae", "pca, n_components: 50", "pca", "is missing: 'name: pca' needs it"),
         ("cifar10-cae", "{name: raw}", "{name: raw, n_components: 99999}", "(found 99999)"),
     ],

@@ -206,11 +206,11 @@ def test_a_wrong_value_is_named_with_what_is_allowed(changed, study_file, path_a
 
 
 def test_an_option_of_the_wrong_kind_is_one_mistake(changed, study_file):
-    message = complaint(changed, "autoencoder", "options", {"channels": ["x"]})
+    message = complaint(changed, "autoencoder", "options", {"channels": [0.5]})
     line = study_file.read_text().splitlines().index("    channels:") + 1
     assert message == (
         f"{study_file}: line {line}: key 'autoencoder.options.channels': must be true or false, a "
-        "number, or a list of whole numbers (found ['x'])"
+        "number, a word, or a list of whole numbers or of words (found [0.5])"
     )
 
 

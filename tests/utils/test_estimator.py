@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from utils import estimator, spaces
+from utils.clustering import voting
 from utils.config.methods import Space
 from utils.errors import UserError
 from utils.estimator import FeatureClusterer
@@ -300,7 +301,7 @@ def test_a_model_that_asks_for_memory_is_refused_before_it_is_read(tmp_path):
 
 def test_votes_are_the_same_in_blocks(blobs, fitted, monkeypatch):
     whole = fitted.vote(blobs[0])
-    monkeypatch.setattr(estimator, "_BLOCK", 50)
+    monkeypatch.setattr(voting, "BLOCK", 50)
     for one, other in zip(fitted.vote(blobs[0]), whole, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from utils import clustering, pipeline, spaces
-from utils.clustering import joint, self_labelling
+from utils.clustering import joint, linear_head, self_labelling, temi, turtle
 from utils.config.methods import CLUSTERERS, JOINT, Method, Space
 from utils.data import datasets
 from utils.errors import UserError
@@ -102,6 +102,50 @@ def test_several_layouts_stand_side_by_side_with_equal_weight():
         assert (part**2).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
         ours, theirs = pdist(part), pdist(layout)
         np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), atol=1e-4)
+
+
+def test_turtle_gets_each_view_by_itself_and_temi_the_points(digits, cache, monkeypatch):
+    given = {}
+
+    def remembers(name):
+        def cluster(features, n_clusters, seed, epochs):
+            given[name] = (features, n_clusters, seed, epochs)
+            return clustering.Result(np.zeros(300, np.int32))
+
+        return cluster
+
+    for module in (turtle, temi):
+        monkeypatch.setattr(module, "cluster", remembers(module.__name__))
+    views = [registry.features(name, digits) for name in ("pixels", "hog")]
+    first = pipeline.run(Method.parse("pixels+hog", "raw", "turtle"), digits, 10, 3)
+    features, *others = given["utils.clustering.turtle"]
+    assert all(np.array_equal(*pair) for pair in zip(features, views, strict=True))
+    assert others == [10, 3, turtle.EPOCHS]
+    assert all(np.array_equal(*pair) for pair in zip(first.views, views, strict=True))
+    second = pipeline.run(Method.parse("hog", "pca5", "temi"), digits, 10, 3, max_epochs=7)
+    features, *others = given["utils.clustering.temi"]
+    assert np.array_equal(features, second.points) and others == [10, 3, 7]
+    assert {"clustering-turtle-seed3", "clustering-temi-seed3"} <= stored(cache)
+
+
+def test_a_linear_head_learns_the_features_of_a_clustering(digits, cache):
+    method = Method.parse("hog", "pca5", "kmeans+linear_head")
+    result = pipeline.run(method, digits, 10, 0)
+    plain = pipeline.run(Method.parse("hog", "pca5", "kmeans"), digits, 10, 0)
+    near = spaces.project(spaces.reduction(result.features), result.features, 0)
+    again = linear_head.refine(result.features, near, plain.assignment)
+    assert np.array_equal(result.assignment, again.assignment)
+    assert result.settings.endswith(linear_head.SETTINGS)
+    assert "clustering-linear_head" in stored(cache)
+
+
+def test_a_space_says_to_what_features_are_reduced_before_its_layout(digits):
+    method = Method.parse("hog", "pca20-umap2n5", "kmeans")
+    result = pipeline.run(method, digits, 10, 0)
+    assert list(result.stages)[1:3] == ["space-pca20", "space-pca20-umap2n5"]
+    components = spaces.pca(registry.features("hog", digits), 20)[0]
+    assert np.array_equal(result.points, spaces.umap(components, 2, 5, seed=0))
+    assert "2 dimensions, 5 neighbours" in result.settings
 
 
 def test_k_is_given_or_chosen(digits):

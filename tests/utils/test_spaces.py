@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from utils import spaces
+from utils import metrics, spaces
+from utils.config.methods import Space
 from utils.errors import UserError
 from utils.places import ROOT
 from utils.spaces import neighbours
@@ -298,3 +299,16 @@ torch.ones(300, 300) @ torch.ones(300, 300)
         check=True,
     )
     assert done.stderr == ""
+
+
+def test_umap_learn_itself_is_a_space_of_its_own():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(rng.normal(scale=20, size=(3, 8)), 40, axis=0)
+    features = (groups + rng.normal(size=groups.shape)).astype(np.float32)
+    space = Space.parse("umaplearn2")
+    assert (str(space), space.in_words) == ("umaplearn2", "umap-learn 2")
+    layout = spaces.project(space, features, seed=3)
+    np.testing.assert_array_equal(layout, spaces.umap_reference(features, 2, 10, 0.0, 3))
+    assert metrics.silhouette(np.repeat(np.arange(3), 40), layout) > 0.5
+    assert "a variant" in spaces.PROJECTIONS["umap"].settings(Space.parse("umap2"))
+    assert "umap-learn itself" in spaces.PROJECTIONS["umaplearn"].settings(space)

@@ -20,6 +20,7 @@ from utils.clustering.methods import (
     knee,
     with_equal_points_together,
 )
+from utils.clustering.mixtures import gaussian_mixture
 from utils.clustering.results import (
     Clustering,
     Result,
@@ -40,6 +41,7 @@ __all__ = [
     "dbscan",
     "few_neighbors",
     "find_levels",
+    "gaussian_mixture",
     "k_distances",
     "kmeans",
     "knee",

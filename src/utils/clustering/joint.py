@@ -14,8 +14,8 @@ import numpy as np
 from utils import clustering, spaces
 from utils.errors import UserError
 
-# Pretraining of the autoencoder and clustering; ClustPy's own numbers are 100 and 150.
-EPOCHS = (20, 20)
+# Pretraining of the autoencoder and clustering, as ClustPy sets them.
+EPOCHS = (100, 150)
 
 
 class JointMethod(NamedTuple):
@@ -100,7 +100,7 @@ def cluster(
 def settings(name: str, epochs: tuple[int, int]) -> str:
     """Say with what a joint method is run for so many epochs of pretraining and clustering."""
     method = METHODS[name]
-    own = f"ClustPy's {method.class_name} ({method.source}) with its own settings but for"
+    own = f"ClustPy's {method.class_name} ({method.source}) with its own settings,"
     if method.trains_clusters:
         return f"{own} {epochs[0]} epochs of pretraining and {epochs[1]} of clustering"
     return f"{own} {epochs[0]} epochs, and UMAP with {N2D_NEIGHBORS} neighbours as in its paper"

@@ -115,6 +115,26 @@ def find_levels(indices: np.ndarray, distances: np.ndarray, seed: int) -> Levels
     return Levels(np.column_stack(assignments), np.array(kept), kept.index(front), agreements)
 
 
+def communities(indices: np.ndarray, resolution: float, seed: int) -> np.ndarray:
+    """Find Leiden's communities of the graph that `find_levels` looks at, at one resolution.
+
+    Parameters
+    ----------
+    indices : ndarray of int, shape (N, k)
+        Nearest others of each point, the nearest first.
+    resolution : float
+        Above 0.
+    seed : int
+        Not negative.
+
+    Returns
+    -------
+    ndarray of int, shape (N,)
+        Community of each point, from 0.
+    """
+    return _communities(_graph(indices), resolution, seed)
+
+
 def close_groups(indices: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """Find small groups whose members' nearest points are the other members of the group.
 

@@ -21,6 +21,12 @@ from utils.clustering.graphs import (
     _neighbor_graph,
     _spectral,
 )
+from utils.clustering.persistent_layers import (
+    EVOC_NEIGHBORS,
+    PLSCAN_SAMPLES,
+    _evoc,
+    _plscan,
+)
 from utils.clustering.results import Result, _fit, _without_gaps
 from utils.errors import UserError
 from utils.spaces.neighbours import require_features
@@ -400,6 +406,18 @@ CLUSTERERS = {
         _leiden,
         f"Leiden, modularity at resolution {RESOLUTION:g} on the graph of {LEIDEN_NEIGHBORS} "
         "neighbours",
+        finds_k=True,
+    ),
+    "evoc": Clusterer(
+        _evoc,
+        f"EVoC (McInnes 2025), the package's settings, {EVOC_NEIGHBORS} neighbours by the cosine, "
+        "the most persistent layer",
+        finds_k=True,
+    ),
+    "plscan": Clusterer(
+        _plscan,
+        f"PLSCAN (Bot et al. 2025), the package's settings, {PLSCAN_SAMPLES} samples, the most "
+        "persistent layer",
         finds_k=True,
     ),
 }

@@ -6,11 +6,11 @@ They look up names and compare sizes before anything is run, without data and he
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from utils import config, places
-from utils.config import methods, sizes
+from utils.config import layers, methods, sizes, unfinished
 from utils.config.facts import FACTS, DeclaredFact
 from utils.config.schema import Leaderboard, Profile, Study
 from utils.config.strict_yaml import Way
@@ -34,7 +34,9 @@ VIEW_COMPONENTS = 50
 Mistakes = Iterator[tuple[Way, str]]
 
 
-def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> None:
+def require_sound(
+    topics: Iterable[Study | Leaderboard], profile: Profile, may_be_open: bool = False
+) -> None:
     """Refuse studies and leaderboards that could not be run to their end under a profile.
 
     Parameters
@@ -42,6 +44,8 @@ def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> No
     topics : iterable of Study and Leaderboard
         The studies whose networks a leaderboard uses are checked as well.
     profile : Profile
+    may_be_open : bool
+        Whether a line of a study may still be to be filled in (see `unfinished`).
 
     Raises
     ------
@@ -58,6 +62,8 @@ def require_sound(topics: Iterable[Study | Leaderboard], profile: Profile) -> No
     _refuse("profiles", profile.profile, _of_profile(profile))
     for study in studies.values():
         _refuse("studies", study.study, _of_study(study, profile))
+        if not may_be_open:
+            unfinished.require_filled_in(study.study, study.citation)
     for board in boards:
         _refuse("leaderboards", board.leaderboard, _of_board(board, studies, recipes))
 
@@ -94,17 +100,17 @@ def _of_profile(profile: Profile) -> Mistakes:
 
 
 def _of_study(study: Study, profile: Profile) -> Mistakes:
-    references = places.template() / "references.bib"
-    keys = re.findall(r"^@\w+\{([^,\s]+),", references.read_text(encoding="utf-8"), re.MULTILINE)
+    references, keys = unfinished.references(), unfinished.citation_keys()
     if study.citation not in keys:
         yield _mistake(
             ("citation",),
             f"{references.relative_to(places.root())} has no entry {study.citation!r}: add it "
             f"there, or name one of {_listed(keys)}",
         )
-    is_space_sound = (study.space.name == "pca") == (study.space.n_components is not None)
+    in_space = list(_of_space(study.space, ("space",)))
+    yield from in_space
+    is_space_sound = not in_space
     if not is_space_sound:
-        yield _of_space(study.space)
         # Everything else that depends on the space would be a follow-up of this mistake.
         study = study.model_copy(update={"space": config.Space(name="raw")})
     yield from _of_images(study)
@@ -116,16 +122,29 @@ def _of_study(study: Study, profile: Profile) -> Mistakes:
     yield from _of_networks(study)
     yield from _of_sizes(study, profile)
     yield from _of_training(study)
+    yield from _of_mixture(study)
     if is_space_sound:
         yield from _of_reported(study)
         yield from _of_claims(study)
 
 
-def _of_space(space: config.Space) -> tuple[Way, str]:
-    way: Way = ("space", "n_components")
-    if space.n_components is None:
-        return _mistake(way, "is missing: 'name: pca' needs it")
-    return _mistake(way, f"belongs to 'name: pca' only (found {space.n_components}): remove it")
+# The settings that each space has; UMAP's are the study's protocol, so none has a default.
+SPACE_SETTINGS = {
+    "raw": (),
+    "pca": ("n_components",),
+    "umap": ("n_components", "n_neighbors", "min_dist", "random_state"),
+}
+
+
+def _of_space(space: config.Space, way: Way) -> Mistakes:
+    for key in SPACE_SETTINGS["umap"]:
+        value, is_needed = getattr(space, key), key in SPACE_SETTINGS[space.name]
+        if is_needed and value is None:
+            yield _mistake((*way, key), f"is missing: 'name: {space.name}' needs it")
+        elif not is_needed and value is not None:
+            names = [f"'name: {name}'" for name, keys in SPACE_SETTINGS.items() if key in keys]
+            only = " and ".join(names)
+            yield _mistake((*way, key), f"belongs to {only} only (found {value}): remove it")
 
 
 def _of_images(topic: Study | Leaderboard) -> Mistakes:
@@ -169,7 +188,7 @@ def _of_options(architecture: str, options: dict, way: Way) -> Mistakes:
     for name in sorted(options.keys() - kinds.keys()):
         yield _unknown((*way, name), "option", name, kinds)
     for name, kind in kinds.items():
-        if name not in options and kind == "flag":
+        if name not in options and (kind == "flag" or isinstance(kind, tuple)):
             continue
         if name not in options:
             yield _mistake(way, f"{name!r} is missing: {architecture} takes {_listed(kinds)}")
@@ -177,17 +196,37 @@ def _of_options(architecture: str, options: dict, way: Way) -> Mistakes:
             yield _mistake((*way, name), f"must be {wanted} (found {options[name]})")
 
 
-def _unmet(kind: str, value: float | list[int], least_sizes: int) -> str | None:
+def _unmet(kind: str | tuple[str, ...], value: Any, least_sizes: int) -> str | None:
     """Say what an option should be, if its value is not of that kind."""
+    if isinstance(kind, tuple):
+        return None if value in kind else " or ".join(kind)
+    if kind == "layers":
+        is_list = isinstance(value, list) and all(isinstance(text, str) for text in value)
+        return None if is_list and value else "a list of at least 1 layer, such as 'dense 500'"
     if kind == "flag":
         return None if isinstance(value, bool) else "true or false"
     if kind == "share":
-        is_share = not isinstance(value, list) and 0 <= value < 1
+        is_share = isinstance(value, int | float) and 0 <= value < 1
         return None if is_share else "a number from 0 to below 1"
     if kind == "size":
         return None if isinstance(value, int) and value > 0 else "a whole number from 1"
-    is_sizes = isinstance(value, list) and len(value) >= least_sizes and min(value, default=0) > 0
-    return None if is_sizes else f"a list of at least {least_sizes} whole numbers from 1"
+    is_sizes = isinstance(value, list) and all(isinstance(n, int) and n > 0 for n in value)
+    if is_sizes and len(value) >= least_sizes:
+        return None
+    return f"a list of at least {least_sizes} whole numbers from 1"
+
+
+def _of_layers(options: dict, shape: tuple[int, int, int], way: Way) -> Mistakes:
+    """Follow the shapes through the listed layers."""
+    try:
+        code = layers.shape_after(options["encoder"], shape)
+    except UserError as error:
+        yield _mistake((*way, "encoder"), str(error))
+        return
+    try:
+        layers.require_mirrored(options["decoder"], code, shape)
+    except UserError as error:
+        yield _mistake((*way, "decoder"), str(error))
 
 
 def _of_latent(study: Study, options: dict, way: Way) -> Mistakes:
@@ -200,9 +239,12 @@ def _of_latent(study: Study, options: dict, way: Way) -> Mistakes:
             f"{factor}: set images.resize",
         )
         return
+    if architecture == "layers" and (wrong := list(_of_layers(options, shape, way))):
+        yield from wrong
+        return
     size = sizes.latent_size(architecture, options, shape)
     n_components = study.space.n_components
-    if n_components is not None and n_components > size:
+    if study.space.name == "pca" and n_components is not None and n_components > size:
         yield _mistake(
             ("space", "n_components"),
             f"at most {size}, the size of the latent (found {n_components})",
@@ -217,6 +259,8 @@ def _of_sizes(study: Study, profile: Profile) -> Mistakes:
     for way, value in (
         (("kmeans", "n_clusters"), study.kmeans.n_clusters),
         (("space", "n_components"), study.space.n_components),
+        (("space", "n_neighbors"), study.space.n_neighbors),
+        (("gmm", "n_components"), study.gmm and study.gmm.n_components),
         (("dbscan", "min_samples"), study.dbscan and study.dbscan.min_samples),
     ):
         if value is not None and value > used:
@@ -238,11 +282,28 @@ def _of_training(study: Study) -> Mistakes:
             ("autoencoder", "validation", "images"),
             f"{study.dataset} has no test split: allowed is last_fraction",
         )
+    protocol = study.autoencoder
+    if protocol.options.get("output") == "linear" and protocol.loss != "mean_squared_error":
+        yield _mistake(
+            ("autoencoder", "loss"),
+            f"a linear output allows mean_squared_error only (found {protocol.loss})",
+        )
     if study.autoencoder.batch_size > n:
         yield _mistake(
             ("autoencoder", "batch_size"),
             f"at most {n}, the images it is trained on (found {study.autoencoder.batch_size})",
         )
+
+
+def _of_mixture(study: Study) -> Mistakes:
+    """Check the spaces in which the Gaussian mixture clusters too."""
+    labels = [study.space.label]
+    for place, other in enumerate(study.gmm.also_in if study.gmm else []):
+        way: Way = ("gmm", "also_in", place)
+        yield from _of_space(other, way)
+        if other.label in labels:
+            yield _mistake(way, f"the space {other.label!r} is clustered already: remove it")
+        labels.append(other.label)
 
 
 # --- what a study makes ---------------------------------------------------------------------------
@@ -256,6 +317,9 @@ def clusterings_of(study: Study) -> list[config.Clustered]:
     made += [(f"autoencoder-{variant.name}", space, "kmeans") for variant in study.variants]
     if study.dbscan is not None:
         made += [("autoencoder", space, name) for name in ("dbscan", "dbscan_knee")]
+    if study.gmm is not None:
+        spaces = [study.space, *study.gmm.also_in]
+        made += [("autoencoder", one.label, "gmm") for one in spaces]
     made += [(name, "raw", "kmeans") for name in study.backbones]
     return [config.Clustered(representation=r, space=s, clusterer=c) for r, s, c in made]
 
@@ -272,8 +336,10 @@ def _recorded(study: Study, wanted: Callable[[DeclaredFact], bool]) -> dict[str,
     }
     recorded: dict[str, list[str]] = {notebook: [] for notebook in STUDY_NOTEBOOKS}
     for fact in FACTS:
-        is_recorded = (study.dbscan is not None or not fact.name.startswith("dbscan_")) and (
-            study.autoencoder.validation is not None or fact.name != "final_validation_loss"
+        is_recorded = (
+            (study.dbscan is not None or not fact.name.startswith("dbscan_"))
+            and (study.autoencoder.validation is not None or fact.name != "final_validation_loss")
+            and (study.space.name != "umap" or fact.name != "pca_explained_variance")
         )
         if fact.notebook in recorded and wanted(fact) and is_recorded:
             recorded[fact.notebook] += fact.names(parts)
@@ -289,6 +355,8 @@ def figures_of(study: Study) -> list[str]:
     drawn += ["dimensions_label", "dimensions_centres"]
     if study.dbscan is not None:
         drawn += ["tsne_dbscan", "dbscan_k_distances", "dbscan_strip"]
+    if study.gmm is not None:
+        drawn += ["confusion_mixture", "tsne_mixture"]
     trained = [name.replace(":", "-") for name in study.backbones if name != "resnet50_random"]
     drawn += [f"tsne_{name}_{suffix}" for name in trained for suffix in ("label", "cluster")]
     return [*drawn, "comparison", "internal_by_space"]

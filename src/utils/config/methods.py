@@ -25,6 +25,9 @@ FROZEN = {
     "efficientnet_lite0": "EfficientNet-Lite0",
     "efficientnet_lite1": "EfficientNet-Lite1",
     "efficientnet_lite2": "EfficientNet-Lite2",
+    # Averaged over mirrored and cropped images, see `representations.pretrained_views`.
+    "efficientnet_lite0_views": "EfficientNet-Lite0, averaged over views",
+    "efficientnet_lite2_views": "EfficientNet-Lite2, averaged over views",
 }
 TRAINED = {
     "ae_dense": "dense autoencoder",
@@ -33,7 +36,15 @@ TRAINED = {
     "vae": "variational autoencoder",
     "contrastive": "contrastive network",
 }
-SPACES = ("raw", "pca<d>", "umap<d>", "umap<d>x<layouts>")
+SPACES = (
+    "raw",
+    "pca<d>",
+    "umap<d>",
+    "umap<d>x<layouts>",
+    "umap<d>n<neighbours>",
+    "pca<d>-umap<d>n<neighbours>",
+    "umaplearn<d>",
+)
 CLUSTERERS = {
     "kmeans": "k-means",
     "gmm": "Gaussian mixture",
@@ -43,11 +54,20 @@ CLUSTERERS = {
     "dbscan_knee": "DBSCAN, eps at the knee",
     "som": "SOM",
     "leiden": "Leiden",
+    "evoc": "EVoC",
+    "plscan": "PLSCAN",
 }
+# These train heads on the features of frozen networks: TURTLE on each view by itself, TEMI on the
+# points of a space.
+TURTLE = "turtle"
+HEADS = {TURTLE: "TURTLE", "temi": "TEMI"}
 # These train a network of their own on pixels.
 JOINT = {"dec": "DEC", "idec": "IDEC", "dcn": "DCN", "vade": "VaDE", "n2d": "N2D"}
-# A second step: a network learns the clusters, see `clustering.self_labelling`.
+# A second step: a network learns the clusters from the images (`clustering.self_labelling`), or a
+# linear classifier from their features (`clustering.linear_head`).
 SELF_LABEL = "self_label"
+LINEAR_HEAD = "linear_head"
+SECOND_STEPS = {SELF_LABEL: "self-labelling", LINEAR_HEAD: "linear head"}
 JOINED_BY = "+"
 K_CHOSEN = "_k_chosen"
 IMAGENET = "ImageNet"
@@ -58,15 +78,19 @@ NAMES = {
     **FROZEN,
     **TRAINED,
     **CLUSTERERS,
+    **HEADS,
     **JOINT,
-    SELF_LABEL: "self-labelling",
+    **SECOND_STEPS,
     f"kmeans{K_CHOSEN}": "k-means, k chosen",
     "resnet50": "ResNet50",
     "resnet50_random": "ResNet50 with random weights",
     "dbscan": "DBSCAN",
 }
 
-_SPACE = re.compile(r"raw|(pca|umap)([1-9][0-9]*)(?:x([2-9]|[1-9][0-9]+))?")
+_COUNT, _SEVERAL = "([1-9][0-9]*)", "([2-9]|[1-9][0-9]+)"
+_SPACE = re.compile(
+    rf"raw|pca{_COUNT}|umaplearn{_COUNT}|(?:pca{_COUNT}-)?umap{_COUNT}(?:n{_SEVERAL})?(?:x{_SEVERAL})?"
+)
 
 
 @dataclass(frozen=True)
@@ -76,20 +100,28 @@ class Space:
     Attributes
     ----------
     kind : str
-        ``raw`` (the features themselves), ``pca`` or ``umap``.
+        ``raw`` (the features themselves), ``pca``, ``umap``, or ``umaplearn``: as umap-learn itself
+        lays points out.
     n_components : int
         Dimensions of a projection; 0 for ``raw``.
     layouts : int
         UMAP layouts of different seeds, side by side.
+    n_neighbors : int
+        Neighbours that UMAP looks at, where a name says so; 0 otherwise.
+    reduced_to : int
+        Principal components to which wider features are reduced before UMAP, where a name says so;
+        0 otherwise.
     """
 
-    kind: Literal["raw", "pca", "umap"] = "raw"
+    kind: Literal["raw", "pca", "umap", "umaplearn"] = "raw"
     n_components: int = 0
     layouts: int = 1
+    n_neighbors: int = 0
+    reduced_to: int = 0
 
     @classmethod
     def parse(cls, name: str) -> Space:
-        """Read ``raw``, ``pca<d>``, ``umap<d>`` or ``umap<d>x<layouts>``.
+        """Read a name of the kinds in `SPACES`; ``n<neighbours>`` goes before ``x<layouts>``.
 
         Raises
         ------
@@ -97,16 +129,24 @@ class Space:
             If it is none of these.
         """
         match = _SPACE.fullmatch(name)
-        if match is None or (match[1] == "pca" and match[3]):
+        if match is None:
             raise UserError(_unknown("space", name, SPACES))
-        if match[1] is None:
-            return cls()
-        return cls(match[1], int(match[2]), int(match[3] or 1))
+        of_pca, of_learn, reduced_to, of_umap, neighbors, layouts = (
+            int(number or 0) for number in match.groups()
+        )
+        if of_umap:
+            return cls("umap", of_umap, layouts or 1, neighbors, reduced_to)
+        if of_learn:
+            return cls("umaplearn", of_learn)
+        return cls("pca", of_pca) if of_pca else cls()
 
     def __str__(self) -> str:
         if self.kind == "raw":
             return self.kind
-        return f"{self.kind}{self.n_components}" + (f"x{self.layouts}" if self.layouts > 1 else "")
+        neighbors = f"n{self.n_neighbors}" if self.n_neighbors else ""
+        layouts = f"x{self.layouts}" if self.layouts > 1 else ""
+        before = f"pca{self.reduced_to}-" if self.reduced_to else ""
+        return f"{before}{self.kind}{self.n_components}{neighbors}{layouts}"
 
     @property
     def in_words(self) -> str:
@@ -114,7 +154,10 @@ class Space:
         if self.kind == "raw":
             return self.kind
         layouts = f" × {self.layouts} layouts" if self.layouts > 1 else ""
-        return f"{self.kind.upper()} {self.n_components}{layouts}"
+        neighbors = f" ({self.n_neighbors} neighbours)" if self.n_neighbors else ""
+        before = f"PCA {self.reduced_to} → " if self.reduced_to else ""
+        kind = "umap-learn" if self.kind == "umaplearn" else self.kind.upper()
+        return f"{before}{kind} {self.n_components}{neighbors}{layouts}"
 
 
 @dataclass(frozen=True)
@@ -127,9 +170,9 @@ class Method:
         Representations whose features stand side by side.
     space : Space
     clusterer : str
-        The first step: one of `CLUSTERERS` or `JOINT`.
-    self_labelled : bool
-        Whether a network then learns the clusters and labels every image.
+        The first step: one of `CLUSTERERS`, `HEADS` or `JOINT`.
+    second_step : str or None
+        What then learns the clusters and labels every image: one of `SECOND_STEPS`.
     k_chosen : bool
         Whether k is chosen without labels, not given.
     """
@@ -137,7 +180,7 @@ class Method:
     views: tuple[str, ...]
     space: Space
     clusterer: str
-    self_labelled: bool = False
+    second_step: str | None = None
     k_chosen: bool = False
 
     @classmethod
@@ -174,14 +217,14 @@ class Method:
             views=tuple(representation.split(JOINED_BY)),
             space=Space.parse(space),
             clusterer=first,
-            self_labelled=bool(then),
+            second_step=JOINED_BY.join(then) or None,
             k_chosen=clusterer.endswith(K_CHOSEN),
         )
 
     @property
     def names(self) -> tuple[str, str, str]:
         """Names of representation, space and clusterer in every table."""
-        then = f"{JOINED_BY}{SELF_LABEL}" if self.self_labelled else ""
+        then = f"{JOINED_BY}{self.second_step}" if self.second_step else ""
         chosen = K_CHOSEN if self.k_chosen else ""
         return JOINED_BY.join(self.views), str(self.space), f"{self.clusterer}{then}{chosen}"
 
@@ -193,7 +236,7 @@ class Method:
         """Names of representation, space and clusterer for people."""
         views = " + ".join(NAMES.get(view, view) for view in self.views)
         clusterer = NAMES.get(self.clusterer, self.clusterer)
-        then = f" + {NAMES[SELF_LABEL]}" if self.self_labelled else ""
+        then = f" + {NAMES.get(self.second_step, self.second_step)}" if self.second_step else ""
         return views, self.space.in_words, clusterer + then + (", k chosen" * self.k_chosen)
 
     @property
@@ -203,9 +246,9 @@ class Method:
 
     @property
     def is_trained_here(self) -> bool:
-        """Whether a network is trained on the images that are clustered."""
+        """Whether a network is trained on the images, beyond a head on frozen features."""
         needs_none = set(self.views) <= {*HANDMADE, *FROZEN}
-        return self.self_labelled or self.is_joint or not needs_none
+        return self.second_step == SELF_LABEL or self.is_joint or not needs_none
 
     @property
     def weights_trained_with(self) -> str | None:
@@ -243,11 +286,14 @@ def mistakes(
     else:
         if first in JOINT and parsed != Space():
             yield "space", f"{first} needs pixels in the space 'raw' (found {space})"
-    if first not in (*CLUSTERERS, *JOINT):
-        yield "clusterer", _unknown("clusterer", first, (*CLUSTERERS, *JOINT))
-    if then and then != [SELF_LABEL]:
-        yield "clusterer", _unknown("second step", JOINED_BY.join(then), [SELF_LABEL])
-    if first in JOINT and k == "chosen":
+        if first == TURTLE and parsed != Space():
+            yield "space", f"{first} needs the features of each view: the space 'raw', not {space}"
+    allowed = (*CLUSTERERS, *HEADS, *JOINT)
+    if first not in allowed:
+        yield "clusterer", _unknown("clusterer", first, allowed)
+    if then and JOINED_BY.join(then) not in SECOND_STEPS:
+        yield "clusterer", _unknown("second step", JOINED_BY.join(then), SECOND_STEPS)
+    if first in (*HEADS, *JOINT) and k == "chosen":
         yield "k", f"{first} cannot choose k: allowed is 'given'"
 
 

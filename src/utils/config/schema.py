@@ -49,8 +49,8 @@ Backbone = Annotated[
     ),
 ]
 Option = Annotated[
-    bool | int | float | list[int],
-    _in_words("true or false, a number, or a list of whole numbers"),
+    bool | int | float | str | list[int] | list[str],
+    _in_words("true or false, a number, a word, or a list of whole numbers or of words"),
 ]
 
 
@@ -116,13 +116,29 @@ class Autoencoder(_Model):
 class Space(_Model):
     """The space in which a representation is clustered and scored."""
 
-    name: Literal["raw", "pca"]
+    name: Literal["raw", "pca", "umap"]
     n_components: int | None = Field(default=None, gt=0)
+    n_neighbors: int | None = Field(
+        default=None, gt=1, description="of UMAP, each point itself counted"
+    )
+    min_dist: float | None = Field(default=None, ge=0, description="of UMAP")
+    random_state: int | None = Field(
+        default=None, ge=0, description="of UMAP: the same for every seed of the network"
+    )
 
     @property
     def label(self) -> str:
-        """Name of the space in every table: ``raw`` or, for 50 components, ``pca50``."""
-        return self.name if self.n_components is None else f"{self.name}{self.n_components}"
+        """Name of the space in every table: ``raw``, ``pca50``, ``umap10n20`` (20 neighbours)."""
+        if self.n_components is None:
+            return self.name
+        neighbors = "" if self.n_neighbors is None else f"n{self.n_neighbors}"
+        return f"{self.name}{self.n_components}{neighbors}"
+
+
+class OtherSpace(Space):
+    """A space that is clustered beside the study's own, and why."""
+
+    why: str
 
 
 class KMeans(_Model):
@@ -138,6 +154,16 @@ class DBSCAN(_Model):
 
     eps: float = Field(gt=0, description="radius of a neighbourhood, in the study's space")
     min_samples: int = Field(gt=0, description="points in it, its centre included")
+
+
+class GaussianMixture(_Model):
+    """Settings of a mixture of Gaussians with full covariances; the rest is scikit-learn's own."""
+
+    n_components: int = Field(gt=1)
+    random_state: int = Field(ge=0, description="the same for every seed of the network")
+    also_in: list[OtherSpace] = Field(
+        default=[], description="spaces of the code that it clusters beside the study's own"
+    )
 
 
 class Clustered(_Model):
@@ -368,6 +394,7 @@ class Study(_Model):
     space: Space
     kmeans: KMeans
     dbscan: DBSCAN | None = None
+    gmm: GaussianMixture | None = None
     backbones: list[Backbone] = Field(min_length=1)
     variants: list[Variant] = []
     reported: list[Reported]
@@ -406,6 +433,9 @@ class Row(Clustered):
     seeds: int | None = Field(
         default=None, gt=0, description="run with the first so many seeds only: it costs too much"
     )
+    images: int | None = Field(
+        default=None, gt=0, description="run on the first so many images only: it costs too much"
+    )
     recipe: Name | None = Field(default=None, description="name by which it can be run alone")
     why: str | None = Field(default=None, description="what this method is there to show")
 
@@ -427,7 +457,7 @@ class Row(Clustered):
 
 
 class Aim(_Model):
-    """What a leaderboard's best row was to reach, set before any of them was run."""
+    """What a leaderboard's best row was to reach; set in an earlier stage of the project."""
 
     acc: float = Field(gt=0, le=1)
     ari: float = Field(gt=0, le=1)

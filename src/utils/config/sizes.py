@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from utils.config import methods
+from utils.config import layers, methods
 from utils.config.schema import Study
 from utils.config.vocabulary import DATASETS
 
@@ -34,6 +34,8 @@ def shrinking(architecture: str, options: dict) -> int:
 
 def latent_size(architecture: str, options: dict, shape: tuple[int, int, int]) -> int:
     """Return how many numbers a network makes of an image of (channels, height, width)."""
+    if architecture == "layers":
+        return math.prod(layers.shape_after(options["encoder"], shape))
     if "widths" in options:
         return options["widths"][-1]
     factor = shrinking(architecture, options)

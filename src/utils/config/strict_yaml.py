@@ -115,6 +115,10 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> Malformed:
         return Malformed(
             mark.line + 1, "not valid YAML: the line is indented with a tab: use spaces"
         )
+    if line and line[0][mark.column : mark.column + 1] == "\t":
+        column = mark.column + 1
+        words = f"not valid YAML: a tab stands in column {column}: use spaces, or quotation marks"
+        return Malformed(mark.line + 1, words)
     context = f" ({error.context})" if error.context else ""
     return Malformed(mark.line + 1, f"not valid YAML: {error.problem}{context}")
 

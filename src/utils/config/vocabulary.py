@@ -55,13 +55,20 @@ DATASETS = {
 }
 
 # Options of each architecture of `autoencoders`, and what they are: "sizes" are a list of whole
-# numbers from 1, a "size" is one of them, a "share" is a number from 0 to below 1, and a "flag" is
-# true or false (false where it is left out).
-ARCHITECTURES = {
+# numbers from 1, a "size" is one of them, a "share" is a number from 0 to below 1, a "flag" is true
+# or false (false where it is left out), "layers" are a list of those of `layers`, and a tuple has
+# the words that are allowed (the first where it is left out).
+ARCHITECTURES: dict[str, dict[str, str | tuple[str, ...]]] = {
     "conv_batchnorm": {"channels": "sizes", "decoder_norm": "flag"},
     "conv_dense": {"channels": "size", "widths": "sizes"},
     "conv_dropout": {"channels": "sizes", "dropout": "share"},
     "dense": {"widths": "sizes"},
+    "layers": {
+        "encoder": "layers",
+        "decoder": "layers",
+        "output": ("sigmoid", "linear"),
+        "initial": ("pytorch", "keras"),
+    },
 }
 # The fewest sizes with which an architecture is one.
 LEAST_SIZES = {"conv_dense": 2, "conv_dropout": 2}

@@ -28,6 +28,7 @@ from utils.figures.networks import (
     architecture,
     loss_curve,
 )
+from utils.figures.reliability import reliability
 from utils.figures.scores import (
     Estimate,
     comparison,
@@ -117,6 +118,7 @@ __all__ = [
     "name_of",
     "pareto",
     "reconstructions",
+    "reliability",
     "samples",
     "save",
     "to_images",

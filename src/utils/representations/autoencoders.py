@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from utils.config.layers import Layer, parse, require_mirrored, shape_after
 from utils.errors import UserError
 
 ImageShape = tuple[int, int, int]  # channels, height, width
@@ -43,6 +44,14 @@ class Autoencoder(nn.Module):
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """Return reconstructions in [0, 1], float ``(N, C, H, W)``."""
         return torch.sigmoid(self(images))
+
+
+class LinearAutoencoder(Autoencoder):
+    """An autoencoder whose decoder gives the reconstruction itself, without a sigmoid."""
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
+        """Return reconstructions, cut to [0, 1], float ``(N, C, H, W)``."""
+        return self(images).clamp(0, 1)
 
 
 class Blocks(nn.Sequential):
@@ -162,6 +171,75 @@ def conv_dropout(shape: ImageShape, channels: Sequence[int], dropout: float) -> 
     return _keras_initialised(Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder)))
 
 
+def listed_layers(
+    shape: ImageShape,
+    encoder: Sequence[str],
+    decoder: Sequence[str],
+    output: str = "sigmoid",
+    initial: str = "pytorch",
+) -> Autoencoder:
+    """Layers in the order in which a study's file lists them; see `utils.config.layers`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Channels, height and width of an image.
+    encoder, decoder : sequence of str
+        Such as ``flatten``, ``dense 500``, ``relu``. A row of as many numbers as an image has is
+        made an image at the end of the decoder.
+    output : {"sigmoid", "linear"}
+        What makes pixels of the decoder's output.
+    initial : {"pytorch", "keras"}
+        Whose initial weights the layers have.
+
+    Raises
+    ------
+    UserError
+        If a layer is unknown or does not fit the one before it, or the decoder makes no image.
+    """
+    code = shape_after(encoder, shape)
+    require_mirrored(decoder, code, shape)
+    to_image = [] if len(shape_after(decoder, code)) == 3 else [nn.Unflatten(1, shape)]
+    kind = LinearAutoencoder if output == "linear" else Autoencoder
+    model = kind(
+        Blocks(*_made(encoder, shape)),
+        nn.Sequential(*_made(decoder, code), *to_image),
+    )
+    return _keras_initialised(model) if initial == "keras" else model
+
+
+def _made(texts: Sequence[str], shape: tuple[int, ...]) -> list[nn.Module]:
+    made = []
+    for text in texts:
+        made.append(_layer(parse(text), shape))
+        shape = shape_after([text], shape)
+    return made
+
+
+def _layer(layer: Layer, shape: tuple[int, ...]) -> nn.Module:
+    """Make a layer for an input of that shape, without the batch."""
+    numbers = layer.numbers
+    if layer.kind == "dense":
+        return nn.Linear(shape[0], numbers[0])
+    if layer.kind == "conv":
+        return nn.Conv2d(shape[0], numbers[0], 3, padding=1)
+    if layer.kind == "deconv":
+        return _doubling(shape[0], numbers[0])
+    if layer.kind == "batch_norm":
+        return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+    if layer.kind == "unflatten":
+        return nn.Unflatten(1, numbers)
+    if layer.kind == "dropout":
+        return nn.Dropout(numbers[0])
+    plain = {
+        "flatten": nn.Flatten(),
+        "relu": nn.ReLU(),
+        "max_pool": nn.MaxPool2d(2),
+        "upsample": nn.Upsample(scale_factor=2),
+    }
+    return plain[layer.kind]
+
+
 def _dense_layers(widths: Sequence[int]) -> list[nn.Module]:
     """Linear layers from width to width, with ReLU between them."""
     layers: list[nn.Module] = []
@@ -193,6 +271,7 @@ ARCHITECTURES: dict[str, Callable[..., Autoencoder]] = {
     "conv_dense": conv_dense,
     "conv_dropout": conv_dropout,
     "dense": dense,
+    "layers": listed_layers,
 }
 
 

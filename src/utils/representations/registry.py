@@ -10,9 +10,11 @@ import numpy as np
 
 from utils.config.methods import FROZEN
 from utils.errors import UserError
-from utils.representations import handmade, pretrained
+from utils.representations import handmade, pretrained, pretrained_views
 
 OnBatch = Callable[[int, int], None]
+# Ends the name of a frozen network whose features are averaged over views of each image.
+AVERAGED = "_views"
 
 
 class Representation(NamedTuple):
@@ -38,10 +40,13 @@ def _handmade(compute: Callable, settings: str) -> Representation:
 
 
 def _frozen(name: str) -> Representation:
-    side = pretrained.LITE[name].side
+    network = name.removesuffix(AVERAGED)
+    side = pretrained.LITE[network].side
     settings = f"ImageNet weights, {side}×{side} pixels, features of length 1"
-    compute = partial(pretrained.unit_features, name)
-    return Representation(compute, settings, "utils.representations.pretrained")
+    module = pretrained
+    if network != name:
+        module, settings = pretrained_views, f"{settings}, {pretrained_views.SETTINGS}"
+    return Representation(partial(module.unit_features, network), settings, module.__name__)
 
 
 REPRESENTATIONS = {

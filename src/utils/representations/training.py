@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from utils.config.schema import Autoencoder as Protocol
 from utils.errors import UserError
-from utils.representations.autoencoders import Autoencoder, build
+from utils.representations.autoencoders import Autoencoder, LinearAutoencoder, build
 from utils.store.cache import with_prefix
 from utils.store.files import atomic_path, sha256_arrays
 from utils.store.fingerprints import fingerprint
+
+if TYPE_CHECKING:
+    from utils.config.schema import Autoencoder as Protocol
 
 ENCODE_BATCH = 1000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of malloc.h
@@ -260,16 +262,19 @@ def reconstruction_loss(
     Parameters
     ----------
     model : Autoencoder
-        Gives logits.
+        Gives logits, or pixels if it is a `LinearAutoencoder`.
     pixels : Tensor, shape (N, C, H, W)
         Float32 in [0, 1]; input and target.
     protocol : config.Autoencoder
-        Its ``loss`` compares the sigmoid of the logits with the pixels; in ``precision`` bfloat16
-        the layers run in that type, while weights and loss stay in float32.
+        Its ``loss`` compares the sigmoid of the logits, or the output of a `LinearAutoencoder`,
+        with the pixels; in ``precision`` bfloat16 the layers run in that type, while weights and
+        loss stay in float32.
     """
     rounded = protocol.precision == "bfloat16"
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=rounded):
         logits = model(pixels)
+    if isinstance(model, LinearAutoencoder):
+        return functional.mse_loss(logits.float(), pixels)
     if protocol.loss == "binary_cross_entropy":
         return functional.binary_cross_entropy_with_logits(logits.float(), pixels)
     return functional.mse_loss(torch.sigmoid(logits.float()), pixels)

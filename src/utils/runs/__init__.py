@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from utils.runs.label_free import LabelFreeRun
     from utils.runs.leaderboard import BoardRun
+    from utils.runs.new_images import NewImagesRun
     from utils.runs.pictures import OwnImages
     from utils.runs.study import StudyRun
 
-__all__ = ["open_leaderboard", "open_pictures", "open_study"]
+__all__ = ["open_label_free", "open_leaderboard", "open_new_images", "open_pictures", "open_study"]
 
 
 def open_study(
@@ -41,6 +43,20 @@ def open_leaderboard(
     from utils.runs.leaderboard import open_board
 
     return open_board(notebook, leaderboard, profile, seed, run_dir)
+
+
+def open_label_free(run: BoardRun) -> LabelFreeRun:
+    """Start what is computed without labels; see `label_free.open_label_free`."""
+    from utils.runs import label_free
+
+    return label_free.open_label_free(run)
+
+
+def open_new_images(run: BoardRun) -> NewImagesRun:
+    """Find images that a leaderboard's methods did not see; see `new_images.open_new_images`."""
+    from utils.runs import new_images
+
+    return new_images.open_new_images(run)
 
 
 def open_pictures(

@@ -137,7 +137,7 @@ class BoardRun:
         """Compute, or load, all stages of a method; see `pipeline.run`."""
         return pipeline.run(
             method,
-            self.images,
+            self.images[: self._images_of(method)],
             self.board.n_clusters,
             self.seed,
             max_epochs=self.profile.max_epochs,
@@ -198,21 +198,27 @@ class BoardRun:
             "peak_memory_mb": result.peak_memory_mb,
             "k_given": not method.k_chosen and not finds_k,
             "settings": result.settings,
-            "recipe": self._recipe_of(method),
+            "recipe": self.recipe_of(method) or "",
         }
         scored = self.record.score(*method.names, result.assignment, values)
         return pd.concat([scored, pd.Series({"seconds": result.seconds}, name=scored.name)])
 
-    def _recipe_of(self, method: Method) -> str:
-        return next((row.recipe or "" for row in self.board.rows if row.parsed == method), "")
+    def _images_of(self, method: Method) -> int | None:
+        """Return how many of the first images a method is run on; None for all."""
+        return next((row.images for row in self.board.rows if row.parsed == method), None)
+
+    def recipe_of(self, method: Method) -> str | None:
+        """Return the name of a method, None if it has none."""
+        return next((row.recipe for row in self.board.rows if row.parsed == method), None)
 
     def _scores(self, assignment: np.ndarray) -> dict[str, float]:
-        covered = assignment != metrics.NOISE
-        values = metrics.external(assignment, self.labels)
+        covered, labels = assignment != metrics.NOISE, self.labels[: len(assignment)]
+        values = metrics.external(assignment, labels)
         if covered.any() and not covered.all():
-            part = metrics.external(assignment[covered], self.labels[covered])
+            part = metrics.external(assignment[covered], labels[covered])
             values |= {f"{name}_covered": part[name] for name in COVERED}
-        return values | metrics.internal(assignment[: len(self.common_space)], self.common_space)
+        n = min(len(assignment), len(self.common_space))
+        return values | metrics.internal(assignment[:n], self.common_space[:n])
 
     @cached_property
     def common_space(self) -> np.ndarray:

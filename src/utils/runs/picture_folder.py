@@ -63,6 +63,7 @@ def open_folder(
     least_similarity: float = near_duplicates.LEAST_SIMILARITY,
     subset: int | None = None,
     against: str | None = None,
+    method: str | None = None,
 ) -> OwnImages:
     """Read a folder of pictures and compute their features, or take them up where a run stopped.
 
@@ -96,6 +97,8 @@ def open_folder(
         How many pictures to choose for labelling.
     against : str or None
         Another folder, whose pictures are compared with these.
+    method : str or None
+        "auto" chooses the clusterer and its number by a rule, see `picture_choice.choose`.
 
     Raises
     ------
@@ -173,6 +176,7 @@ def open_folder(
         least_similarity=least_similarity,
         subset_size=subset,
         other=other,
+        method=method,
     )
 
 

@@ -16,6 +16,7 @@ from utils.estimator import FeatureClusterer
 from utils.figures import SHEET_COLUMNS, Named
 from utils.pipeline import Steps
 from utils.runs import near_duplicates, picture_levels, picture_quality, picture_subset
+from utils.runs.picture_choice import Choice, choose
 from utils.runs.picture_collection import Collection
 from utils.runs.picture_features import (
     SHOWN_SIDE,
@@ -72,6 +73,8 @@ class OwnImages:
         How many pictures to choose for labelling.
     other : Collection or None
         Pictures of another folder, which may be here too.
+    method : str or None
+        "auto" if the clusterer and its number are chosen, see `choice`.
     """
 
     record: Record
@@ -90,6 +93,7 @@ class OwnImages:
     least_similarity: float = near_duplicates.LEAST_SIMILARITY
     subset_size: int | None = None
     other: Collection | None = None
+    method: str | None = None
 
     @cached_property
     def collection(self) -> Collection:
@@ -112,10 +116,16 @@ class OwnImages:
         return self.collection.names
 
     @cached_property
+    def choice(self) -> Choice | None:
+        """The method that the rule chose without labels; None if it was not asked to."""
+        return choose(self.features, self.seed) if self.method == estimator.AUTO else None
+
+    @cached_property
     def model(self) -> FeatureClusterer:
         """The fitted estimator, by the pipeline's stages; what limits its groups is noted."""
+        asked = self.choice or self
         model = FeatureClusterer(
-            self.clusters, clusterer=self.clusterer, level=self.level, random_state=self.seed
+            asked.clusters, clusterer=asked.clusterer, level=self.level, random_state=self.seed
         )
         fitted = picture_levels.fitted(model, self.features)
         for remark in picture_levels.remarks(fitted):

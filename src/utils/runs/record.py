@@ -67,6 +67,8 @@ class Record:
     networks : dict of str to dict
         Where each trained network that was used comes from, by its name; see
         `cache.load_or_compute_with_origin`.
+    settings : dict of str to str
+        Fingerprint of the study's settings by representation; see `utils.config.settings`.
     """
 
     notebook: str
@@ -80,6 +82,7 @@ class Record:
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     _figures: dict[str, dict] = field(default_factory=dict)
     _tables: dict[str, dict] = field(default_factory=dict)
     _clusterings: dict[tuple, _Recorded] = field(default_factory=dict)
@@ -291,6 +294,7 @@ class Record:
             "notes": self.notes,
             "origin": origin(),
             "networks": self.networks,
+            "settings": self.settings,
             "files": sorted(self._files),
         }
         write_json(self.folder / places.MANIFEST, manifest)

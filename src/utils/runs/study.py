@@ -19,12 +19,14 @@ from pydantic import ValidationError
 from utils import places
 from utils.config.load import explain, load_profile, load_study
 from utils.config.schema import Profile, Study, Variant
+from utils.config.settings import settings_of
 from utils.data import datasets
 from utils.data.prepared import data_of, selected_rows
 from utils.errors import UserError
 from utils.runs import networks, reported
 from utils.runs.record import Record
 from utils.runs.stored import stored
+from utils.store.fingerprints import fingerprint
 
 if TYPE_CHECKING:
     from utils.config.schema import Autoencoder as Protocol
@@ -64,7 +66,8 @@ def open_run(
     """
     folder = places.run_folder(notebook, study, seed, run_dir)
     chosen_profile = load_profile(profile)
-    chosen_study = _changed(_reduced(load_study(study), chosen_profile), changes)
+    published_study = load_study(study)
+    chosen_study = _changed(_reduced(published_study, chosen_profile), changes)
     seed_is_open = chosen_study.kmeans.random_state is None
     if seed_is_open:
         chosen_study = _with(chosen_study, kmeans={"random_state": seed})
@@ -81,6 +84,7 @@ def open_run(
         folder=folder,
         labels=data.labels[rows],
         class_names=data.class_names,
+        settings={name: fingerprint(one) for name, one in settings_of(published_study).items()},
     )
     record.note_substitute(description)
     return StudyRun(
@@ -118,7 +122,7 @@ def _changed(study: Study, changes: dict[str, Any]) -> Study:
         if name == "backbone":
             study = _with(study, backbones=[value])
         elif name in sections:
-            if name == "n_components" and study.space.name != "pca":
+            if name == "n_components" and study.space.n_components is None:
                 raise UserError(
                     f"n_components = {value!r}: study {study.study} clusters in the space "
                     f"{study.space.name!r}, which has no components: leave it None"
@@ -299,7 +303,16 @@ class StudyRun:
         return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
 
     def stored(
-        self, name: str, function: Callable[..., np.ndarray], features: np.ndarray, seed: int
+        self,
+        name: str,
+        function: Callable[..., np.ndarray],
+        features: np.ndarray,
+        seed: int,
+        **settings: Any,
     ) -> np.ndarray:
-        """Return ``function(features, seed=seed)``, computed only where it is not stored yet."""
-        return stored(f"{self.study.study}-{name}-seed{seed}", function, features, seed=seed)
+        """Return ``function(features, seed=seed, **settings)``, computed if it is not stored yet.
+
+        Stored by `name` and the run's seed; `seed` is that of the function.
+        """
+        name = f"{self.study.study}-{name}-seed{self.seed}"
+        return stored(name, function, features, seed=seed, **settings)

@@ -21,6 +21,7 @@ from utils.spaces.registry import (
     project,
     reduction,
 )
+from utils.spaces.umap_reference import umap_reference
 from utils.spaces.views import (
     VIEWS_SETTINGS,
     views,
@@ -40,6 +41,7 @@ __all__ = [
     "require_features",
     "tsne",
     "umap",
+    "umap_reference",
     "unit_rows",
     "views",
 ]

@@ -18,8 +18,21 @@ from typing import Any, NamedTuple
 
 # The folder that holds our own packages.
 SOURCE = Path(__file__).resolve().parents[2]
-# They draw, record and store numbers, and compute none.
-WITHOUT_NUMBERS = ("utils.figures", "utils.places", "utils.runs.record", "utils.store")
+# They draw, record and store numbers, or read and check the files of `config`, and compute none.
+# What a study's file says is compared by itself, see `utils.config.settings`.
+WITHOUT_NUMBERS = (
+    "utils.config.checks",
+    "utils.config.facts",
+    "utils.config.load",
+    "utils.config.schema",
+    "utils.config.settings",
+    "utils.config.strict_yaml",
+    "utils.config.unfinished",
+    "utils.figures",
+    "utils.places",
+    "utils.runs.record",
+    "utils.store",
+)
 
 
 class Definition(NamedTuple):
@@ -83,6 +96,18 @@ def numbers_fingerprint(script: Path) -> str:
     through them: a new colour in a figure makes no published number stale.
     """
     return _reach(_used_by_script(script), WITHOUT_NUMBERS).fingerprint()
+
+
+def notebook_definitions(script: Path) -> dict[str, str]:
+    """Return the beginning of a fingerprint of each of our definitions that a script reaches.
+
+    They are the parts of `notebook_fingerprint`, by module and name (``*`` for all in a module).
+    Names that a package only passes on have no code of their own and are left out.
+    """
+    reached = _reach(_used_by_script(script)).code
+    return {
+        f"{m}.{name or '*'}": fingerprint(code)[:12] for (m, name), code in reached.items() if code
+    }
 
 
 def _used_by_script(script: Path) -> list[Definition]:

@@ -65,7 +65,38 @@ def load_or_measure(
         return {f"array.{key}": array for key, array in arrays.items()} | {"cost": cost}
 
     file = f"{name}-seed{recipe['seed']}" if "seed" in recipe else name
-    stored = load_or_compute(file, recipe, code, measured, places.cache())
+    return _as_stage(load_or_compute(file, recipe, code, measured, places.cache()), settings)
+
+
+def load_or_take(
+    name: str, recipe: dict[str, Any], code: tuple[str, ...], whole: Stage, rows: slice
+) -> Stage:
+    """Return a stage of some rows only, which are taken from that of all rows.
+
+    Parameters
+    ----------
+    name, recipe, code
+        As for `load_or_measure`, of the part. No row may depend on another one.
+    whole : Stage
+        Of all rows; each of its arrays has a row for each point.
+    rows : slice
+
+    Returns
+    -------
+    Stage
+        Its time is in proportion to the number of rows; its memory is that of the whole stage.
+    """
+
+    def taken() -> dict[str, np.ndarray]:
+        arrays = {f"array.{key}": array[rows] for key, array in whole.arrays.items()}
+        n = len(next(iter(whole.arrays.values())))
+        share = len(range(*rows.indices(n))) / n
+        return arrays | {"cost": np.array([share * whole.seconds, whole.peak_memory_mb])}
+
+    return _as_stage(load_or_compute(name, recipe, code, taken, places.cache()), whole.settings)
+
+
+def _as_stage(stored: dict[str, np.ndarray], settings: str) -> Stage:
     seconds, peak = stored["cost"].tolist()
     return Stage(with_prefix(stored, "array."), seconds, peak, settings)
 

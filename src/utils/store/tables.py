@@ -36,10 +36,13 @@ class Table:
     types : mapping of str to str
         Type of each column, in the order in which they are written. Only a ``float64`` may be
         missing (an empty cell). An empty text is a text, and so is "NA".
+    added : tuple of str
+        Columns of text that tables of earlier code do not have; they are read as empty texts.
     """
 
     file: str
     types: Mapping[str, str]
+    added: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -85,6 +88,7 @@ class Table:
         except (OSError, ValueError) as error:
             reason = self._mistyped(path) or f"malformed ({' '.join(str(error).split())})"
             raise UserError(f"{path}: {reason}: {remedy}") from None
+        frame = frame.assign(**{one: "" for one in self.added if one not in frame.columns})
         absent = [column for column in self.columns if column not in frame.columns]
         if absent:
             raise UserError(f"{path}: column {absent[0]!r} is missing: {remedy}")
@@ -235,6 +239,26 @@ NUMBERS_TABLE = _table(
     ("int64", "k"),
     ("float64", "value"),
 )
+# Scores on images on which no choice was made (`kind` "held_out"), or that a fitted method did not
+# see ("assigned"; beside them "fit", those of the images it was fitted on); see `runs.new_images`.
+NEW_IMAGES_TABLE = _table(
+    "new_images.csv",
+    ("str", "study"),
+    ("int64", "seed"),
+    ("str", "representation space clusterer kind"),
+    ("int64", "n_fit n"),
+    ("str", "metric"),
+    ("float64", "value"),
+)
+# Of each bin of confidence: its number of images, their mean confidence, and their accuracy.
+RELIABILITY_TABLE = _table(
+    "reliability.csv",
+    ("str", "study"),
+    ("int64", "seed"),
+    ("str", "representation space clusterer kind"),
+    ("int64", "bin n"),
+    ("float64", "confidence accuracy"),
+)
 VERDICTS_TABLE = _table(
     "reported_vs_reproduced.csv",
     # The printed value is a word: 0.60 is not 0.6.
@@ -251,6 +275,8 @@ IDENTITIES_TABLE = _table("identities.csv", ("str", "study what source reported 
 LEADERBOARD_TABLE = _table(
     "leaderboard.csv",
     ("str", "study representation space clusterer"),
+    # The data set with whose labels the weights of a frozen network were trained, or "none".
+    ("str", "labels"),
     ("int64", "n n_seeds"),
     ("float64", "ari ari_low ari_high acc acc_low acc_high"),
     ("float64", "nmi nmi_low nmi_high ami ami_low ami_high"),
@@ -267,11 +293,12 @@ SIGNIFICANCE_TABLE = _table(
     ("int64", "n n_seeds"),
     ("float64", "best_ari ari difference ci_low ci_high"),
     ("bool", "excludes_zero"),
+    ("float64", "p p_holm"),
 )
 RANKINGS_TABLE = _table(
     "leaderboard_rankings.csv",
     ("str", "study index"),
-    ("float64", "tau"),
+    ("float64", "tau tau_low tau_high"),
     ("int64", "n_rows n_undefined n_partial"),
     ("str", "representation space clusterer"),
     ("float64", "n ari best_ari regret"),  # all missing where no method has the index

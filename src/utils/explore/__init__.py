@@ -1,0 +1,48 @@
+"""What notebook 0 calls: images, settings, what a setting makes of the images, and linked views."""
+
+from utils.explore.pictures import Pictures, Recorded, open_folder, open_study
+from utils.explore.settings import (
+    CLUSTERERS,
+    EXTERNAL,
+    INTERNAL,
+    MAPS,
+    NEIGHBOURS,
+    RECORDED,
+    SPACES,
+    Comparison,
+    Outcome,
+    Setting,
+    compare,
+    expected_seconds,
+    map_of,
+    run,
+    save_selection,
+    score_table,
+    simplest,
+    start,
+)
+
+__all__ = [
+    "CLUSTERERS",
+    "EXTERNAL",
+    "INTERNAL",
+    "MAPS",
+    "NEIGHBOURS",
+    "RECORDED",
+    "SPACES",
+    "Comparison",
+    "Outcome",
+    "Pictures",
+    "Recorded",
+    "Setting",
+    "compare",
+    "expected_seconds",
+    "map_of",
+    "open_folder",
+    "open_study",
+    "run",
+    "save_selection",
+    "score_table",
+    "simplest",
+    "start",
+]
