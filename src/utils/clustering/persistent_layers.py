@@ -27,7 +27,7 @@ def _plscan(features: np.ndarray, _k: int, _seed: int) -> Result:
 
     require_features(features, 2 * PLSCAN_SAMPLES, "PLSCAN")
     model = PLSCAN(min_samples=PLSCAN_SAMPLES, reproducible=True).fit(features)
-    return _result(model.labels_, model.probabilities_)
+    return _result(model.labels_, model.membership_strengths_)
 
 
 def _result(labels: np.ndarray, strengths: np.ndarray) -> Result:

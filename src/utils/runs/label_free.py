@@ -82,13 +82,16 @@ class LabelFreeRun:
     # --- numbers of clusters -------------------------------------------------------------------
 
     def representations(self) -> dict[str, Method]:
-        """List the representations without a network trained here; a method for each."""
+        """List the representations without a network trained here; a method for each.
+
+        A reduced profile has the first one only.
+        """
         untrained = {*HANDMADE, *FROZEN}
         first: dict[str, Method] = {}
         for method in self.run.methods():
             if set(method.views) <= untrained and not method.is_joint:
                 first.setdefault(JOINED_BY.join(method.views), method)
-        return first
+        return dict(list(first.items())[:1]) if self.run.profile.reduced else first
 
     def numbers(self, representation: str, method: Method) -> pd.Series:
         """Find the number of clusters by every rule of `numbers.RULES`, and record it.
