@@ -16,7 +16,7 @@ from utils.config import checks, methods, sizes, vocabulary
 from utils.data import datasets
 from utils.errors import UserError
 from utils.places import ROOT
-from utils.representations import autoencoders, encoders, pretrained, registry
+from utils.representations import autoencoders, encoders, registry
 
 PAPERS = ("mnist-cae", "fashion-ae", "mnist-conv-ae", "cifar10-cae")
 BOARD = "beyond-mnist"
@@ -230,9 +230,7 @@ def test_the_number_of_features_is_that_of_the_representation(view, shape):
 def test_the_number_of_features_of_frozen_networks_is_that_of_the_networks():
     images = np.zeros((1, 28, 28), np.uint8)
     for view in methods.FROZEN:
-        assert (
-            sizes.n_features(view, (28, 28), {}) == pretrained.unit_features(view, images).shape[1]
-        )
+        assert sizes.n_features(view, (28, 28), {}) == registry.features(view, images).shape[1]
 
 
 def test_a_recipe_on_two_leaderboards_is_refused_with_both_files(complaint, folder):
@@ -329,7 +327,7 @@ def recorded(method):
     ],
 )
 def test_the_facts_and_figures_are_those_of_the_notebooks(method, known):
-    names = {name for paper in PAPERS for name in known(config.load_study(paper))}
+    names = {name for paper in config.study_names() for name in known(config.load_study(paper))}
     patterns = recorded(method)
     words = {"image_shape", "device", "precision"}  # facts that are no numbers
     assert patterns

@@ -179,7 +179,7 @@ def test_an_unknown_key_inside_another_is_named_by_its_way(changed, way, key, al
         (("autoencoder", "epochs", 1.5), "key 'autoencoder.epochs': must be a whole number (found"),
         (("autoencoder", "epochs", None), "key 'autoencoder.epochs'"),
         (("autoencoder", "architecture", "a/b"), "key 'autoencoder.architecture'"),
-        (("autoencoder", "options", {"channels": ["x"]}), "key 'autoencoder.options.channels"),
+        (("autoencoder", "options", {"channels": [0.5]}), "key 'autoencoder.options.channels"),
         (("autoencoder", "optimizer", "learning_rate", float("inf")), "a finite number"),
         (("reported", 0, "margin", float("nan")), "a finite number"),
         (("reported", {}), "key 'reported': must be a list (found {})"),
