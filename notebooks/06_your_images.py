@@ -48,8 +48,7 @@ method = None  # "auto": the clusterer and its number are chosen by a rule witho
 from IPython.display import display
 
 from utils import figures, metrics, runs
-from utils.runs import near_duplicates, picture_levels
-from utils.runs.picture_map import map_table
+from utils.runs import near_duplicates, picture_levels, picture_map
 from utils.runs.pictures import first_lines
 
 run = runs.open_pictures(
@@ -183,7 +182,7 @@ run.record.figure(
 )
 
 # %%
-shown = run.record.atlas(map_table(run))
+shown = run.record.atlas(picture_map.map_table(run))
 print(f"{len(shown):,} pictures on the interactive map of the report")
 
 # %% [markdown]

@@ -16,8 +16,10 @@ from utils.store import files
 from utils.store.tables import (
     CONFUSION_TABLE,
     COSTS_TABLE,
+    LABEL_FREE_TABLE,
     LOSSES_TABLE,
     NEW_IMAGES_TABLE,
+    NUMBERS_TABLE,
     RELIABILITY_TABLE,
     STARTS_TABLE,
     Table,
@@ -256,6 +258,15 @@ def new_images(
     return [(NEW_IMAGES_TABLE, scores), (RELIABILITY_TABLE, bins)]
 
 
+def unlabelled(study: str, seed: int) -> list[tuple[Table, pd.DataFrame]]:
+    """Make up what a leaderboard's notebook finds without labels."""
+    key = {"study": study, "seed": seed, "representation": "pixels"}
+    method = {"space": "raw", "clusterer": "kmeans"}
+    indices = [{**key, **method, "index": "silhouette_umap", "value": 0.4}]
+    numbers = [{**key, "rule": "levels", "k": 9, "value": 0.9}]
+    return [(LABEL_FREE_TABLE, pd.DataFrame(indices)), (NUMBERS_TABLE, pd.DataFrame(numbers))]
+
+
 def _leaderboard(name: str, title: str) -> config.Leaderboard:
     rows = [{"representation": row[0], "space": row[1], "clusterer": row[2]} for row in BOARD_ROWS]
     return config.Leaderboard(
@@ -322,7 +333,7 @@ def write_notebook(runs: Path, profile: str, study: str, seed: int, notebook: st
         STARTS_TABLE.write(rows, folder / STARTS_TABLE.file)
     if notebook == "02_train_autoencoder":
         LOSSES_TABLE.write(_losses(study, seed), folder / LOSSES_TABLE.file)
-        for schema, table in new_images(study, seed):
+        for schema, table in [*new_images(study, seed), *unlabelled(study, seed)]:
             schema.write(table, folder / schema.file)
     _write_json(folder / "executed.ipynb", _notebook(notebook))
     manifest = {

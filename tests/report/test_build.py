@@ -765,6 +765,7 @@ def test_the_target_is_compared_with_the_published_run_too():
 def test_the_published_run_shows_its_best_rows_and_the_named_ones():
     line = dict.fromkeys(leaderboards.BOARD_COLUMNS, 0.5) | {"study": "beyond-mnist"}
     line |= {"space": "raw", "clusterer": "kmeans", "n": 70_000.0, "n_seeds": 5, "seconds": 90.0}
+    line |= {"labels": "none"}
     lines = [line | {"representation": f"r{i}", "recipe": "named" * (i == 7)} for i in range(9)]
     table = pd.DataFrame([*lines, line | {"study": "other", "representation": "no"}])
     kept = published.Published(*[pd.DataFrame()] * 2, {}, {}, {"leaderboard": table})

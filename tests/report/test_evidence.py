@@ -25,8 +25,10 @@ from utils.errors import UserError
 from utils.store import files
 from utils.store.tables import (
     CONFUSION_TABLE,
+    LABEL_FREE_TABLE,
     LOSSES_TABLE,
     NEW_IMAGES_TABLE,
+    NUMBERS_TABLE,
     RELIABILITY_TABLE,
     STARTS_TABLE,
 )
@@ -247,6 +249,8 @@ CHANGED = {
     ORIGINS_TABLE.file: ("seconds", 99.0),
     NEW_IMAGES_TABLE.file: ("value", 99.0),
     RELIABILITY_TABLE.file: ("accuracy", 99.0),
+    LABEL_FREE_TABLE.file: ("value", 99.0),
+    NUMBERS_TABLE.file: ("value", 99.0),
 }
 
 
