@@ -171,7 +171,8 @@ def test_the_readme_marks_what_has_no_origin_whatever_the_code_is_today(monkeypa
 
 
 def board(*representations):
-    names = {"study": "beyond-mnist", "space": "raw", "clusterer": "kmeans", "recipe": ""}
+    names = {"study": "beyond-mnist", "space": "raw", "clusterer": "kmeans"}
+    names |= {"labels": "none", "recipe": ""}
     numbers = dict.fromkeys(tables.LEADERBOARD_TABLE.columns, 0.5)
     rows = [numbers | names | {"representation": name} for name in representations]
     return pd.DataFrame(rows)
@@ -256,7 +257,9 @@ def test_the_precision_of_a_leaderboard_is_the_recorded_one(tmp_path):
     folder = tmp_path / "05_beyond_the_papers"
     folder.mkdir()
     tables.METRICS_TABLE.write(scores(("contrastive", 0)), folder / tables.METRICS_TABLE.file)
-    manifest = SimpleNamespace(failed=None, networks={}, made_from={}, origin={}, seconds=1.0)
+    manifest = SimpleNamespace(
+        failed=None, networks={}, made_from={}, origin={}, seconds=1.0, settings={}
+    )
     study, board = (
         (tables.METRICS_TABLE.file,),
         (tables.METRICS_TABLE.file, tables.COSTS_TABLE.file),

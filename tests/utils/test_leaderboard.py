@@ -106,9 +106,9 @@ def test_costly_methods_are_run_with_the_first_seeds_only(workspace):
     for seed, there in ((0, True), (1, False)):
         run = open_board(workspace, seed=seed)
         run.profile = run.profile.model_copy(update={"reduced": False})
-        views = {view for method in run.methods() for view in method.views}
-        assert ("vae" in views) == there
-        assert "pixels" in views
+        clusterers = {method.clusterer for method in run.methods()}
+        assert ("dec" in clusterers) == there
+        assert "kmeans" in clusterers
 
 
 def test_a_recipe_is_one_method(workspace):
