@@ -377,7 +377,8 @@ def test_what_is_reached_changes_the_code_fingerprint(shared_module, module, old
     assert fingerprints.source_fingerprint("utils.top") != before
 
 
-def test_training_does_not_depend_on_what_the_papers_report(monkeypatch, tmp_path):
+def test_training_does_not_depend_on_how_files_of_studies_are_read(monkeypatch, tmp_path):
+    """What they say is part of the recipe of each network."""
     before = fingerprints.source_fingerprint("utils.representations.training")
     shutil.copytree(fingerprints.SOURCE / "utils", tmp_path / "utils")
     monkeypatch.setattr(fingerprints, "SOURCE", tmp_path)
@@ -388,6 +389,9 @@ def test_training_does_not_depend_on_what_the_papers_report(monkeypatch, tmp_pat
     )
     assert fingerprints.source_fingerprint("utils.representations.training") == before
     config.write_text(code.replace("batch_size: int", "batch_size: float"))
+    assert fingerprints.source_fingerprint("utils.representations.training") == before
+    training = tmp_path / "utils" / "representations" / "training.py"
+    training.write_text(training.read_text().replace("ENCODE_BATCH = 1000", "ENCODE_BATCH = 999"))
     assert fingerprints.source_fingerprint("utils.representations.training") != before
 
 
