@@ -18,7 +18,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,28 +135,10 @@ class Network:
         self.optimizer.step()
         self.total += loss.detach().double() * len(rows)
 
-    def record_step(self) -> None:
-        """Record the step as a CUDA graph; the steps that warm it up are undone."""
-        before = {name: value.clone() for name, value in self.model.state_dict().items()}
-        for _ in range(WARM_UP):
-            self.step(self.rows)
-        self.stream.synchronize()
-        self.optimizer.zero_grad(set_to_none=True)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream):
-            self.step(self.rows)
-        self.model.load_state_dict(before)
-        for state in self.optimizer.state.values():
-            for value in state.values():
-                value.zero_()
-        self.replay = graph.replay
-
     def train(self) -> Iterator[None]:
         """Train by the protocol; after each step the next network has its turn."""
         if self.stream is not None:
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                self.record_step()
+            record_step(self, self.model.state_dict().values())
         patience = self.protocol.validation.patience if self.protocol.validation else None
         for epoch in range(1, self.protocol.epochs + 1):
             with torch.cuda.stream(self.stream):
@@ -281,29 +263,10 @@ class Stack:
         self.optimizer.step()
         self.total += losses.detach().double() * rows.shape[1]
 
-    def record_step(self) -> None:
-        """Record the step as a CUDA graph; the steps that warm it up are undone."""
-        before = [weight.detach().clone() for weight in self.weights]
-        for _ in range(WARM_UP):
-            self.step(self.rows)
-        self.stream.synchronize()
-        self.optimizer.zero_grad(set_to_none=True)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream):
-            self.step(self.rows)
-        with torch.no_grad():
-            for weight, value in zip(self.weights, before, strict=True):
-                weight.copy_(value)
-                for state in self.optimizer.state[weight].values():
-                    state.zero_()
-        self.replay = graph.replay
-
     def train(self) -> Iterator[None]:
         """Train all epochs; after each step the next network has its turn."""
         if self.stream is not None:
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                self.record_step()
+            record_step(self, self.weights)
         n = len(self.images)
         for epoch in range(1, self.epochs + 1):
             started = time.perf_counter()
@@ -338,6 +301,30 @@ class Stack:
             }
             for index, seed in enumerate(self.seeds)
         }
+
+
+def record_step(trained: Network | Stack, values: Iterable[torch.Tensor]) -> None:
+    """Record the step as a CUDA graph on its stream; the steps that warm it up are undone.
+
+    `values` are the weights, and the running averages if there are any, that a step changes.
+    """
+    values = [value.detach() for value in values]
+    trained.stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(trained.stream):
+        before = [value.clone() for value in values]
+        for _ in range(WARM_UP):
+            trained.step(trained.rows)
+        trained.stream.synchronize()
+        trained.optimizer.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=trained.stream):
+            trained.step(trained.rows)
+        for value, first in zip(values, before, strict=True):
+            value.copy_(first)
+        for state in trained.optimizer.state.values():
+            for value in state.values():
+                value.zero_()
+    trained.replay = graph.replay
 
 
 def n2d_network(size: int, widths: Sequence[int], seed: int) -> autoencoders.Autoencoder:
