@@ -29,9 +29,8 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from report.evidence_tables import ORIGINS_TABLE  # noqa: E402
 from utils.config.schema import Study  # noqa: E402
-from utils.config.settings import settings_of  # noqa: E402
 from utils.store import tables  # noqa: E402
-from utils.store.fingerprints import fingerprint  # noqa: E402
+from utils.store.origins import settings_fingerprints  # noqa: E402
 
 COMPARED = (
     tables.METRICS_TABLE,
@@ -120,8 +119,7 @@ def settings_at(checkout: Path, study: str, commit: str) -> dict[str, str]:
     )
     if ran.returncode:
         return {}
-    read = Study.model_validate(yaml.safe_load(ran.stdout))
-    return {name: fingerprint(settings) for name, settings in settings_of(read).items()}
+    return settings_fingerprints(Study.model_validate(yaml.safe_load(ran.stdout)))
 
 
 def restamped(

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from report.evidence_tables import ORIGINS_TABLE
 from report.markdown import MARK
 from utils import places
-from utils.config.settings import settings_of
-from utils.store.fingerprints import fingerprint, numbers_fingerprint, source_fingerprint
+from utils.store.fingerprints import numbers_fingerprint, source_fingerprint
+from utils.store.origins import settings_fingerprints
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from report.published import Published
     from report.verdict_rows import ScoreRow
-    from utils import config
 
 NO_ORIGIN = "no origin recorded"
 TRAINING = "utils.representations.training"
@@ -58,7 +57,7 @@ def of_other_code(published: Published) -> Reasons:
     fingerprint, see `utils.store.fingerprints`; so are the study's settings.
     """
     code_of_notebook = cache(_code_of_notebook)  # anew for each call
-    settings = {study.study: _settings_of(study) for study in published.studies}
+    settings = {study.study: settings_fingerprints(study) for study in published.studies}
     training = source_fingerprint(TRAINING)
     found: dict[Scored, dict[str, None]] = defaultdict(dict)  # in the order of the rows, each once
     for row in _recorded(published).itertuples():
@@ -160,10 +159,6 @@ def _change_of_notebook(row: Any, today: str | None) -> str | None:
     if today is None:
         return f"{name} exists no longer"
     return None if row.code == today else f"code of {name} {_since(row.commit, row.computed)}"
-
-
-def _settings_of(study: config.Study) -> dict[str, str]:
-    return {name: fingerprint(settings) for name, settings in settings_of(study).items()}
 
 
 def _change_of_settings(row: Any, today: Mapping[str, str] | None) -> str | None:

@@ -17,14 +17,13 @@ from report import publish as publish_module
 from report.evidence_tables import ORIGINS_TABLE
 from utils import places
 from utils.config.load import leaderboard_names, load_leaderboard, load_study
-from utils.config.settings import settings_of
 from utils.data import datasets
 from utils.errors import UserError
 from utils.runs import leaderboard
 from utils.store import files as files_module
 from utils.store import origins, tables
 from utils.store.files import read_json
-from utils.store.fingerprints import fingerprint, notebook_fingerprint
+from utils.store.fingerprints import notebook_fingerprint
 
 STUDY = """
 study: {name}
@@ -243,7 +242,7 @@ def publish_origins(root, code):
     origin = dict.fromkeys(ORIGINS_TABLE.columns, "") | {"study": "one", "seed": 0, "seconds": 1}
     origin |= {"notebook": "01_baseline_kmeans", "representation": "pixels", "code": code}
     origin |= {"processor": "x", "computed": "2025-01-01T00:00:00+00:00", "commit": "abc1234def"}
-    origin["settings"] = fingerprint(settings_of(load_study("one"))["pixels"])
+    origin["settings"] = origins.settings_fingerprints(load_study("one"))["pixels"]
     ORIGINS_TABLE.write(pd.DataFrame([origin]), folder / ORIGINS_TABLE.file)
     hardware = {"cpu": "x", "cores": 2, "memory_gib": 8, "gpu": None}
     record = {"made": "2025-01-01T", "commit": None, "dirty": None, "seeds": [0], "data": {}}

@@ -9,7 +9,7 @@ from report import readme as readme_module
 from report import stale_numbers as stale
 from report.evidence_tables import EVIDENCE, ORIGINS_TABLE
 from utils import config, places
-from utils.store import tables
+from utils.store import origins, tables
 
 TODAY, TRAINING = "a" * 64, "b" * 64
 OLD = {"code": "c" * 64, "commit": "abc1234" + "0" * 33}
@@ -49,7 +49,7 @@ def scores(*scored, **changes):
 
 def origin(name, seed, **changes):
     network = name.startswith("autoencoder")
-    settings = stale._settings_of(config.load_study("fashion-ae"))
+    settings = origins.settings_fingerprints(config.load_study("fashion-ae"))
     row = {
         **{"study": "fashion-ae", "seed": seed, "representation": name, "precision": "float32"},
         **{"notebook": "03_latent_clustering", "code": TODAY, "commit": "1" * 40},

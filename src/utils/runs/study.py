@@ -19,14 +19,13 @@ from pydantic import ValidationError
 from utils import places
 from utils.config.load import explain, load_profile, load_study
 from utils.config.schema import Profile, Study, Variant
-from utils.config.settings import settings_of
 from utils.data import datasets
 from utils.data.prepared import data_of, selected_rows
 from utils.errors import UserError
 from utils.runs import networks, reported
 from utils.runs.record import Record
 from utils.runs.stored import stored
-from utils.store.fingerprints import fingerprint
+from utils.store.origins import settings_fingerprints
 
 if TYPE_CHECKING:
     from utils.config.schema import Autoencoder as Protocol
@@ -84,7 +83,7 @@ def open_run(
         folder=folder,
         labels=data.labels[rows],
         class_names=data.class_names,
-        settings={name: fingerprint(one) for name, one in settings_of(published_study).items()},
+        settings=settings_fingerprints(published_study),
     )
     record.note_substitute(description)
     return StudyRun(

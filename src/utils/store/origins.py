@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from utils import places
+from utils.config.schema import Study
+from utils.config.settings import settings_of
+from utils.store.fingerprints import fingerprint
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -33,6 +36,11 @@ def origin() -> dict[str, Any]:
         "processor": processor(),
         "computed": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def settings_fingerprints(study: Study) -> dict[str, str]:
+    """Return a fingerprint of the settings behind each representation of a study, by its name."""
+    return {name: fingerprint(settings) for name, settings in settings_of(study).items()}
 
 
 @cache
