@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from utils import clustering, spaces
 from utils.clustering import voting
+from utils.clustering.numbers import LEAST_LAID_OUT
 from utils.config.methods import Space
 from utils.errors import UserError
 from utils.pipeline import Steps
@@ -19,8 +20,6 @@ from utils.store.files import atomic_path, sha256_arrays
 AUTO, LEVELS = "auto", "levels"
 # What finds the groups of a given number, if nothing else is asked for.
 OF_A_NUMBER = "gmm"
-# Fewer points have no neighbourhoods to lay out: they are clustered as they are projected.
-LEAST_LAID_OUT = 50
 # Fewer different points have no groups to find.
 LEAST_DIFFERENT = 10
 # The distance to this nearest other says how far off a point lies; of few points to a nearer one.

@@ -188,7 +188,7 @@ class Steps:
             return features
         kind = spaces.PROJECTIONS[space.kind]
         if kind.of_neighbours:
-            features = self._reduced(features, space.reduced_to)
+            features = self.reduce(features, space.reduced_to)
         recipe = {"features": sha256_array(features), "space": str(space)}
         return self._stage(
             f"space-{space}",
@@ -198,7 +198,7 @@ class Steps:
             kind.settings(space),
         )["points"]
 
-    def _reduced(self, features: np.ndarray, to: int = 0) -> np.ndarray:
+    def reduce(self, features: np.ndarray, to: int = 0) -> np.ndarray:
         """Reduce wide features to those in which nearest neighbours are sought."""
         return self.project(spaces.reduction(features, to), features)
 
@@ -368,7 +368,7 @@ class _ImageSteps(Steps):
 
     def learn_linearly(self, features: np.ndarray, assignment: np.ndarray) -> dict[str, np.ndarray]:
         """Have a linear classifier learn the clusters and label every image."""
-        near = self._reduced(features)
+        near = self.reduce(features)
         return self._stage(
             f"clustering-{LINEAR_HEAD}",
             {
@@ -383,7 +383,7 @@ class _ImageSteps(Steps):
 
     def label_again(self, features: np.ndarray, assignment: np.ndarray) -> dict[str, np.ndarray]:
         """Have a network learn the clusters and label every image."""
-        features = self._reduced(features)
+        features = self.reduce(features)
         epochs = self._at_most(self_labelling.EPOCHS)
         return self._stage(
             f"clustering-{SELF_LABEL}",

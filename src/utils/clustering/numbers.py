@@ -12,12 +12,12 @@ import numpy as np
 from utils.clustering import levels
 from utils.clustering.centres import kmeans
 from utils.clustering.methods import K_CANDIDATES, choose_k
-from utils.clustering.persistent_layers import PLSCAN_SAMPLES
+from utils.clustering.persistent_layers import fit_plscan
 from utils.spaces import knn_graph, umap
 
 # Tibshirani & Walther (2005): the largest k of at least this strength, over so many halvings.
 STRENGTH, HALVINGS = 0.8, 5
-# Few points have no neighbourhoods to lay out: rules look at their components.
+# Fewer points have no neighbourhoods to lay out: their components are looked at and clustered.
 LEAST_LAID_OUT = 50
 LEVEL_NEIGHBORS = 50
 LAYOUT_COMPONENTS = 10
@@ -85,9 +85,7 @@ def plscan(points: Points) -> Found:
     with its defaults and its reproducible spanning tree. The value is the layer's persistence.
     Points in no cluster are not counted.
     """
-    from fast_hdbscan import PLSCAN
-
-    model = PLSCAN(min_samples=PLSCAN_SAMPLES, reproducible=True).fit(points.layout)
+    model = fit_plscan(points.layout)
     return Found(int(model.labels_.max()) + 1, float(np.max(model.layer_persistence_scores_)))
 
 

@@ -6,6 +6,8 @@ import numpy as np
 
 # Numbers in the largest table of votes or neighbours that is made at once: 512 MB.
 BLOCK = 2**26
+# As many vote in `estimator.FeatureClusterer`.
+VOTERS = 10
 
 
 def distances_to(fitted: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

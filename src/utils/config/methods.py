@@ -228,6 +228,11 @@ class Method:
         chosen = K_CHOSEN if self.k_chosen else ""
         return JOINED_BY.join(self.views), str(self.space), f"{self.clusterer}{then}{chosen}"
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """The same names by the columns of every table."""
+        return dict(zip(("representation", "space", "clusterer"), self.names, strict=True))
+
     def __str__(self) -> str:
         return " / ".join(self.names)
 

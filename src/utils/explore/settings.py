@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from utils import clustering, metrics, places, spaces
+from utils import clustering, metrics, places
 from utils.config.methods import CLUSTERERS as EVERY_CLUSTERER
 from utils.config.methods import Space
 from utils.errors import UserError
 from utils.explore.pictures import COMPONENTS, NETWORK, Pictures
-from utils.pipeline import Steps
-from utils.representations import registry
-from utils.runs.stored import stored
+from utils.metrics.label_free import agreement
+from utils.pipeline import Steps, untrained
 from utils.spaces.projections import NEIGHBORS
-from utils.store.files import atomic_path, sha256_array
-from utils.store.stages import load_or_measure
+from utils.store.files import atomic_path
 
 # The clusters and the map that a run left, as they are.
 RECORDED = "recorded"
@@ -184,14 +182,7 @@ def _features(pictures: Pictures, setting: Setting) -> np.ndarray:
         if name in pictures.features:
             features = pictures.features[name](seed)
         else:
-            entry = registry.entry(name)
-            features = load_or_measure(
-                f"representation-{name}",
-                {"images": sha256_array(pictures.images)},
-                (entry.module,),
-                lambda: {"features": entry.compute(pictures.images, None)},
-                entry.settings,
-            ).arrays["features"]
+            features = untrained(name, pictures.images).arrays["features"]
         pictures.known[name, seed] = features
     return pictures.known[name, seed]
 
@@ -199,17 +190,10 @@ def _features(pictures: Pictures, setting: Setting) -> np.ndarray:
 def _points(pictures: Pictures, setting: Setting) -> np.ndarray:
     features, space = _features(pictures, setting), Space.parse(setting.space)
     if space.kind == "umap":
-        return _umap(features, space.n_components, setting)
+        space = replace(space, n_neighbors=setting.neighbours)
     if space.kind == "pca":
         space = Space("pca", min(space.n_components, *features.shape))
     return Steps(seed=setting.seed).project(space, features)
-
-
-def _umap(features: np.ndarray, n_components: int, setting: Setting) -> np.ndarray:
-    """Lay features out with the setting's neighbours, after the reduction of the pipeline."""
-    reduced = Steps(seed=setting.seed).project(spaces.reduction(features), features)
-    arguments = {"n_components": n_components, "n_neighbors": setting.neighbours}
-    return stored("explore-umap", spaces.umap, reduced, **arguments, seed=setting.seed)
 
 
 def _scores(
@@ -263,7 +247,9 @@ def map_of(pictures: Pictures, outcome: Outcome, kind: str) -> np.ndarray:
         return pictures.recorded.xy
     points = outcome.points
     if kind == "umap":
-        return points if points.shape[1] == 2 else _umap(points, 2, outcome.setting)
+        plane = Space("umap", 2, n_neighbors=outcome.setting.neighbours)
+        own = Steps(seed=outcome.setting.seed)
+        return points if points.shape[1] == 2 else own.project(plane, points)
     if kind != "components":
         raise UserError(f"unknown map {kind!r}: allowed are {RECORDED}, {', '.join(MAPS)}")
     plane = Steps(seed=0).project(Space("pca", min(2, *points.shape)), points)
@@ -275,11 +261,9 @@ def compare(pictures: Pictures, a: Setting, b: Setting) -> Comparison:
 
     The index is that of Hubert & Arabie (1985), "Comparing partitions"; noise is a cluster.
     """
-    from sklearn.metrics import adjusted_rand_score
-
     one, other = run(pictures, a), run(pictures, b)
     paired = metrics.matched_classes(one.assignment, other.assignment)
-    ari = float(adjusted_rand_score(one.assignment, other.assignment))
+    ari = agreement(one.assignment, other.assignment)
     return Comparison(one, other, ari, paired != one.assignment)
 
 

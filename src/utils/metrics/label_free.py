@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 # Of more images so many are drawn, always the same.
 MOST_IMAGES = 5000
 DIGITS = 6  # of an index, which count when methods are ranked
-# Neighbours whose vote extends the clusters of one half to the other half.
-VOTERS = 10
 
 
 def drawn(n_images: int) -> np.ndarray:
@@ -35,7 +33,7 @@ def agreement_of_halves(
     features: np.ndarray,
     cluster: Callable[[np.ndarray], np.ndarray],
     seed: int,
-    voters: int = VOTERS,
+    voters: int = voting.VOTERS,
 ) -> float:
     """Cluster two halves of the points and say how well the clusters of one fit the other.
 

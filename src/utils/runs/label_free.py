@@ -34,7 +34,7 @@ class LabelFreeRun:
     """Indices and numbers of clusters of a leaderboard, for one seed; see `open_label_free`."""
 
     run: BoardRun
-    _indices: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
+    _indices: dict[Method, dict[str, float]] = field(default_factory=dict)
     _numbers: dict[tuple[str, str], numbers.Found] = field(default_factory=dict)
 
     # --- indices -------------------------------------------------------------------------------
@@ -65,18 +65,18 @@ class LabelFreeRun:
         found = {
             "silhouette_umap": _silhouette(steps, result.features, rows, assignment),
             "generalisation": generalisation_score(
-                [reduced(steps, view)[rows] for view in result.views], assignment, self.run.seed
+                [steps.reduce(view)[rows] for view in result.views], assignment, self.run.seed
             ),
             "agreement_halves": np.nan,
         }
         if can_be_halved(method):
             features = result.features[rows]
             found["agreement_halves"] = agreement_of_halves(
-                reduced(steps, features),
+                steps.reduce(features),
                 lambda half: clusters_of(method, steps, features[half], self.run.board.n_clusters),
                 self.run.seed,
             )
-        self._indices[method.names] = found
+        self._indices[method] = found
         return pd.Series(found, name=" / ".join(method.names))
 
     # --- numbers of clusters -------------------------------------------------------------------
@@ -118,9 +118,8 @@ class LabelFreeRun:
     def write(self) -> None:
         """Write what was recorded into the run's folder."""
         key = {"study": self.run.record.topic, "seed": self.run.seed}
-        names = ("representation", "space", "clusterer")
         indices = [
-            key | dict(zip(names, method, strict=True)) | {"index": index, "value": value}
+            key | method.columns | {"index": index, "value": value}
             for method, values in self._indices.items()
             for index, value in values.items()
         ]
@@ -155,11 +154,6 @@ def clusters_of(method: Method, steps: pipeline.Steps, features: np.ndarray, k: 
     points = steps.project(method.space, features)
     chosen = None if method.k_chosen else k
     return steps.cluster(method.clusterer, points, chosen)["assignment"]
-
-
-def reduced(steps: pipeline.Steps, features: np.ndarray) -> np.ndarray:
-    """Reduce wide features to those in which nearest neighbours are sought."""
-    return steps.project(spaces.reduction(features), features)
 
 
 def reduced_to_components(features: np.ndarray) -> np.ndarray:

@@ -188,12 +188,11 @@ class BoardRun:
         print(f"method: {', '.join(method.in_words)}", flush=True)
         result = self.cluster(method)
         values = self._scores(result.assignment)
-        names = dict(zip(("representation", "space", "clusterer"), method.names, strict=True))
         finds_k = method.clusterer in clustering.FINDS_K
         self._costs[method.names] = {
             "study": self.record.topic,
             "seed": self.seed,
-            **names,
+            **method.columns,
             "seconds": round(result.seconds, 3),
             "peak_memory_mb": result.peak_memory_mb,
             "k_given": not method.k_chosen and not finds_k,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from utils import metrics, pipeline
-from utils.clustering.voting import vote
+from utils.clustering.voting import VOTERS, vote
 from utils.config.methods import Method
 from utils.config.new_images import NewImages, load_new_images
 from utils.data import datasets, prepared
@@ -28,8 +28,6 @@ from utils.store.tables import NEW_IMAGES_TABLE, RELIABILITY_TABLE
 
 HELD_OUT, ASSIGNED, FIT = "held_out", "assigned", "fit"
 SCORES = ("acc", "ari", "nmi")
-# As many vote in `estimator.FeatureClusterer`.
-N_NEIGHBORS = 10
 
 
 def open_new_images(run: BoardRun) -> NewImagesRun:
@@ -157,7 +155,7 @@ class NewImagesRun:
         views = [self._view(name) for name in method.views]
         fitted = self._cluster(method, self.fit_rows).assignment
         points, new_points = place_beside(*map(list, zip(*views, strict=True)))
-        assignment, shares = vote(points, fitted, new_points, N_NEIGHBORS)
+        assignment, shares = vote(points, fitted, new_points, VOTERS)
         n_fit, n = len(fitted), len(assignment)
         self._record(method, FIT, n_fit, n_fit, self._external(fitted, self.fit_rows))
         match = metrics.hungarian_match(self.data.labels[self.fit_rows], fitted)
@@ -211,8 +209,8 @@ class NewImagesRun:
         return pd.Series({"kind": kind, "n_fit": n_fit, "n": n, **values})
 
     def _key(self, method: Method, kind: str) -> dict[str, object]:
-        names = dict(zip(("representation", "space", "clusterer"), method.names, strict=True))
-        return {"study": self.run.record.topic, "seed": self.run.seed, **names, "kind": kind}
+        key = {"study": self.run.record.topic, "seed": self.run.seed}
+        return {**key, **method.columns, "kind": kind}
 
     def scores(self) -> pd.DataFrame:
         """Return what was recorded: columns of `tables.NEW_IMAGES_TABLE`."""
