@@ -53,8 +53,9 @@ def test_what_is_shipped_fits_the_leaderboards():
 
 def test_held_out_images_of_cifar10_are_none_of_the_leaderboards():
     described, board = load_new_images("beyond-cifar10"), load_leaderboard("beyond-cifar10")
+    # The test images are held out, and the leaderboard has images of the train split only.
     assert described.held_out
-    assert board.images.first == 10_000
+    assert (board.images.split, board.images.first) == ("train", 10_000)
 
 
 def test_a_reduced_run_has_one_method_and_images_of_both_kinds(open_run):
@@ -124,7 +125,7 @@ def test_the_leaderboards_own_features_are_taken_where_it_has_the_images(open_ru
 
 def test_held_out_images_are_clustered_afresh(open_run, split, monkeypatch):
     new = open_run(held_out=True)
-    new.held_out_rows = slice(400, 800)
+    new.new_rows = slice(400, 800)
     (method,) = new.methods()
     found = new.held_out(method)
     plain = pipeline.run(method, split.images[400:800], 10, 0).assignment

@@ -10,13 +10,13 @@ from utils.config.schema import Images, _Model
 
 
 class NewImages(_Model):
-    """The images of one leaderboard that its named methods did not see."""
+    """How the named methods of one leaderboard meet images that they did not see."""
 
     leaderboard: str
-    fit: Images = Field(description="images to fit on; all images after them are assigned")
+    fit: Images = Field(description="images to fit on; those of the test split are assigned")
     held_out: bool = Field(
         default=False,
-        description="whether the images after the leaderboard's own are clustered afresh",
+        description="whether the test images are also clustered afresh: the leaderboard has none",
     )
     not_assigned: dict[str, str] = Field(
         default_factory=dict,

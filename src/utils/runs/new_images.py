@@ -31,7 +31,7 @@ SCORES = ("acc", "ari", "nmi")
 
 
 def open_new_images(run: BoardRun) -> NewImagesRun:
-    """Find the images of a leaderboard's data set that its methods did not see.
+    """Find the test images of a leaderboard's data set, which its methods did not see.
 
     A reduced profile has as many of them as the leaderboard has images, and one method only.
     """
@@ -41,17 +41,13 @@ def open_new_images(run: BoardRun) -> NewImagesRun:
     if described is None:
         described = NewImages(leaderboard=board.leaderboard, fit=board.images)
     at_most = board.reduced_images if run.profile.reduced else None
-    # Of a reduced profile the images that are left out of the fit are no new ones.
-    after = prepared.selected_rows(data, described.fit, None).stop
-    after_board = prepared.selected_rows(data, board.images, None).stop
     n = len(data.images)
     return NewImagesRun(
         run=run,
         described=described,
         data=data,
         fit_rows=prepared.selected_rows(data, described.fit, at_most),
-        new_rows=slice(after, min(n, after + (at_most or n))),
-        held_out_rows=slice(after_board, min(n, after_board + (at_most or n))),
+        new_rows=slice(data.n_train, min(n, data.n_train + (at_most or n))),
     )
 
 
@@ -65,8 +61,8 @@ class NewImagesRun:
     described : NewImages
         What ``config/new_images.yaml`` says of the leaderboard.
     data : Dataset
-    fit_rows, new_rows, held_out_rows : slice
-        Images of the data set to fit on, to assign and to cluster afresh.
+    fit_rows, new_rows : slice
+        Images of the data set to fit on, and to assign or to cluster afresh.
     """
 
     run: BoardRun
@@ -74,7 +70,6 @@ class NewImagesRun:
     data: datasets.Dataset
     fit_rows: slice
     new_rows: slice
-    held_out_rows: slice
     _scores: list[dict] = field(default_factory=list)
     _reliability: list[pd.DataFrame] = field(default_factory=list)
 
@@ -90,7 +85,7 @@ class NewImagesRun:
     def in_words(self) -> str:
         """Say how many images there are of each kind."""
         fitted, new = _size(self.fit_rows), _size(self.new_rows)
-        held_out = _size(self.held_out_rows) if self.is_held_out else 0
+        held_out = _size(self.new_rows) if self.is_held_out else 0
         return f"fitted on {fitted:,} images, {new:,} assigned; {held_out:,} held out"
 
     # --- clustered afresh ----------------------------------------------------------------------
@@ -98,15 +93,15 @@ class NewImagesRun:
     @property
     def is_held_out(self) -> bool:
         """Whether there are images that no choice was made on."""
-        return self.described.held_out and _size(self.held_out_rows) > 0
+        return self.described.held_out and _size(self.new_rows) > 0
 
     def held_out(self, method: Method) -> pd.Series | None:
         """Cluster the held-out images by a method, score and record it; None if there are none."""
         if not self.is_held_out:
             return None
-        result = self._cluster(method, self.held_out_rows)
-        n = _size(self.held_out_rows)
-        values = self._external(result.assignment, self.held_out_rows)
+        result = self._cluster(method, self.new_rows)
+        n = _size(self.new_rows)
+        values = self._external(result.assignment, self.new_rows)
         return self._record(method, HELD_OUT, n, n, values)
 
     def _cluster(self, method: Method, rows: slice) -> pipeline.Result:
