@@ -26,7 +26,7 @@ from utils.store.tables import (
 )
 
 LOAD_PUBLISHED = published.load
-VERDICT = "{confidence: 0.95, power: 0.8, resamples: 1000, statement: inside the interval}"
+VERDICT = "{confidence: 0.95, power: 0.8, statement: inside the interval}"
 HOSTILE = (
     'a <script>alert("x")</script> & $x^2$ #let *b* _c_ \\alpha \\[d\\] | `e` @das2025 '
     "~f~ 'g' {h}"

@@ -277,39 +277,6 @@ def smallest_deviation(
 # --- methods beside each other -----------------------------------------------------------------
 
 
-def bootstrap_interval(
-    values: Sequence[float], confidence: float = 0.95, resamples: int = 10_000
-) -> Interval | None:
-    """Return the percentile bootstrap interval of the mean.
-
-    Parameters
-    ----------
-    values : sequence of float, length S
-        One value a seed.
-    confidence : float
-        In (0, 1).
-    resamples : int
-        Number of samples drawn with replacement; their generator is seeded, so the answer is fixed.
-
-    Returns
-    -------
-    (float, float) or None
-        The percentiles of the resampled means that leave out half of 1 − `confidence` on each side;
-        None for fewer than two values.
-
-    References
-    ----------
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-    """
-    if len(values) < 2:
-        return None
-    sample = np.asarray(values, dtype=float)
-    drawn = np.random.default_rng(0).integers(0, len(sample), size=(resamples, len(sample)))
-    outside = 50 * (1 - confidence)
-    low, high = np.percentile(sample[drawn].mean(axis=1), [outside, 100 - outside])
-    return float(low), float(high)
-
-
 @dataclass(frozen=True)
 class Difference:
     """Difference of two means, ours minus the other, and the interval that covers it."""

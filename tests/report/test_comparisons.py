@@ -4,11 +4,9 @@ import fake_run
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from report import comparisons, reproduction
-from report.statistics import bootstrap_interval, prediction_interval, prediction_p_value
+from report.statistics import prediction_interval, prediction_p_value
 from utils import config, places
 from utils.store import tables
 
@@ -346,27 +344,6 @@ def test_clusters_found_can_be_an_identity(study):
     changed = study.model_copy(update={"identities": [counted]})
     (row,) = reproduction.identities(metric_rows({0: 0.4}), NO_FACTS, [changed]).itertuples()
     assert (row.ours, row.outcome) == ("10", "as reported")
-
-
-def test_interval_is_fixed_and_empty_for_one_seed():
-    assert bootstrap_interval([0.4]) is None
-    assert bootstrap_interval([]) is None
-    sample = [0.1, 0.5, 0.3]
-    assert bootstrap_interval(sample) == bootstrap_interval(sample)
-
-
-def test_interval_of_many_values_is_close_to_the_normal_one():
-    sample = np.random.default_rng(3).normal(10, 2, size=400)
-    low, high = bootstrap_interval(sample)
-    half = 1.96 * sample.std(ddof=1) / 20
-    assert low == pytest.approx(sample.mean() - half, abs=0.03)
-    assert high == pytest.approx(sample.mean() + half, abs=0.03)
-
-
-@given(st.lists(st.floats(-100, 100), min_size=2, max_size=6))
-def test_interval_lies_within_the_values(values):
-    low, high = bootstrap_interval(values, resamples=200)
-    assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
 
 
 def test_summary_has_mean_deviation_and_clusters_found():

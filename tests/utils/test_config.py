@@ -112,7 +112,6 @@ def test_the_label_of_a_space(changed, space, label):
 def test_the_rule_of_a_verdict_is_shipped():
     rule = config.load_verdict_rule()
     assert rule.confidence == 0.95
-    assert rule.resamples >= 1000
     assert rule.statement
 
 

@@ -544,5 +544,4 @@ class VerdictRule(_Model):
 
     confidence: float = Field(gt=0, lt=1, description="of every interval")
     power: float = Field(gt=0, lt=1, description="of the smallest deviation that is stated")
-    resamples: int = Field(gt=0, description="of the seeds, for the means of leaderboards")
     statement: str
