@@ -73,11 +73,11 @@ figures.image_rows({name: shown for name, shown in of_cluster.items() if len(sho
 # %% [markdown]
 # ## The linked view
 #
-# Move the mouse over a point to see its image. Press the **lasso button** of the map and draw around
-# points to see all of theirs. Choose a **cell** of the matrix: its points light up. Scores follow
-# every change; external ones are for scoring only. What takes over ten seconds says so and waits for
-# **Compute**. **Save selection** writes a CSV file with the positions of the chosen images, or the
-# paths of your own; no picture is changed.
+# Move the mouse over a point to see its image. Press the **lasso button** of the map and draw
+# around points to see all of theirs. Choose a **cell** of the matrix: its points light up. Scores
+# follow every change; external ones are for scoring only. What takes over ten seconds says so and
+# waits for **Compute**. **Save selection** writes a CSV file with the positions of the chosen
+# images, or the paths of your own; no picture is changed.
 
 # %% tags=["nbval-ignore-output"]
 from utils.explore.view import SideBySide, View

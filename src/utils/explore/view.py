@@ -290,8 +290,9 @@ class View:
     def _sheet(self) -> str:
         if not len(self.chosen):
             return (
-                "<p>Move the mouse over a point to see its image. Press the lasso button of the map "
-                "and draw around points, or choose a cell of the matrix, to see images here.</p>"
+                "<p>Move the mouse over a point to see its image. Press the lasso button of the "
+                "map and draw around points, or choose a cell of the matrix, to see images "
+                "here.</p>"
             )
         shown = "".join(map(self._picture, self.chosen[:MOST_SHOWN]))
         more = len(self.chosen) - MOST_SHOWN
