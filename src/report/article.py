@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from report import (
     article_figures,
-    board_sections,
+    board_findings,
     citation,
     findings,
     joining,
@@ -21,7 +21,7 @@ from report import (
     variances,
 )
 from report.evidence_tables import MAPS_TABLE
-from report.markdown import code, duration, fixed, interval
+from report.markdown import duration, fixed, interval
 from report.published import Published
 from report.study_names import short_name
 from report.tally import CONSISTENT, OUTSIDE, ScoreTally, tally_scores
@@ -150,8 +150,10 @@ def context(fullest: Published, studies: Sequence[config.Study]) -> dict[str, An
         ],
         "n_choices": sum(len(study.choices) for study in studies),
         "study_views": [_section(sound, study) for study in studies],
-        "best_by_board": _best_by_board(fullest),
-        "method_rows": _method_rows(fullest, untrained),
+        "best_by_board": board_findings.best_by_board(fullest),
+        "method_rows": board_findings.method_rows(fullest, untrained),
+        "picks": board_findings.picks(fullest),
+        "held_out": board_findings.held_out(fullest),
         "missing": tally.papers["not run"] + tally.papers["failed"],
         "compute": duration(_seconds(fullest)),
     }
@@ -236,47 +238,6 @@ def reason_of(untested: TestedClaim) -> str:
     """Say why a claim was not tested, without the machine's own message and with plain names."""
     text = re.sub(r" \([^()]*\)", "", untested.reason or "")
     return re.sub(r"\bresnet50\b", NAMES["resnet50"], text)
-
-
-def _best_by_board(fullest: Published) -> list[str]:
-    """Say what the best method of each leaderboard reaches."""
-    boards = [
-        (config.load_leaderboard(name).title, board_sections.published_board(name, fullest)[:1])
-        for name in fullest.record.get("leaderboards", [])
-        if name in config.leaderboard_names()
-    ]
-    return [f"{rows[0].ari:.2f} on {title}" for title, rows in boards if rows]
-
-
-def _method_rows(
-    fullest: Published, untrained: Sequence[findings.BestUntrained]
-) -> list[list[object]]:
-    """List the best method of each leaderboard, the best untrained one, and those with a name."""
-    rows = []
-    for name in fullest.record.get("leaderboards", []):
-        if name not in config.leaderboard_names():
-            continue
-        board = board_sections.published_board(name, fullest)
-        plain = [one.row for one in untrained if one.leaderboard == name]
-        named = [row for row in board if row.recipe]
-        # By name: rows with missing scores, which are not equal to themselves, are not equal.
-        shown = {
-            (row.representation, row.space, row.clusterer): row
-            for row in (*board[:1], *plain, *named)
-        }
-        for row in shown.values():
-            rows.append(
-                [
-                    config.load_leaderboard(name).title,
-                    board_sections.method_name(row),
-                    row.labels,
-                    fixed(row.acc, 3),
-                    fixed(row.ari, 3),
-                    duration(row.seconds),
-                    code(row.recipe) if row.recipe else "–",
-                ]
-            )
-    return rows
 
 
 def _seconds(fullest: Published) -> float:
