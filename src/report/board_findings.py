@@ -91,9 +91,9 @@ def held_out(fullest: Published) -> list[str]:
         if new.empty or fitted.empty:
             continue
         said.append(
-            f"The {number(int(new['n'].iloc[0]))} test images of {title} served no choice. "
-            f"Clustered afresh by the named methods, they have ARI {_least_to_most(new)}; the "
-            f"images of the leaderboard have {_least_to_most(fitted)}."
+            f"No choice was made on the {number(int(new['n'].iloc[0]))} test images of {title}. "
+            f"The named methods cluster them afresh with ARI {_least_to_most(new)}, against "
+            f"{_least_to_most(fitted)} on the images of the leaderboard."
         )
     return said
 
