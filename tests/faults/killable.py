@@ -31,8 +31,9 @@ def train_and_store(folder):
         }
     )
 
+    checkpoint = folder / "checkpoint.safetensors"
+
     def train():
-        checkpoint = folder / "checkpoint.safetensors"
         run = training.train(
             images,
             protocol,
@@ -42,11 +43,12 @@ def train_and_store(folder):
         )
         found = {name: value.numpy() for name, value in run.model.state_dict().items()}
         found["loss"] = np.array(run.history["loss"])
-        checkpoint.unlink()
         return found
 
     print("begun", flush=True)
     load_or_compute("network", {}, ("utils.representations.training",), train, folder)
+    # Not before: a kill in between would lose every epoch.
+    checkpoint.unlink(missing_ok=True)
     print("stored", flush=True)
 
 
