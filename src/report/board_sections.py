@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,13 +114,12 @@ class BoardView:
     @property
     def choice(self) -> Any:
         """What the rule chose: a line of the rankings; None if it chose nothing."""
-        chosen = [pick for pick in self.picks if pick.index == RULE and pick.n_rows]
-        return chosen[0] if chosen else None
+        return rule_pick(self.picks)
 
     @property
     def single_picks(self) -> list[Any]:
         """The lines of the single indices that at least one method has."""
-        return [pick for pick in self.picks if pick.index != RULE and pick.n_rows]
+        return index_picks(self.picks)
 
     @property
     def number_header(self) -> list[str]:
@@ -374,12 +373,27 @@ def _ranking_row(row: Any) -> list[object]:
     counts = [number(n) for n in (row.n_rows, row.n_partial, row.n_undefined)]
     picked = method_name(row) if row.n_rows else "–"
     lost = [fixed(value) for value in (row.ari, row.best_ari, row.regret)]
-    share = "–" if math.isnan(row.regret) else f"{100 * row.regret / row.best_ari:.1f} %"
+    share = "–" if math.isnan(row.regret) else share_lost(row)
     interval = (
         "–" if math.isnan(row.tau_low) else f"{fixed(row.tau_low, 2)} to {fixed(row.tau_high, 2)}"
     )
     name = capitalised(index_name(row.index))
     return [name, fixed(row.tau, 3), interval, *counts, picked, *lost, share]
+
+
+def rule_pick(picks: Sequence[Any]) -> Any:
+    """Return what the rule chose, of lines of the rankings; None if it chose nothing."""
+    return next((pick for pick in picks if pick.index == RULE and pick.n_rows), None)
+
+
+def index_picks(picks: Sequence[Any]) -> list[Any]:
+    """List what single indices chose, of lines of the rankings."""
+    return [pick for pick in picks if pick.index != RULE and pick.n_rows]
+
+
+def share_lost(pick: Any) -> str:
+    """Write the regret of a choice as a share of the best ARI."""
+    return f"{100 * pick.regret / pick.best_ari:.1f} %"
 
 
 def index_name(key: str) -> str:
@@ -440,5 +454,6 @@ FILTERS = {
     "p_value": p_value,
     "method_name": method_name,
     "index_name": index_name,
+    "share_lost": share_lost,
     "clusters": clusters_in_words,
 }

@@ -96,13 +96,10 @@ def _sizes(metrics: pd.DataFrame, study: config.Study, place: tuple[str, str, st
 def best_untrained(fullest: Published, studies: Sequence[config.Study]) -> list[BestUntrained]:
     """Find the best method of each leaderboard that trains nothing."""
     found = []
-    for name in fullest.record.get("leaderboards", []):
-        if name not in config.leaderboard_names():
-            continue
-        board = config.load_leaderboard(name)
+    for board in fullest.leaderboards:
         rows = [
             row
-            for row in board_sections.published_board(name, fullest)
+            for row in board_sections.published_board(board.leaderboard, fullest)
             if kind_of(row.representation, row.clusterer) == UNTRAINED
         ]
         if not rows:
@@ -110,7 +107,7 @@ def best_untrained(fullest: Published, studies: Sequence[config.Study]) -> list[
         same = beside_pixels(fullest, [one for one in studies if one.dataset == board.dataset])
         own = {one.title: one.comparison.our_mean for one in same}
         method = board_sections.method_name(rows[0])
-        found.append(BestUntrained(name, board.title, method, rows[0], own))
+        found.append(BestUntrained(board.leaderboard, board.title, method, rows[0], own))
     return found
 
 

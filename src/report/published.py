@@ -61,6 +61,14 @@ class Published:
         named = self.record["studies"]
         return [config.load_study(name) for name in named if name in config.study_names()]
 
+    @property
+    def leaderboards(self) -> list[config.Leaderboard]:
+        """Leaderboards of the run, less those that are in no file any more."""
+        named = self.record.get("leaderboards", [])
+        return [
+            config.load_leaderboard(name) for name in named if name in config.leaderboard_names()
+        ]
+
     @cached_property
     def sound(self) -> Published:
         """The run without the scores, counts and starts of k-means of collapsed networks."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from faults.processes import processes_in
 
+from commands.lab import EXPLORING
 from commands.outputs import RESULTS
 from utils.config.vocabulary import LEADERBOARD_NOTEBOOK, PICTURES_NOTEBOOK, STUDY_NOTEBOOKS
 from utils.places import ROOT
@@ -546,6 +547,6 @@ def test_snakemake_alone_runs_the_quick_profile_of_all_studies(repository):
 def test_the_workflow_names_every_notebook():
     scripts = {script.stem for script in (ROOT / "notebooks").glob("*.py")}
     # Two are not of the workflow: one is for JupyterLab, one is run by `run_all.sh images`.
-    of_no_study = {"00_explore", PICTURES_NOTEBOOK}
+    of_no_study = {EXPLORING, PICTURES_NOTEBOOK}
     assert scripts == {*STUDY_NOTEBOOKS, LEADERBOARD_NOTEBOOK} | of_no_study
     assert (*STUDY_NOTEBOOKS, LEADERBOARD_NOTEBOOK) == (*NOTEBOOKS, BEYOND)
